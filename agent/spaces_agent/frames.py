@@ -1,0 +1,258 @@
+"""The wire frames between agent and gateway: protocol `spaces.v1`, JSON text frames over WebSocket.
+
+One module owns the wire so that both ends and the published specification agree by construction; the gateway imports it
+from here. All durations are seconds. Every frame about a request carries `(request_id, attempt, lease)`: the lease is the
+stream sequence of the `assigned` event, so a frame of an older attempt can always be told from a current one.
+
+Adding a field with a default is compatible; anything else is a new protocol version.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+PROTOCOL = 1
+SUBPROTOCOL = "spaces.v1"
+CONNECT_PATH = "/v1/agents/connect"
+
+HEARTBEAT_S = 10.0
+"""An agent sends a heartbeat this often; the gateway says so in `welcome`."""
+HEARTBEAT_TIMEOUT_S = 25.0
+"""A side that has heard nothing for this long takes the socket for dead."""
+GRACE_S = 20.0
+"""How long a lease survives the loss of its socket, from the moment the gateway noticed."""
+MAX_FRAME_BYTES = 1024 * 1024
+"""The largest frame a gateway accepts; above it the socket is closed with 1009."""
+MAX_INLINE_BYTES = 128 * 1024
+"""The largest output that travels inside a frame."""
+
+_END = r"$(?!\n)"
+"""The end of a text. Python's `$` alone also matches before a last line feed; JSON Schema's dialect has no `\\Z`."""
+
+IDENTITY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}" + _END
+"""What an agent may call itself: it becomes part of keys and log lines, so nothing else is accepted."""
+
+# Close codes. 4000-4499: reconnect; 4500-4599: final; 4600-4699: retry slowly.
+CLOSE_GOAWAY = 4000
+CLOSE_HEARTBEAT_TIMEOUT = 4001
+CLOSE_RESYNC = 4003
+CLOSE_BAD_KEY = 4500
+CLOSE_UNSUPPORTED = 4501
+CLOSE_SUPERSEDED = 4502
+CLOSE_NO_SPACE = 4600
+
+Identity = Annotated[str, msgspec.Meta(pattern=IDENTITY_PATTERN)]
+RequestId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{34}" + _END)]
+Sequence = Annotated[int, msgspec.Meta(ge=1)]
+Slots = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+Duration = Annotated[float, msgspec.Meta(ge=0)]
+ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+LongText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}" + _END)]
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """Root of all frames."""
+
+
+class RequestFrame(Frame, frozen=True, kw_only=True):
+    """A frame about one attempt at one request."""
+
+    request_id: RequestId
+    attempt: Sequence
+    lease: Sequence
+
+
+# Agent → gateway
+
+
+class InFlight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Work that an agent still holds when it (re)connects."""
+
+    request_id: RequestId
+    attempt: Sequence
+    lease: Sequence
+    state: Literal["running", "result_pending"]
+
+
+class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
+    """The first frame of a session. `agent_id` is stable across restarts, `boot_id` is new with each process: a new boot
+    id frees at once every lease that it does not list."""
+
+    agent_id: Identity
+    boot_id: Identity
+    spaces: Annotated[list[ShortText], msgspec.Meta(min_length=1, max_length=64)]
+    slots: Slots
+    protocol_min: int = PROTOCOL
+    protocol_max: int = PROTOCOL
+    version: ShortText = ""
+    labels: Annotated[dict[ShortText, ShortText], msgspec.Meta(max_length=32)] = {}
+    in_flight: list[InFlight] = []
+
+
+class Heartbeat(Frame, frozen=True, kw_only=True, tag="heartbeat"):
+    """Proof of life; `running` lists the leases whose handler runs now."""
+
+    running: list[Sequence] = []
+
+
+class Accept(RequestFrame, frozen=True, kw_only=True, tag="accept"):
+    """The handler of this assignment has been started."""
+
+
+class Reject(RequestFrame, frozen=True, kw_only=True, tag="reject"):
+    """The agent does not take this assignment; its budget of attempts is not touched."""
+
+    reason: Literal["full", "draining", "unhealthy", "unsupported"]
+    retry_after: Duration = 0.0
+
+
+class HandlerError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a handler failed, in words that its user may read."""
+
+    code: ShortText
+    message: LongText
+    retryable: bool = False
+
+
+class Result(RequestFrame, frozen=True, kw_only=True, tag="result"):
+    """The outcome of a handler. Exactly one of `output` (any JSON value) and `error` counts, by `status`.
+
+    `sha256` is the hex digest of the output's bytes (of the error's JSON for a failure): it makes a repeated offer of the
+    same outcome recognisable. `started_s` is the time from receipt of the assignment to the start of the handler,
+    `run_s` the handler's own time."""
+
+    status: Literal["succeeded", "failed"]
+    sha256: Digest
+    output: msgspec.Raw = msgspec.Raw(b"null")
+    error: HandlerError | None = None
+    started_s: Duration = 0.0
+    run_s: Duration = 0.0
+    log_tail: LongText = ""
+
+
+class Stopped(RequestFrame, frozen=True, kw_only=True, tag="stopped"):
+    """Answers `cancel`: only now is the slot free."""
+
+    outcome: Literal["stopped", "never_started", "already_finished"]
+
+
+class Goodbye(Frame, frozen=True, kw_only=True, tag="goodbye"):
+    """The agent ends on purpose: whatever it still held is free at once."""
+
+    reason: ShortText = ""
+
+
+# Gateway → agent
+
+
+class SpaceVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether a session may serve one of the spaces it asked for."""
+
+    space: str
+    accepted: bool
+    reason: Literal["", "unknown_space", "forbidden", "disabled", "occupied"] = ""
+
+
+class LeaseVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What becomes of one piece of work in flight: go on (and send the result if there is one), stop and forget it, or
+    forget it because its outcome is already recorded."""
+
+    request_id: RequestId
+    lease: Sequence
+    verdict: Literal["continue", "stop", "already_done"]
+
+
+class Welcome(Frame, frozen=True, kw_only=True, tag="welcome"):
+    """The gateway's answer to `hello`; from here on assignments may come."""
+
+    session_id: str
+    gateway_id: str
+    spaces: list[SpaceVerdict]
+    protocol: int = PROTOCOL
+    heartbeat_s: float = HEARTBEAT_S
+    grace_s: float = GRACE_S
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    max_inline_bytes: int = MAX_INLINE_BYTES
+    verdicts: list[LeaseVerdict] = []
+
+
+class HeartbeatAck(Frame, frozen=True, kw_only=True, tag="heartbeat_ack"):
+    """`routable` is false only when the gateway knows that no work can reach this session: reconnect elsewhere."""
+
+    routable: bool = True
+
+
+class Assign(RequestFrame, frozen=True, kw_only=True, tag="assign"):
+    """One attempt at one request. The deadline is relative and its clock starts with the handler."""
+
+    space: str
+    deadline_s: float
+    input: msgspec.Raw
+    user: str = ""
+    traceparent: str = ""
+    metadata: dict[str, Any] = {}
+
+
+class ResultAck(RequestFrame, frozen=True, kw_only=True, tag="result_ack"):
+    """The outcome is decided (this result, the same one before, or another): the agent may forget it."""
+
+    outcome: Literal["accepted", "duplicate", "superseded"]
+
+
+class Cancel(RequestFrame, frozen=True, kw_only=True, tag="cancel"):
+    """Stop this attempt; answer with `stopped` when it has ended."""
+
+    reason: str
+    grace_s: float = 10.0
+
+
+class Goaway(Frame, frozen=True, kw_only=True, tag="goaway"):
+    """The gateway is about to close: connect again, elsewhere if possible."""
+
+    reason: str
+    reconnect_after_s: float = 0.0
+
+
+class Error(Frame, frozen=True, kw_only=True, tag="error"):
+    """A frame was refused; when `fatal` the socket closes next."""
+
+    code: str
+    message: str
+    request_id: str = ""
+    fatal: bool = False
+
+
+AgentFrame = Hello | Heartbeat | Accept | Reject | Result | Stopped | Goodbye
+GatewayFrame = Welcome | HeartbeatAck | Assign | ResultAck | Cancel | Goaway | Error
+
+_encoder = msgspec.json.Encoder()
+_agent_decoder: msgspec.json.Decoder[AgentFrame] = msgspec.json.Decoder(AgentFrame)
+_gateway_decoder: msgspec.json.Decoder[GatewayFrame] = msgspec.json.Decoder(GatewayFrame)
+
+
+class BadFrame(ValueError):
+    """The peer sent something that is no frame of this protocol."""
+
+
+def encode(frame: Frame) -> bytes:
+    """The frame as JSON text in UTF-8."""
+    return _encoder.encode(frame)
+
+
+def decode_agent_frame(data: bytes | str) -> AgentFrame:
+    """A frame that an agent sent. Raises BadFrame."""
+    try:
+        return _agent_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise BadFrame(str(error)) from error
+
+
+def decode_gateway_frame(data: bytes | str) -> GatewayFrame:
+    """A frame that a gateway sent. Raises BadFrame."""
+    try:
+        return _gateway_decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise BadFrame(str(error)) from error

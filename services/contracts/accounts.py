@@ -1,0 +1,115 @@
+"""The directory as a fold of its events: users, spaces, keys. Gateways, registries and dispatchers all keep one."""
+
+from typing import assert_never
+
+import msgspec
+
+from services.contracts.directory import (
+    AgentKeyCreated,
+    ApiKeyCreated,
+    DirectoryEvent,
+    KeyRevoked,
+    Policy,
+    Role,
+    SpaceCreated,
+    UserCreated,
+)
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person."""
+
+    user: str
+    email: str
+    role: Role
+    password_hash: str
+
+
+class Space(msgspec.Struct, frozen=True, kw_only=True):
+    """A space with its defaults for requests (seconds)."""
+
+    space: str
+    owner: str
+    title: str
+    connections: Policy
+    start_timeout_s: float
+    execution_timeout_s: float
+    max_attempts: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A live key. `kind` says what it is for; an API key without spaces is good for all its user's."""
+
+    key_id: str
+    kind: str
+    user: str
+    name: str
+    key_hash: str
+    spaces: frozenset[str]
+
+
+class Directory:
+    """All users, spaces and live keys. Not a value: it changes with `apply`, cheaply, for it is folded by every process."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.spaces: dict[str, Space] = {}
+        self.keys: dict[str, Key] = {}
+        self.sequences: dict[tuple[str, str], int] = {}
+        """(kind, id) of an entry -> the sequence of its last event: what its next event must expect."""
+        self._key_by_hash: dict[str, Key] = {}
+        self._user_by_email: dict[str, User] = {}
+
+    def apply(self, event: DirectoryEvent, kind: str, id: str, seq: int) -> None:
+        """Fold one event of the entry (kind, id)."""
+        self.sequences[kind, id] = seq
+        match event:
+            case UserCreated():
+                user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
+                self.users[event.user] = self._user_by_email[event.email.casefold()] = user
+            case SpaceCreated():
+                self.spaces[event.space] = Space(
+                    space=event.space,
+                    owner=event.owner,
+                    title=event.title,
+                    connections=event.connections,
+                    start_timeout_s=event.start_timeout_s,
+                    execution_timeout_s=event.execution_timeout_s,
+                    max_attempts=event.max_attempts,
+                )
+            case ApiKeyCreated() | AgentKeyCreated():
+                self._add_key(event)
+            case KeyRevoked():
+                if (key := self.keys.pop(event.key_id, None)) is not None:
+                    self._key_by_hash.pop(key.key_hash, None)  # two keys may share a secret
+            case _:
+                assert_never(event)
+
+    def key_by_hash(self, key_hash: str) -> Key | None:
+        """The live key with this hash."""
+        return self._key_by_hash.get(key_hash)
+
+    def user_by_email(self, email: str) -> User | None:
+        """The user with this e-mail address, whatever its case."""
+        return self._user_by_email.get(email.casefold())
+
+    def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
+        key = Key(
+            key_id=event.key_id,
+            kind="api" if isinstance(event, ApiKeyCreated) else "agent",
+            user=event.user,
+            name=event.name,
+            key_hash=event.key_hash,
+            spaces=frozenset(event.spaces),
+        )
+        self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
+
+
+def may_submit(key: Key, space: str) -> bool:
+    """Whether an API key may submit to, and read from, a space."""
+    return key.kind == "api" and (not key.spaces or space in key.spaces)
+
+
+def may_serve(key: Key, space: str) -> bool:
+    """Whether agents with this key may serve a space."""
+    return key.kind == "agent" and space in key.spaces

@@ -1,0 +1,79 @@
+"""Directory events: users, spaces and keys. Only hashes of keys ever leave the process that made them."""
+
+from typing import Literal
+
+import msgspec
+
+Policy = Literal["one", "many"]
+Role = Literal["admin", "member"]
+
+
+class DirectoryEventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """What all directory events carry. `prev_seq` is the sequence of the entry's event before this one; `actor` is who
+    did it: `user:<id>` or `system`."""
+
+    id: str
+    prev_seq: int
+    actor: str
+    schema: int = 1
+
+
+class UserCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="user_created"):
+    """A person. `password_hash` is argon2's own format."""
+
+    user: str
+    email: str
+    role: Role
+    password_hash: str
+
+
+class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
+    """A named inference endpoint, with its defaults for requests (seconds)."""
+
+    space: str
+    owner: str
+    title: str = ""
+    connections: Policy = "many"
+    start_timeout_s: float = 3600.0
+    execution_timeout_s: float = 120.0
+    max_attempts: int = 1
+
+
+class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
+    """A key for submitting and reading; an empty list of spaces means all that the user may use."""
+
+    key_id: str
+    user: str
+    key_hash: str
+    name: str
+    spaces: list[str] = []
+
+
+class AgentKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="agent_key_created"):
+    """A key with which agents may serve the named spaces."""
+
+    key_id: str
+    user: str
+    key_hash: str
+    name: str
+    spaces: list[str]
+
+
+class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked"):
+    """The key is worth nothing from now on."""
+
+    key_id: str
+
+
+DirectoryEvent = UserCreated | SpaceCreated | ApiKeyCreated | AgentKeyCreated | KeyRevoked
+
+
+def entry_of(event: DirectoryEvent) -> tuple[str, str]:
+    """The (kind, id) of the directory entry that the event is about; together they name its subject."""
+    match event:
+        case UserCreated():
+            return "user", event.user
+        case SpaceCreated():
+            return "space", event.space
+        case ApiKeyCreated() | AgentKeyCreated() | KeyRevoked():
+            return "key", event.key_id

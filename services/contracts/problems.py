@@ -1,0 +1,30 @@
+"""Problem codes: the one list of what can go wrong for a client (RFC 9457 `code`), with HTTP status and a title."""
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One problem code. `retryable`: the same request may succeed later."""
+
+    status: int
+    title: str
+    retryable: bool = False
+
+
+PROBLEMS: dict[str, Kind] = {
+    "invalid_request": Kind(400, "The request is malformed"),
+    "unauthenticated": Kind(401, "A valid key is needed"),
+    "forbidden": Kind(403, "This key may not do that"),
+    "not_found": Kind(404, "No such thing"),
+    "method_not_allowed": Kind(405, "This path does not take that method"),
+    "payload_too_large": Kind(413, "The body is too large"),
+    "input_invalid": Kind(422, "The input does not fit"),
+    "idempotency_mismatch": Kind(422, "This idempotency key was used for another body"),
+    "internal": Kind(500, "Something went wrong on our side", True),
+    "unavailable": Kind(503, "Not possible right now", True),
+    # In a request's `error`, never as an HTTP answer of their own.
+    "execution_timeout": Kind(200, "The handler took longer than allowed"),
+    "agent_lost": Kind(200, "Agents were lost again and again while running it"),
+    "handler_error": Kind(200, "The handler raised an error"),
+    "output_too_large": Kind(200, "The output is over the limit"),
+}

@@ -1,0 +1,66 @@
+"""What a gateway tells dispatchers and registries about its agents, and what one process may ask another."""
+
+from typing import Literal
+
+import msgspec
+
+FULL_REPORT_S = 2.0
+"""A gateway reports everything this often."""
+COALESCE_S = 0.05
+"""A change is reported at most this late."""
+
+HeldState = Literal["sent", "running", "stopping"]
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One lease that an agent holds, confirmed stopped or not. `running_s`: since its handler started."""
+
+    rid: str
+    attempt: int
+    lease: int
+    state: HeldState = "sent"
+    running_s: float = 0.0
+
+
+class AgentReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One connection as its gateway sees it: the only authority on its slots. `gone` means: forget it; what it held is
+    delisted."""
+
+    agent: str
+    conn: str
+    boot_id: str
+    spaces: list[str]
+    slots: int
+    state: Literal["loading", "ready", "draining"] = "ready"
+    held: list[Held] = []
+    gone: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Sent on change with the changed agents, and in full every FULL_REPORT_S. `number` grows by one each time: a gap
+    means that a report was missed, and only the next full one mends it."""
+
+    gateway: str
+    number: int
+    full: bool
+    agents: list[AgentReport]
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ping"):
+    """Is the process there?"""
+
+
+class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="deliver"):
+    """Is this lease with its agent? If not, read it from the stream and deliver it now."""
+
+    rid: str
+    lease: int
+
+
+class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`pong` to a ping; to a deliver: `held`, or `closed` when the chain has moved on, or why it cannot be."""
+
+    answer: Literal["pong", "held", "closed", "busy", "no_connection"]
+
+
+Control = Ping | Deliver

@@ -1,0 +1,199 @@
+"""Requests and answers of the registry's, history's and the dispatchers' micro services."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from services.contracts.directory import Policy, Role
+
+
+class RpcError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
+    """The operation was refused. `code`: `exists`, `not_found`, `invalid`, `conflict` or `unavailable`."""
+
+    code: str
+    message: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Root of commands, queries and answers."""
+
+
+# Registry
+
+
+class Attach(Message, frozen=True, kw_only=True):
+    """A gateway asks for the claims of a new connection."""
+
+    conn: str
+    gateway: str
+    agent: str
+    boot_id: str
+    spaces: list[str]
+    slots: int
+    version: str = ""
+    address: str = ""
+
+
+class SpaceAnswer(Message, frozen=True, kw_only=True):
+    """Whether the connection may serve one space."""
+
+    space: str
+    accepted: bool
+    reason: Literal["", "unknown_space", "occupied"] = ""
+
+
+class Attached(Message, frozen=True, kw_only=True):
+    """The claim's revision orders the connections of one identity: a higher one supersedes a lower one."""
+
+    spaces: list[SpaceAnswer]
+    revision: int
+
+
+class Detach(Message, frozen=True, kw_only=True):
+    """The connection has ended: give its claims back and record it."""
+
+    conn: str
+    gateway: str
+    agent: str
+    spaces: list[str]
+    reason: str
+    code: int = 0
+    connected_s: float = 0.0
+
+
+class Claim(Message, frozen=True, kw_only=True):
+    """The value of a key in `ws_claims`: who holds an agent identity or a space of policy `one`."""
+
+    agent: str
+    conn: str
+    gateway: str
+    boot_id: str
+
+
+class CreateUser(Message, frozen=True, kw_only=True):
+    """A new user. The id is made from the e-mail address, so that one address can only ever be one user, and comes back
+    in the answer."""
+
+    email: str
+    password: str
+    role: Role = "member"
+    actor: str = "system"
+
+
+class CreateSpace(Message, frozen=True, kw_only=True):
+    """A new space."""
+
+    space: str
+    owner: str
+    title: str = ""
+    connections: Policy = "many"
+    start_timeout_s: float = 3600.0
+    execution_timeout_s: float = 120.0
+    max_attempts: int = 1
+    actor: str = "system"
+
+
+class CreateKey(Message, frozen=True, kw_only=True):
+    """A new API key or agent key; the caller made the secret and sends only its hash."""
+
+    kind: Literal["api", "agent"]
+    key_id: str
+    user: str
+    key_hash: str
+    name: str
+    spaces: list[str] = []
+    actor: str = "system"
+
+
+class RevokeKey(Message, frozen=True, kw_only=True):
+    """Make a key worthless."""
+
+    key_id: str
+    actor: str = "system"
+
+
+class Recorded(Message, frozen=True, kw_only=True):
+    """The directory has it: the id of the entry and the sequence of its event, also for a repeated command."""
+
+    seq: int
+    id: str = ""
+
+
+# History
+
+
+class LoggedEvent(Message, frozen=True, kw_only=True):
+    """One event as the log holds it; `at` is JetStream's timestamp in nanoseconds since 1970."""
+
+    seq: int
+    at: int
+    subject: str
+    data: msgspec.Raw
+
+
+class GetChain(Message, frozen=True, kw_only=True):
+    """All recorded events of a request, in order, with the refused frames that concern it."""
+
+    rid: str
+
+
+class Chain(Message, frozen=True, kw_only=True):
+    """The answer; no events: history does not know the request."""
+
+    events: list[LoggedEvent]
+    refused: list[LoggedEvent] = []
+
+
+class GetOpen(Message, frozen=True, kw_only=True):
+    """The open requests of a partition, by request id, after a cursor (empty: from the start)."""
+
+    part: int
+    after: str = ""
+
+
+class OpenPage(Message, frozen=True, kw_only=True):
+    """One page, read in one snapshot together with the position `(epoch, seq)` that it reflects. Pages of one listing may
+    have different positions: fold from the first page's position on, ignoring what a request's page already holds.
+    `next` is the cursor of the next page, empty at the end. `chains` hold each request's events since the beginning."""
+
+    epoch: int
+    seq: int
+    chains: list[Chain]
+    next: str = ""
+
+
+class Position(Message, frozen=True, kw_only=True):
+    """How far a stream is recorded."""
+
+    stream: str
+    epoch: int
+    seq: int
+
+
+class GetPositions(Message, frozen=True, kw_only=True):
+    """How far is the log?"""
+
+
+class Positions(Message, frozen=True, kw_only=True):
+    """The answer to GetPositions."""
+
+    positions: list[Position]
+
+
+# Dispatcher
+
+
+class GetQueue(Message, frozen=True, kw_only=True):
+    """Where in the queue is this request?"""
+
+    rid: str
+
+
+class QueuePlace(Message, frozen=True, kw_only=True):
+    """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits."""
+
+    position: int
+    reason: Literal["", "waiting_turn", "no_agent_online", "agents_busy"] = ""
+
+
+Json = dict[str, Any]

@@ -1,0 +1,46 @@
+"""The dispatcher's process."""
+
+from services.contracts.rpc import GetQueue
+from services.dispatcher.service import Dispatcher
+from services.runtime import rpc
+from services.runtime.clock import ServerClock
+from services.runtime.live import Liveness
+from services.runtime.process import Process, run
+
+
+async def start(process: Process) -> None:
+    """Wire one dispatcher."""
+    nc = process.nc
+    clock = ServerClock()
+    await clock.measure(nc)
+    liveness = Liveness(nc, "dispatcher", process.id)
+    dispatcher = Dispatcher(process, liveness, clock)
+    partitions = dispatcher.partitions
+    await dispatcher.listen()
+    await liveness.announce()
+    place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)
+    await rpc.serve(nc, "dispatcher", "Where a request stands in its queue", {"place": place})
+
+    process.spawn("liveness", liveness.keep_announcing())
+    process.spawn("live processes", liveness.watch())
+    process.spawn("clock", clock.keep_measuring(nc))
+    process.spawn("leases", partitions.watch())
+    process.spawn("partitions", partitions.keep())
+    process.spawn("gateways", dispatcher.keep_asking())
+    process.spawn("timers", dispatcher.tick())
+
+    process.on_reconnect(dispatcher.raise_barrier)
+    process.ready_when("partitions owned", lambda: partitions.everything_owned)
+    process.ready_when("partitions caught up", lambda: set(dispatcher.states) >= partitions.owned)
+    process.ready_when("no recovery needed", lambda: not liveness.halted)
+    process.on_drain(liveness.withdraw)
+    process.on_drain(dispatcher.drain)
+
+
+def main() -> None:
+    """Run it until it is told to stop."""
+    run("dispatcher", start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The queue of one space: priority, then round robin across users, then first come first served. Pure."""
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+
+from services.contracts.requests import RequestState
+
+_Entry = tuple[int, str]
+
+
+class SpaceQueue:
+    """Waiting requests of one space. Entries that were discarded are skipped when they come up."""
+
+    def __init__(self) -> None:
+        self._levels: dict[int, OrderedDict[str, list[_Entry]]] = {}
+        self._waiting: dict[str, RequestState] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def push(self, state: RequestState) -> None:
+        """The request waits; its place is by when it was accepted, also after a requeue."""
+        if state.rid not in self._waiting:
+            users = self._levels.setdefault(state.priority, OrderedDict())
+            heapq.heappush(users.setdefault(state.user, []), (state.accepted_seq, state.rid))
+        self._waiting[state.rid] = state
+
+    def discard(self, rid: str) -> None:
+        """The request does not wait any more."""
+        self._waiting.pop(rid, None)
+
+    def pop(self) -> RequestState | None:
+        """The next request to run; its user goes to the end of the round."""
+        while self._waiting:
+            priority = max(self._levels)
+            users = self._levels[priority]
+            user, entries = next(iter(users.items()))
+            _, rid = heapq.heappop(entries)
+            users.move_to_end(user)
+            if not entries:
+                del users[user]
+            if not users:
+                del self._levels[priority]
+            state = self._waiting.pop(rid, None)
+            if state is not None:
+                return state
+            if entries:
+                users.move_to_end(user, last=False)  # it was a discarded entry: the user has not had a turn
+        return None
+
+    def in_order(self) -> Iterator[str]:
+        """Request ids in the order in which they would be popped."""
+        for priority in sorted(self._levels, reverse=True):
+            rounds = {}
+            for user, entries in self._levels[priority].items():
+                if waiting := [rid for _, rid in sorted(set(entries)) if rid in self._waiting]:
+                    rounds[user] = deque(waiting)
+            while rounds:
+                for user in list(rounds):
+                    yield rounds[user].popleft()
+                    if not rounds[user]:
+                        del rounds[user]
+
+    def position(self, rid: str) -> int:
+        """1 for the next to go; 0 when it does not wait here."""
+        if rid not in self._waiting:
+            return 0
+        return next(place for place, waiting in enumerate(self.in_order(), 1) if waiting == rid)

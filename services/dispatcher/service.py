@@ -1,0 +1,294 @@
+"""The dispatcher's shell: folds reports and partitions, carries decisions out, answers about queues."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterable
+
+import msgspec
+import nats.errors
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Gauge
+
+from services.contracts import codec, subjects
+from services.contracts.ids import part_of_request
+from services.contracts.lifecycle import InvalidTransition
+from services.contracts.reports import ControlAnswer, Deliver, Ping, Report
+from services.contracts.requests import CutChain
+from services.contracts.rpc import GetQueue, QueuePlace
+from services.dispatcher.decide import (
+    AnyDecision,
+    Assign,
+    Check,
+    Decision,
+    answered,
+    assignments,
+    timers,
+    undo,
+)
+from services.dispatcher.events import event_of
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.partitions import Partitions
+from services.dispatcher.recovery import RecoveryNeeded, recover
+from services.dispatcher.state import SECOND, Partition
+from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
+from services.runtime.clock import ServerClock
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import Stored
+from services.runtime.live import Liveness
+from services.runtime.process import Process
+from services.runtime.tail import Tail, TailTooOld, TailTrimmed
+
+log = logging.getLogger("services.dispatcher")
+
+TICK_S = 0.1
+PAUSE_S = 2.0
+"""After a pause of our own of this length we know nothing: everybody has to report again."""
+APPEND_S = 10.0
+CONCURRENCY = 256
+SILENT = 5 * SECOND
+"""A gateway that has not reported for this long is asked whether it is there."""
+
+DECISIONS = Counter("ws_dispatcher_decisions_total", "Decisions that became events", ["type"])
+SUPERSEDED = Counter("ws_dispatcher_superseded_total", "Decisions that somebody else's event preceded")
+QUEUED = Gauge("ws_dispatcher_queued", "Requests waiting in the partitions owned here")
+PROCESSING = Gauge("ws_dispatcher_processing", "Requests assigned in the partitions owned here")
+UNFOLDABLE = Counter("ws_dispatcher_unfoldable_events_total", "Events that do not fit their chain")
+OWNED = Gauge("ws_dispatcher_partitions", "Partitions owned here")
+
+
+class Dispatcher:
+    """One dispatcher process."""
+
+    def __init__(self, process: Process, liveness: Liveness, clock: ServerClock) -> None:
+        self._process, self._nc, self._me = process, process.nc, process.id
+        self._liveness, self._clock = liveness, clock
+        self.fleet = Fleet()
+        self.partitions = Partitions(self._nc, self._me, liveness, self._gain, self._lose)
+        self._runners: dict[int, asyncio.Task[None]] = {}
+        self.states: dict[int, Partition] = {}
+        """Partitions that are caught up: only these are decided about."""
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unreachable: frozenset[str] = frozenset()
+
+    # Control and reports
+
+    async def listen(self) -> None:
+        """Subscribe to the reports of all gateways and to our own control subject."""
+        await self._nc.subscribe(subjects.control(self._me), cb=self._on_control)
+        await self._nc.subscribe(subjects.ALL_REPORTS, cb=self._on_report)
+
+    async def _on_control(self, message: Msg) -> None:
+        if msgspec.json.decode(message.data, type=Ping | Deliver) == Ping():
+            await message.respond(msgspec.json.encode(ControlAnswer(answer="pong")))
+
+    async def _on_report(self, message: Msg) -> None:
+        report = msgspec.json.decode(message.data, type=Report)
+        spaces = self.fleet.fold(report, self._clock.now_ns())
+        self._dispatch(spaces)
+
+    def raise_barrier(self) -> None:
+        """We may have missed reports: decide nothing before everybody has reported in full again."""
+        self.fleet.raise_barrier(self._clock.now_ns(), self._liveness.alive("gateway"))
+
+    @property
+    def able(self) -> bool:
+        """Whether anything may be decided at all now."""
+        return (
+            self._nc.is_connected
+            and not self._liveness.halted
+            and self._liveness.caught_up.is_set()
+            and self.fleet.complete(self._liveness.alive("gateway") - self._unreachable)
+        )
+
+    # Partitions
+
+    def _gain(self, part: int) -> None:
+        self.raise_barrier()
+        self._runners[part] = self._process.spawn(f"partition {part}", self._run(part))
+        OWNED.set(len(self.partitions.owned))
+
+    async def _lose(self, part: int) -> None:
+        self.states.pop(part, None)
+        runner = self._runners.pop(part, None)
+        if runner is not None:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+        OWNED.set(len(self.partitions.owned))
+
+    async def _run(self, part: int) -> None:
+        """Recover and then follow one partition for as long as we own it."""
+        while True:
+            partition = Partition(part, self.fleet)
+            try:
+                from_seq = await recover(self._nc, partition, self._clock)
+                await self._follow(partition, from_seq)
+            except (TailTrimmed, TailTooOld) as error:
+                log.warning("partition %d is rebuilt: %s", part, error)
+            except NatsUnavailable as error:
+                log.warning("partition %d waits: %s", part, error)
+                await asyncio.sleep(0.5)
+            except RecoveryNeeded as error:
+                log.error("partition %d decides nothing: %s", part, error)
+                await asyncio.sleep(5.0)
+            self.states.pop(part, None)
+            self.raise_barrier()
+
+    async def _follow(self, partition: Partition, from_seq: int) -> None:
+        keep_s = self._process.settings.stream_keep
+        filters = [subjects.partition(partition.part)]
+        tail = Tail(self._nc, subjects.REQUESTS, filters, from_seq, keep_s=keep_s, name=f"part{partition.part}")
+        async for batch in tail.batches():
+            touched = self._fold(partition, batch.messages)
+            if batch.pending == 0 and partition.part not in self.states:
+                self.states[partition.part] = partition
+                log.info("partition %d: %d open requests", partition.part, len(partition.requests))
+                touched = set(partition.queues)
+            self._dispatch(touched, [partition])
+
+    def _fold(self, partition: Partition, messages: list[Stored]) -> set[str]:
+        now, touched = self._clock.now_ns(), set()
+        for stored in messages:
+            try:
+                event = codec.requests.decode(stored.data)
+                space = partition.apply(event, stored.seq, stored.time_ns, now)
+            except (codec.UndecodableEvent, InvalidTransition, CutChain) as error:
+                UNFOLDABLE.inc()
+                log.error("event %d of %s was ignored: %s", stored.seq, stored.subject, error)
+                continue
+            if space is not None:
+                touched.add(space)
+        return touched
+
+    # Decisions
+
+    def _dispatch(self, spaces: Iterable[str], partitions: Iterable[Partition] | None = None) -> None:
+        if not self.able:
+            return
+        now = self._clock.now_ns()
+        for partition in list(self.states.values()) if partitions is None else partitions:
+            if partition.part not in self.states or not self.partitions.secure(partition.part):
+                continue
+            for space in spaces:
+                if space in partition.queues:
+                    for decision in assignments(partition, space, now):
+                        self._start(partition, decision)
+
+    async def tick(self) -> None:
+        """Decide what time alone brings about, for ever."""
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(TICK_S)
+            if time.monotonic() - last > PAUSE_S:
+                log.warning("paused for %.1f s: waiting for full reports", time.monotonic() - last)
+                self.raise_barrier()
+            last = time.monotonic()
+            self._measure()
+            if self.able:
+                self._decide_by_time()
+
+    def _decide_by_time(self) -> None:
+        now = self._clock.now_ns()
+        for partition in list(self.states.values()):
+            if not self.partitions.secure(partition.part):
+                continue
+            for decision in timers(partition, now):
+                self._start(partition, decision)
+        # A queue whose agents said busy gets no event that would wake it.
+        self._dispatch({space for partition in self.states.values() for space in partition.queues})
+
+    def _measure(self) -> None:
+        states = self.states.values()
+        PROCESSING.set(sum(len(partition.leases) for partition in states))
+        QUEUED.set(sum(len(partition.requests) - len(partition.leases) for partition in states))
+
+    def _start(self, partition: Partition, decision: AnyDecision) -> None:
+        work = self._check(partition, decision) if isinstance(decision, Check) else self._carry_out(partition, decision)
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a decision failed", exc_info=error)
+            self._process.fail("a decision failed")
+
+    async def _carry_out(self, partition: Partition, decision: Decision) -> None:
+        event = event_of(decision, os.urandom(16).hex(), f"dispatcher:{self._me}")
+        rid = event.rid
+        try:
+            async with self._slots:
+                seq = await append(self._nc, request_record(event, decision.state.traceparent), APPEND_S)
+        except Superseded as error:
+            SUPERSEDED.inc()
+            self._release(partition, decision)
+            partition.settled(rid, error.by.seq)
+        except (Undecided, StreamFull, ChainClosed) as error:
+            log.warning("%s: %s", type(error).__name__, error, extra={"request_id": rid})
+            undo(partition, decision)
+        else:
+            DECISIONS.labels(type(decision).__name__.lower()).inc()
+            partition.settled(rid, seq)
+
+    def _release(self, partition: Partition, decision: Decision) -> None:
+        if isinstance(decision, Assign):
+            partition.fleet.release(decision.agent.conn, decision.state.rid, 0, confirmed=False)
+
+    async def _check(self, partition: Partition, check: Check) -> None:
+        state = check.state
+        answer = await self._ask(state.gateway, Deliver(rid=state.rid, lease=state.lease))
+        requeue = answered(partition, check, answer, self._clock.now_ns())
+        if requeue is not None:
+            self._start(partition, requeue)
+
+    async def _ask(self, gateway: str, question: Ping | Deliver) -> str:
+        try:
+            reply = await self._nc.request(subjects.control(gateway), msgspec.json.encode(question), timeout=2.0)
+        except nats.errors.NoRespondersError:
+            return "no_responders"
+        except (nats.errors.Error, TimeoutError):
+            return "silence"
+        return msgspec.json.decode(reply.data, type=ControlAnswer).answer
+
+    # Gateways that are not there any more
+
+    async def keep_asking(self) -> None:
+        """Ask silent gateways whether they are there: faster than waiting for their keys to expire. For ever."""
+        while True:
+            await asyncio.sleep(1.0)
+            now = self._clock.now_ns()
+            live = self._liveness.alive("gateway")
+            for gateway in set(self.fleet.gateways()) - live:
+                if now - self.fleet.silent_since(gateway) > SILENT:
+                    self.fleet.gateway_gone(gateway, now)
+            silent = [g for g in live if now - self.fleet.silent_since(g) > SILENT]
+            answers = await asyncio.gather(*(self._ask(gateway, Ping()) for gateway in silent))
+            gone = {g for g, answer in zip(silent, answers, strict=True) if answer == "no_responders"}
+            for gateway in gone & set(self.fleet.gateways()):
+                log.info("gateway %s is gone", gateway)
+                self.fleet.gateway_gone(gateway, self._clock.now_ns())
+            self._unreachable = frozenset(gone)
+
+    # Queries
+
+    async def place(self, query: GetQueue) -> QueuePlace | None:
+        """Where a request stands in its queue and why it waits; None when its partition is not ours."""
+        partition = self.states.get(part_of_request(query.rid))
+        if partition is None:
+            return None
+        state = partition.requests.get(query.rid)
+        if state is None or state.status != "queued":
+            return QueuePlace(position=0)
+        position = partition.queues[state.space].position(query.rid) if state.space in partition.queues else 0
+        if not self.fleet.online(state.space):
+            return QueuePlace(position=position, reason="no_agent_online")
+        waiting_turn = self.fleet.pick(state.space, self._clock.now_ns()) is not None or position > 1
+        return QueuePlace(position=position, reason="waiting_turn" if waiting_turn else "agents_busy")
+
+    async def drain(self) -> None:
+        """Finish what is being appended and hand the partitions back."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.partitions.release_all()

@@ -1,0 +1,116 @@
+"""One partition as its owner sees it: the fold of its request events. Pure; closed requests are forgotten."""
+
+import heapq
+from dataclasses import dataclass
+
+from services.contracts.events import Accepted, Assigned, RequestEvent, Requeued, Restored
+from services.contracts.requests import RequestState, evolve
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.queue import SpaceQueue
+
+SECOND = 1_000_000_000
+REJECTED_PAUSE = 1 * SECOND
+"""An agent that turned work down is left alone for this long."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """What the owner knows of an assignment that has no outcome yet."""
+
+    lease: int
+    folded_at: int
+    boot: str = ""
+    """The boot id that it was seen to run under."""
+    seen: bool = False
+    """A report has listed it, or its gateway has confirmed that it holds it."""
+    confirmed_at: int = 0
+    recovered: bool = False
+    """It was assigned well before it was folded here: an earlier owner may have seen it listed."""
+
+
+class Partition:
+    """Open requests, their queues and leases. Folding an event twice, or one of a cut chain, changes nothing."""
+
+    def __init__(self, part: int, fleet: Fleet) -> None:
+        self.part, self.fleet = part, fleet
+        self.requests: dict[str, RequestState] = {}
+        self.queues: dict[str, SpaceQueue] = {}
+        self.leases: dict[str, Lease] = {}
+        self.pending: dict[str, int] = {}
+        """rid -> sequence that must have been folded before the next decision about it (0: an append is under way)."""
+        self.seq = 0
+        self._expiries: list[tuple[int, str]] = []
+
+    def apply(self, event: RequestEvent, seq: int, at: int, now: int) -> str | None:
+        """Fold one event; the space whose queue or capacity may have changed by it."""
+        self.seq = max(self.seq, seq)
+        before = self.requests.get(event.rid)
+        if before is None and not isinstance(event, Accepted | Restored):
+            return None  # of a chain that began before our time: closed, or cut
+        if before is not None and seq <= before.seq:
+            return None
+        state = evolve(before, event, seq, at)
+        if before is not None:
+            self._leave(before, event, now)
+        self._enter(state, event, now)
+        if 0 < self.pending.get(event.rid, 0) <= seq:
+            del self.pending[event.rid]
+        return state.space
+
+    def settled(self, rid: str, seq: int) -> None:
+        """The fate of a decision about the request stands at `seq`: decide again once that has been folded."""
+        if self.seq >= seq or rid not in self.requests:
+            self.pending.pop(rid, None)
+        else:
+            self.pending[rid] = seq
+
+    def next_expiry(self, now: int) -> list[RequestState]:
+        """Queued requests whose start timeout has passed."""
+        due = []
+        while self._expiries and self._expiries[0][0] <= now:
+            _, rid = heapq.heappop(self._expiries)
+            state = self.requests.get(rid)
+            if state is None or state.status != "queued":
+                continue
+            if start_deadline(state) <= now:
+                due.append(state)
+            else:
+                heapq.heappush(self._expiries, (start_deadline(state), rid))
+        return due
+
+    def remind_expiry(self, state: RequestState) -> None:
+        """Look at its start timeout (again)."""
+        heapq.heappush(self._expiries, (start_deadline(state), state.rid))
+
+    def _leave(self, before: RequestState, event: RequestEvent, now: int) -> None:
+        if before.status == "queued":
+            queue = self.queues.get(before.space)
+            if queue is not None:
+                queue.discard(before.rid)
+                if not len(queue):
+                    del self.queues[before.space]
+        elif before.status == "processing":
+            self.leases.pop(before.rid, None)
+            confirmed = event.actor.startswith(("agent:", "gateway:"))
+            self.fleet.release(before.conn, before.rid, before.lease, confirmed)
+            self.fleet.forget(before.lease)
+            if isinstance(event, Requeued) and event.reason in ("busy", "rejected"):
+                self.fleet.block(before.conn, now + (REJECTED_PAUSE if event.reason == "rejected" else 0))
+
+    def _enter(self, state: RequestState, event: RequestEvent, now: int) -> None:
+        if not state.open:
+            self.requests.pop(state.rid, None)
+            self.pending.pop(state.rid, None)
+            return
+        self.requests[state.rid] = state
+        if state.status == "queued":
+            self.queues.setdefault(state.space, SpaceQueue()).push(state)
+            self.remind_expiry(state)
+        elif isinstance(event, Assigned):
+            self.leases[state.rid] = Lease(state.lease, now, recovered=now - state.assigned_at > 2 * SECOND)
+            self.fleet.reserve(state.conn, state.rid, state.lease)
+
+
+def start_deadline(state: RequestState) -> int:
+    """When a queued request expires."""
+    return state.waiting_since + int(state.start_timeout_s * SECOND)

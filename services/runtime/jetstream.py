@@ -1,0 +1,186 @@
+"""JetStream as we use it: raw API requests with typed answers.
+
+The client library's own helpers are avoided where they decide too much: they read from followers, swallow expectations, or
+cannot say why they failed.
+"""
+
+import base64
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.parser import BytesHeaderParser
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+
+from services.runtime.errors import Final, NatsUnavailable
+
+API_TIMEOUT_S = 5.0
+NOT_FOUND = 10037
+_HEADER_LINE = b"NATS/1.0\r\n"
+
+
+class ApiError(Final):
+    """JetStream refused an API request."""
+
+    def __init__(self, code: int, err_code: int, description: str) -> None:
+        super().__init__(f"{description} ({err_code})")
+        self.code, self.err_code, self.description = code, err_code, description
+
+
+class ErrorBody(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class PubAck(msgspec.Struct):
+    """The server's answer to a publish into a stream: either a sequence or an error."""
+
+    seq: int = 0
+    duplicate: bool = False
+    stream: str = ""
+    error: ErrorBody | None = None
+
+
+class _Message(msgspec.Struct):
+    subject: str
+    seq: int
+    time: str
+    data: str = ""
+    hdrs: str = ""
+
+
+class _MessageAnswer(msgspec.Struct):
+    message: _Message | None = None
+    error: ErrorBody | None = None
+
+
+class StreamState(msgspec.Struct):
+    """Where a stream begins and ends, and how full it is."""
+
+    first_seq: int
+    last_seq: int
+    bytes: int
+    messages: int
+
+
+class StreamSettings(msgspec.Struct):
+    """What we read back of a stream's configuration."""
+
+    max_bytes: int = -1
+    metadata: dict[str, str] = {}
+
+
+class StreamInfo(msgspec.Struct):
+    """A stream's configuration and state at the server's time `ts` (RFC 3339)."""
+
+    config: StreamSettings
+    state: StreamState
+    ts: str = ""
+
+
+class _StreamInfoAnswer(msgspec.Struct):
+    config: StreamSettings = msgspec.field(default_factory=StreamSettings)
+    state: StreamState | None = None
+    ts: str = ""
+    error: ErrorBody | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message in a stream. `time_ns` is the server's timestamp in nanoseconds since 1970."""
+
+    seq: int
+    time_ns: int
+    subject: str
+    data: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+_ack_decoder = msgspec.json.Decoder(PubAck)
+_message_decoder = msgspec.json.Decoder(_MessageAnswer)
+_info_decoder = msgspec.json.Decoder(_StreamInfoAnswer)
+
+
+def nanoseconds(rfc3339: str) -> int:
+    """A server's timestamp (up to nanosecond digits) in nanoseconds since 1970."""
+    seconds, _, rest = rfc3339.rstrip("Z").partition(".")
+    zone = "+00:00" if rfc3339.endswith("Z") else ""
+    fraction = rest
+    for sign in "+-":
+        head, found, tail = rest.partition(sign)
+        if found:
+            fraction, zone = head, sign + tail
+    whole = int(datetime.fromisoformat(seconds + zone).timestamp())
+    return whole * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
+
+
+async def api(nc: Client, operation: str, body: Any = None, timeout_s: float = API_TIMEOUT_S) -> bytes:
+    """One request to `$JS.API.<operation>`. Raises NatsUnavailable."""
+    payload = b"" if body is None else msgspec.json.encode(body)
+    try:
+        return bytes((await nc.request(f"$JS.API.{operation}", payload, timeout=timeout_s)).data)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise NatsUnavailable(f"JetStream did not answer {operation}") from error
+
+
+def raise_error(error: ErrorBody | None) -> None:
+    """Raises ApiError when an answer carries an error."""
+    if error is not None:
+        raise ApiError(error.code, error.err_code, error.description)
+
+
+async def publish(nc: Client, subject: str, data: bytes, headers: dict[str, str], timeout_s: float) -> PubAck:
+    """Send once; the answer may carry an error. Raises NatsUnavailable when nothing was heard: it may still be stored."""
+    try:
+        # The client changes the dict that it is given.
+        message = await nc.request(subject, data, timeout=timeout_s, headers=dict(headers))
+        return _ack_decoder.decode(message.data)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise NatsUnavailable(f"no acknowledgement for {subject}") from error
+    except msgspec.MsgspecError as error:
+        raise NatsUnavailable(f"unreadable acknowledgement for {subject}") from error
+
+
+async def get(
+    nc: Client,
+    stream: str,
+    *,
+    seq: int | None = None,
+    last: str | None = None,
+    following: str | None = None,
+    timeout_s: float = API_TIMEOUT_S,
+) -> Stored | None:
+    """One message from the stream's leader: at `seq`, the `last` of a filter, or the first of the filter `following` at or
+    after `seq`. None when there is none. Raises NatsUnavailable, ApiError."""
+    body: dict[str, Any] = {}
+    if seq is not None:
+        body["seq"] = seq
+    if last is not None:
+        body["last_by_subj"] = last
+    if following is not None:
+        body["next_by_subj"] = following
+    answer = _message_decoder.decode(await api(nc, f"STREAM.MSG.GET.{stream}", body, timeout_s))
+    if answer.error is not None and answer.error.err_code == NOT_FOUND:
+        return None
+    raise_error(answer.error)
+    assert answer.message is not None
+    return _stored(answer.message)
+
+
+def _stored(message: _Message) -> Stored:
+    headers: dict[str, str] = {}
+    if message.hdrs:
+        raw = base64.b64decode(message.hdrs).removeprefix(_HEADER_LINE)
+        headers = {key: str(value) for key, value in BytesHeaderParser().parsebytes(raw).items()}
+    return Stored(message.seq, nanoseconds(message.time), message.subject, base64.b64decode(message.data), headers)
+
+
+async def stream_info(nc: Client, stream: str, timeout_s: float = API_TIMEOUT_S) -> StreamInfo:
+    """Configuration and state of a stream. Raises NatsUnavailable, ApiError."""
+    answer = _info_decoder.decode(await api(nc, f"STREAM.INFO.{stream}", None, timeout_s))
+    raise_error(answer.error)
+    assert answer.state is not None
+    return StreamInfo(answer.config, answer.state, answer.ts)

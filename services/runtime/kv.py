@@ -1,0 +1,92 @@
+"""Key-value buckets as we use them: compare-and-set by revision, time to live per value, watching by tail.
+
+A key whose value has expired or was deleted leaves a marker behind, so an absent key is not always at revision 0: writers
+read first and then set over the revision that they saw.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.runtime.errors import Final, NatsUnavailable
+from services.runtime.jetstream import ApiError, Stored, get, publish
+from services.runtime.tail import Tail
+
+_OPERATION, _MARKER_REASON = "KV-Operation", "Nats-Marker-Reason"
+_WRONG_LAST_SEQUENCE = {10071, 10158, 10164}
+TIMEOUT_S = 5.0
+MARKER_S = 600
+"""How long the marker of an expired value stays. A watcher that was cut off for longer must start over."""
+
+
+class Conflict(Final):
+    """Somebody else wrote the key first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A key's newest value; `value` is None when it was deleted or has expired. `revision` is 0 for a key never written."""
+
+    key: str
+    value: bytes | None
+    revision: int
+
+
+class Bucket:
+    """One bucket."""
+
+    def __init__(self, nc: Client, name: str) -> None:
+        self._nc, self.name = nc, name
+        self._stream, self._prefix = f"KV_{name}", f"$KV.{name}."
+
+    async def get(self, key: str) -> Entry:
+        """The newest value, read from the leader. Raises NatsUnavailable."""
+        stored = await get(self._nc, self._stream, last=self._prefix + key)
+        return Entry(key, None, 0) if stored is None else self._entry(stored)
+
+    async def put(self, key: str, value: bytes, ttl_s: float | None = None) -> int:
+        """Write without looking. Raises NatsUnavailable."""
+        return await self._publish(key, value, {}, ttl_s)
+
+    async def set(self, key: str, value: bytes, revision: int, ttl_s: float | None = None) -> int:
+        """Write if the key is still at `revision`; the new revision. Raises Conflict, NatsUnavailable.
+
+        After a lost acknowledgement the caller cannot know whether it was written: read the key again."""
+        return await self._publish(key, value, {subjects.EXPECTED_SEQUENCE: str(revision)}, ttl_s)
+
+    async def create(self, key: str, value: bytes, ttl_s: float | None = None) -> int:
+        """Write if the key has no value now. Raises Conflict, NatsUnavailable."""
+        entry = await self.get(key)
+        if entry.value is not None:
+            raise Conflict(f"{self.name}/{key} exists")
+        return await self.set(key, value, entry.revision, ttl_s)
+
+    async def delete(self, key: str, revision: int) -> None:
+        """Delete if the key is still at `revision`. Raises Conflict, NatsUnavailable."""
+        await self._publish(key, b"", {subjects.EXPECTED_SEQUENCE: str(revision), _OPERATION: "DEL"}, None)
+
+    async def watch(self, keys: str = ">") -> AsyncIterator[tuple[list[Entry], int]]:
+        """First the newest value of each key, then every change: (entries, pending); pending 0 means caught up.
+        Raises TailTooOld."""
+        filters = [self._prefix + keys]
+        tail = Tail(self._nc, self._stream, filters, last_per_subject=True, keep_s=2 * MARKER_S, name=self.name)
+        async for batch in tail.batches():
+            yield [self._entry(stored) for stored in batch.messages], batch.pending
+
+    async def _publish(self, key: str, value: bytes, headers: dict[str, str], ttl_s: float | None) -> int:
+        if ttl_s is not None:
+            headers |= {subjects.TTL: f"{max(1, round(ttl_s))}s"}
+        if not self._nc.is_connected:
+            raise NatsUnavailable("not connected")
+        ack = await publish(self._nc, self._prefix + key, value, headers, TIMEOUT_S)
+        if ack.error is None:
+            return ack.seq
+        if ack.error.err_code in _WRONG_LAST_SEQUENCE:
+            raise Conflict(f"{self.name}/{key}: {ack.error.description}")
+        raise ApiError(ack.error.code, ack.error.err_code, ack.error.description)
+
+    def _entry(self, stored: Stored) -> Entry:
+        gone = _OPERATION in stored.headers or _MARKER_REASON in stored.headers
+        return Entry(stored.subject.removeprefix(self._prefix), None if gone else stored.data, stored.seq)

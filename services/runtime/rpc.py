@@ -1,0 +1,101 @@
+"""Typed request-reply between services, answered by NATS micro services (`nats micro ls` shows them)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.micro import add_service
+from nats.micro.request import Request
+from nats.micro.service import Service
+
+from services.contracts.rpc import RpcError
+from services.runtime.errors import Final, NatsUnavailable, Retryable
+
+log = logging.getLogger("services.rpc")
+T = TypeVar("T")
+CONCURRENCY = 64
+"""Operations that one process of a service works on at a time."""
+VERSION = "1.0.0"
+
+
+class Refused(Final):
+    """The service's answer was no; `code` and the message say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+class _Probe(msgspec.Struct):
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One endpoint: its subject, what it is asked and who answers. The handler may raise Refused, or return None when
+    another process of the service is the one to answer (`everyone`: each process is asked, not just one of them)."""
+
+    subject: str
+    request: type[Any]
+    handler: Callable[[Any], Awaitable[msgspec.Struct | None]]
+    everyone: bool = False
+
+
+async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T], timeout_s: float = 5.0) -> T:
+    """Ask and wait for the typed answer. Raises Refused, NatsUnavailable."""
+    try:
+        reply = await nc.request(subject, msgspec.json.encode(message), timeout=timeout_s)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise NatsUnavailable(f"nobody answered {subject}") from error
+    if msgspec.json.decode(reply.data, type=_Probe).type == "error":
+        refusal = msgspec.json.decode(reply.data, type=RpcError)
+        if refusal.code == "unavailable":
+            raise NatsUnavailable(refusal.message)
+        raise Refused(refusal.code, refusal.message)
+    return msgspec.json.decode(reply.data, type=answer)
+
+
+async def serve(nc: Client, name: str, description: str, operations: Mapping[str, Operation]) -> Service:
+    """Answer the operations (by endpoint name) as the micro service `name`."""
+    service = await add_service(nc, name=name, version=VERSION, description=description)
+    slots = asyncio.Semaphore(CONCURRENCY)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def done(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        slots.release()
+
+    for endpoint, operation in operations.items():
+
+        async def on_request(request: Request, operation: Operation = operation) -> None:
+            # Callbacks of one subscription run one at a time: hand off, bounded.
+            await slots.acquire()
+            task = asyncio.create_task(_answer(request, operation))
+            tasks.add(task)
+            task.add_done_callback(done)
+
+        group = f"{name}-{service.id}" if operation.everyone else None
+        await service.add_endpoint(name=endpoint, subject=operation.subject, handler=on_request, queue_group=group)
+    return service
+
+
+async def _answer(request: Request, operation: Operation) -> None:
+    try:
+        message = msgspec.json.decode(request.data, type=operation.request)
+        answer: msgspec.Struct | None = await operation.handler(message)
+    except msgspec.MsgspecError as error:
+        answer = RpcError(code="invalid", message=str(error))
+    except Refused as error:
+        answer = RpcError(code=error.code, message=error.message)
+    except Retryable as error:
+        answer = RpcError(code="unavailable", message=str(error))
+    except Exception:
+        log.exception("%s failed", operation.subject)
+        answer = RpcError(code="unavailable", message="the operation failed; the service's log says why")
+    if answer is not None:
+        await request.respond(msgspec.json.encode(answer))

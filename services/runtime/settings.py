@@ -1,0 +1,50 @@
+"""Settings: `WS_*` environment variables, read once at start."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from services.runtime.errors import Final
+
+PREFIX = "WS_"
+
+
+class SettingsError(Final):
+    """A variable is missing or does not fit; the message names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: PREFIX + field.upper()):
+    """All that a service may be told from outside. Durations are seconds, sizes bytes."""
+
+    nats_url: str = "nats://127.0.0.1:4222"
+    database_url: str = ""
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 5001
+    """The gateway's HTTP port."""
+    health_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    """Where the other services answer /healthz, /readyz and /metrics; 0: nowhere."""
+    log_level: str = "info"
+    stream_keep: Annotated[float, msgspec.Meta(ge=600)] = 3600.0
+    """How long closed requests stay in the stream at least."""
+    stream_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    """Replicas of each stream and bucket: 1 or 3."""
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings in an environment. Raises SettingsError, also for an unknown `WS_` variable: a typing error must not
+    pass for a default."""
+    known = {field.encode_name for field in msgspec.structs.fields(Settings)}
+    given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    unknown = sorted(set(given) - known - ELSEWHERE)
+    if unknown:
+        raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    try:
+        return msgspec.convert({k: v for k, v in given.items() if k in known}, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(str(error)) from error
+
+
+ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY"})
+"""Variables of the command line tools, which the services leave alone."""

@@ -1,0 +1,237 @@
+"""Tail: the one way to follow a stream.
+
+An ephemeral pull consumer without acknowledgements, our own pull loop with idle heartbeats, and a check that the consumer's
+sequence numbers are contiguous. On a gap, a missed heartbeat or a lost consumer it is created again right after the last
+message that was handed out: lossless, and as fast as an append's own acknowledgement.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from services.contracts.subjects import token
+from services.runtime.errors import NatsUnavailable, Retryable
+from services.runtime.jetstream import ApiError, ErrorBody, Stored, api, raise_error, stream_info
+
+PULL = 512
+"""Messages asked for at a time; the next pull goes out when half of them have come."""
+HEARTBEAT_S = 1.0
+EXPIRES_S = 30.0
+INACTIVE_S = 30.0
+"""The server forgets a consumer that nobody has asked for this long."""
+_RETRY_S = 0.25
+_CONSUMER_GONE = frozenset({"404", "409", "503"})
+
+
+class TailTrimmed(Retryable):
+    """The stream no longer holds what comes next: rebuild from history and tail from there."""
+
+    def __init__(self, stream: str, wanted: int, first: int) -> None:
+        super().__init__(f"{stream} was to be read from {wanted} but begins at {first}")
+        self.stream, self.wanted, self.first = stream, wanted, first
+
+
+class TailTooOld(Retryable):
+    """The tail was cut off for so long that chains may have been trimmed meanwhile: rebuild."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What has come since the last batch. `pending` is how many more the stream held for us when the last of them was
+    sent: 0 means caught up. A batch may be empty: it then only says that we are caught up."""
+
+    messages: list[Stored]
+    pending: int
+
+
+class _Created(msgspec.Struct):
+    num_pending: int = 0
+    error: ErrorBody | None = None
+
+
+class _Recreate(Exception):
+    """The consumer must be made again."""
+
+
+_created_decoder = msgspec.json.Decoder(_Created)
+
+
+class Tail:
+    """Follows a stream: `async for batch in tail.batches()`.
+
+    `from_seq` is the first sequence wanted; `last_per_subject` starts with the newest message of each subject instead (for
+    buckets). `keep_s` bounds how long the tail may have been cut off before it raises TailTooOld (None: for ever).
+    """
+
+    def __init__(
+        self,
+        nc: Client,
+        stream: str,
+        filters: list[str],
+        from_seq: int = 1,
+        *,
+        last_per_subject: bool = False,
+        keep_s: float | None = None,
+        name: str = "tail",
+    ) -> None:
+        self._nc, self._stream, self._filters = nc, stream, filters
+        self._next_seq = from_seq
+        self._last_per_subject = last_per_subject
+        self._keep_s = keep_s
+        self._name = token("consumer", name)
+        self._incarnation = 0
+        self._contact = time.monotonic()
+        self._arrived: deque[Msg] = deque()
+        self._wake = asyncio.Event()
+        self.recreations = 0
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence after the last message handed out."""
+        return self._next_seq
+
+    async def batches(self) -> AsyncIterator[Batch]:
+        """What the stream holds from `from_seq` on, and then whatever is appended, in order, without gap or repeat.
+
+        Raises TailTrimmed, TailTooOld; never ends by itself."""
+        while True:
+            try:
+                async for batch in self._consume():
+                    yield batch
+            except (_Recreate, NatsUnavailable, nats.errors.Error, ApiError) as error:
+                if isinstance(error, ApiError) and error.code not in (404, 500, 503):
+                    raise
+                await self._check_age()
+                self.recreations += 1
+                await asyncio.sleep(_RETRY_S)
+
+    async def _check_age(self) -> None:
+        away = time.monotonic() - self._contact
+        if self._keep_s is not None and away > self._keep_s / 2:
+            raise TailTooOld(f"{self._stream}: cut off for {away:.0f} s")
+
+    async def _consume(self) -> AsyncIterator[Batch]:
+        """One consumer's life."""
+        self._arrived.clear()
+        inbox = self._nc.new_inbox()
+        subscription = await self._nc.subscribe(inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        consumer = ""
+        try:
+            consumer, pending = await self._create()
+            self._contact = time.monotonic()
+            if pending == 0:
+                yield Batch([], 0)
+            async for batch in self._pull_loop(consumer, inbox):
+                yield batch
+        finally:
+            await self._discard(subscription, consumer)
+
+    async def _create(self) -> tuple[str, int]:
+        await self._check_trimmed()
+        self._incarnation += 1
+        name = f"{self._name}-{self._nc.new_inbox()[-22:]}"
+        config: dict[str, Any] = {
+            "name": name,
+            "ack_policy": "none",
+            "replay_policy": "instant",
+            "mem_storage": True,
+            "num_replicas": 1,
+            "inactive_threshold": int(INACTIVE_S * 1e9),
+            "filter_subjects": self._filters,
+        }
+        if self._last_per_subject and self._next_seq <= 1:
+            config["deliver_policy"] = "last_per_subject"
+        else:
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, self._next_seq)}
+        body = {"stream_name": self._stream, "config": config}
+        answer = _created_decoder.decode(await api(self._nc, f"CONSUMER.CREATE.{self._stream}.{name}", body))
+        raise_error(answer.error)
+        return name, answer.num_pending
+
+    async def _check_trimmed(self) -> None:
+        if self._last_per_subject or self._next_seq <= 1:
+            return
+        first = (await stream_info(self._nc, self._stream)).state.first_seq
+        if first > self._next_seq:
+            raise TailTrimmed(self._stream, self._next_seq, first)
+
+    async def _pull_loop(self, consumer: str, inbox: str) -> AsyncIterator[Batch]:
+        outstanding, consumer_seq = 0, 0
+        while True:
+            if outstanding <= PULL // 2:
+                await self._pull(consumer, inbox)
+                outstanding += PULL
+            await self._await_arrival()
+            messages: list[Stored] = []
+            pending = 0
+            while self._arrived:
+                message = self._arrived.popleft()
+                if not message.reply:
+                    outstanding -= _returned(message)
+                    continue
+                outstanding -= 1
+                consumer_seq += 1
+                stored, found, pending = _stored(message)
+                if found != consumer_seq:
+                    self._arrived.clear()
+                    raise _Recreate
+                messages.append(stored)
+            if messages:
+                self._next_seq = messages[-1].seq + 1
+                yield Batch(messages, pending)
+
+    async def _await_arrival(self) -> None:
+        if self._arrived:
+            return
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(HEARTBEAT_S * 3):
+                await self._wake.wait()
+        except TimeoutError:
+            raise _Recreate from None
+        self._contact = time.monotonic()
+
+    async def _on_message(self, message: Msg) -> None:
+        self._arrived.append(message)
+        self._wake.set()
+
+    async def _pull(self, consumer: str, inbox: str) -> None:
+        body = {"batch": PULL, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
+        await self._nc.publish(subject, msgspec.json.encode(body), reply=inbox)
+
+    async def _discard(self, subscription: Subscription, consumer: str) -> None:
+        with contextlib.suppress(nats.errors.Error, NatsUnavailable, asyncio.CancelledError):
+            await subscription.unsubscribe()
+            if consumer and self._nc.is_connected:
+                await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")
+
+
+def _returned(message: Msg) -> int:
+    """How many asked-for messages a status message gives back. Raises _Recreate when the consumer is gone."""
+    headers = message.headers or {}
+    status = headers.get("Status", "")
+    if status == "100":
+        return 0
+    if (status == "409" and "Deleted" not in headers.get("Description", "")) or status == "408":
+        return int(headers.get("Nats-Pending-Messages", PULL))
+    raise _Recreate
+
+
+def _stored(message: Msg) -> tuple[Stored, int, int]:
+    """The message with its consumer sequence and what is pending after it, from its reply subject
+    `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.<token>]`."""
+    tokens = message.reply.split(".")
+    base = 0 if len(tokens) == 9 else 2
+    seq, consumer_seq, at, pending = (int(tokens[base + i]) for i in (5, 6, 7, 8))
+    return Stored(seq, at, message.subject, message.data, message.headers or {}), consumer_seq, pending

@@ -1,0 +1,111 @@
+"""Streams and buckets: declared once, here, and brought about idempotently by the provisioner."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.contracts.ids import PARTS
+from services.runtime.errors import Final
+from services.runtime.jetstream import ApiError, ErrorBody, api, raise_error, stream_info
+from services.runtime.kv import MARKER_S
+from services.runtime.settings import Settings
+
+_DAY_NS = 24 * 3600 * 10**9
+STREAM_NOT_FOUND = 10059
+EPOCH, PARTITIONS = "ws-epoch", "ws-parts"
+IDEMPOTENCY_TTL_S = 24 * 3600.0
+
+
+class RecoveryNeeded(Final):
+    """The stream is gone but PostgreSQL remembers it: a new one would forget accepted requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One stream as it must be; `config` is the server's own JSON."""
+
+    name: str
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def streams(settings: Settings) -> list[Declaration]:
+    """All streams and buckets."""
+    common = {"num_replicas": settings.replicas, "retention": "limits", "allow_direct": True}
+    requests = common | {
+        "subjects": [subjects.ALL_REQUESTS],
+        "storage": "file",
+        "max_bytes": settings.stream_max_bytes,
+        "discard": "new",
+        "duplicate_window": 120 * 10**9,
+        "deny_delete": True,
+        "republish": {"src": subjects.REPUBLISH_FROM, "dest": subjects.REPUBLISH_TO},
+        "metadata": {EPOCH: "1", PARTITIONS: str(PARTS)},
+    }
+    log = common | {"storage": "file", "deny_delete": True, "duplicate_window": 120 * 10**9, "metadata": {EPOCH: "1"}}
+    return [
+        Declaration(subjects.REQUESTS, requests),
+        Declaration(subjects.CONNECTIONS, log | {"subjects": [subjects.ALL_CONNECTIONS], "max_age": 7 * _DAY_NS}),
+        Declaration(subjects.DIRECTORY, log | {"subjects": [subjects.ALL_DIRECTORY]}),
+        *(
+            Declaration(f"KV_{name}", common | _bucket(name))
+            for name in (subjects.LIVE, subjects.LEASES, subjects.CLAIMS, subjects.KEYS)
+        ),
+    ]
+
+
+def _bucket(name: str) -> dict[str, Any]:
+    # File storage throughout: a memory stream of a single server does not survive that server's restart (ADR 2).
+    return {
+        "subjects": [f"$KV.{name}.>"],
+        "storage": "file",
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "deny_delete": True,
+        "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
+        "subject_delete_marker_ttl": MARKER_S * 10**9,
+    }
+
+
+class _Answer(msgspec.Struct):
+    error: ErrorBody | None = None
+
+
+async def provision(nc: Client, settings: Settings, recorded: bool) -> list[str]:
+    """Bring about what is declared and return the names of the streams that were made. `recorded`: PostgreSQL has a
+    position in REQUESTS. Raises RecoveryNeeded, ApiError, NatsUnavailable."""
+    made = []
+    for declaration in streams(settings):
+        exists = await _exists(nc, declaration.name)
+        if not exists and declaration.name == subjects.REQUESTS and recorded:
+            raise RecoveryNeeded(
+                "the stream REQUESTS is gone but the log in PostgreSQL is not: "
+                "bring back NATS's data, or keep the services stopped until it is recovered from the log"
+            )
+        await _declare(nc, declaration, "UPDATE" if exists else "CREATE")
+        if not exists:
+            made.append(declaration.name)
+    return made
+
+
+async def _exists(nc: Client, name: str) -> bool:
+    try:
+        await stream_info(nc, name)
+    except ApiError as error:
+        if error.err_code == STREAM_NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+async def _declare(nc: Client, declaration: Declaration, verb: str) -> None:
+    body = declaration.config | {"name": declaration.name}
+    if verb == "UPDATE":
+        # The epoch is a stream's own history, not ours to reset.
+        current = await stream_info(nc, declaration.name)
+        body["metadata"] = body.get("metadata", {}) | current.config.metadata
+    answer = msgspec.json.decode(await api(nc, f"STREAM.{verb}.{declaration.name}", body), type=_Answer)
+    raise_error(answer.error)

@@ -1,0 +1,280 @@
+"""What the owner of a partition decides."""
+
+import pytest
+
+from services.contracts.events import Assigned, Canceled, Failed, Requeued, Succeeded
+from services.contracts.reports import AgentReport
+from services.dispatcher.decide import (
+    GRACE,
+    MAX_LOSSES,
+    NEVER_LISTED,
+    Assign,
+    Check,
+    Expire,
+    Fail,
+    Requeue,
+    answered,
+    assignments,
+    timers,
+    undo,
+)
+from services.dispatcher.state import SECOND, Partition
+from tests.unit.dispatcher.given import (
+    CONN,
+    GATEWAY,
+    NOW,
+    a_partition,
+    accepted,
+    agent_report,
+    following,
+    held,
+    report,
+    rid,
+)
+
+
+def assigned_partition(*agents: AgentReport, now: int = NOW) -> Partition:
+    """Request 1 was accepted at 10 and assigned at 11."""
+    partition = a_partition(*agents, now=now)
+    partition.apply(accepted(1), 10, now, now)
+    partition.apply(following(Assigned, 1, 10), 11, now, now)
+    return partition
+
+
+def rids(decisions) -> list[str]:
+    return [decision.state.rid for decision in decisions]
+
+
+# Assignments
+
+
+def test_waiting_requests_are_assigned_while_slots_are_free():
+    partition = a_partition(agent_report(slots=2))
+    for number in (1, 2, 3):
+        partition.apply(accepted(number), number, NOW, NOW)
+    decided = assignments(partition, "demo", NOW)
+    assert rids(decided) == [rid(1), rid(2)]
+    assert all(d.gateway == GATEWAY and d.agent.conn == CONN for d in decided)
+
+
+def test_nothing_is_decided_twice_about_a_request_whose_event_is_under_way():
+    partition = a_partition(agent_report())
+    partition.apply(accepted(1), 1, NOW, NOW)
+    assert len(assignments(partition, "demo", NOW)) == 1
+    assert assignments(partition, "demo", NOW) == []
+    assert timers(partition, NOW + 100 * SECOND) == []
+
+
+def test_without_an_agent_requests_wait():
+    partition = a_partition()
+    partition.apply(accepted(1), 1, NOW, NOW)
+    assert assignments(partition, "demo", NOW) == []
+    assert len(partition.queues["demo"]) == 1
+
+
+def test_an_assignment_that_could_not_be_stored_gives_request_and_slot_back():
+    partition = a_partition(agent_report(slots=1))
+    partition.apply(accepted(1), 1, NOW, NOW)
+    (decision,) = assignments(partition, "demo", NOW)
+    undo(partition, decision)
+    assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
+
+
+def test_a_slot_is_reused_at_the_outcome_without_waiting_for_a_report():
+    partition = a_partition(agent_report(slots=1))
+    partition.apply(accepted(1), 1, NOW, NOW)
+    partition.apply(accepted(2), 2, NOW, NOW)
+    assignments(partition, "demo", NOW)
+    partition.apply(following(Assigned, 1, 1), 3, NOW, NOW)
+    assert assignments(partition, "demo", NOW) == []
+    assert partition.apply(following(Succeeded, 1, 3), 4, NOW, NOW) == "demo"
+    assert rids(assignments(partition, "demo", NOW)) == [rid(2)]
+
+
+def test_a_request_canceled_while_its_assignment_was_under_way_leaves_nothing_behind():
+    partition = a_partition(agent_report(slots=1))
+    partition.apply(accepted(1), 1, NOW, NOW)
+    (decision,) = assignments(partition, "demo", NOW)
+    partition.apply(following(Canceled, 1, 1, attempt=0), 2, NOW, NOW)
+    partition.fleet.release(decision.agent.conn, decision.state.rid, 0, confirmed=False)
+    partition.settled(rid(1), 2)
+    assert partition.requests == {}
+    assert partition.pending == {}
+    assert partition.fleet.agents[CONN].free == 1
+
+
+def test_a_request_turned_down_by_its_agent_waits_a_moment_before_that_agent_is_asked_again():
+    partition = assigned_partition(agent_report())
+    partition.apply(following(Requeued, 1, 11, reason="rejected"), 12, NOW, NOW)
+    partition.fleet.fold(report(agent_report(), number=1), NOW)
+    assert assignments(partition, "demo", NOW) == []
+    assert rids(assignments(partition, "demo", NOW + 2 * SECOND)) == [rid(1)]
+
+
+# Expiry
+
+
+def test_a_request_that_no_handler_started_in_time_expires():
+    partition = a_partition()
+    partition.apply(accepted(1, start_timeout_s=60.0), 1, NOW, NOW)
+    assert timers(partition, NOW + 59 * SECOND) == []
+    (decision,) = timers(partition, NOW + 61 * SECOND)
+    assert decision == Expire(partition.requests[rid(1)])
+
+
+def test_the_start_timeout_counts_anew_after_a_handler_has_started():
+    partition = assigned_partition()
+    requeued_at = NOW + 50 * SECOND
+    partition.apply(following(Requeued, 1, 11, started=True), 12, requeued_at, requeued_at)
+    assert timers(partition, NOW + 61 * SECOND) == []
+    assert timers(partition, requeued_at + 61 * SECOND) == [Expire(partition.requests[rid(1)])]
+
+
+def test_an_expiry_that_meets_an_assignment_under_way_is_looked_at_again():
+    partition = a_partition(agent_report())
+    partition.apply(accepted(1), 1, NOW, NOW)
+    (decision,) = assignments(partition, "demo", NOW)
+    assert timers(partition, NOW + 61 * SECOND) == []
+    partition.fleet.fold(report(number=1), NOW)
+    undo(partition, decision)
+    assert timers(partition, NOW + 61 * SECOND) == [Expire(partition.requests[rid(1)])]
+
+
+# Delivery
+
+
+def test_an_assignment_that_no_report_lists_is_asked_for_after_a_second():
+    partition = assigned_partition(agent_report())
+    assert timers(partition, NOW + SECOND) == []
+    assert timers(partition, NOW + SECOND + 1) == [Check(partition.requests[rid(1)])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"), [("busy", "busy"), ("no_connection", "no_connection"), ("no_responders", "no_connection")]
+)
+def test_a_delivery_that_cannot_be_requeues(answer: str, reason: str):
+    partition = assigned_partition(agent_report())
+    check = Check(partition.requests[rid(1)])
+    assert answered(partition, check, answer, NOW) == Requeue(check.state, reason, started=False)
+
+
+@pytest.mark.parametrize("answer", ["held", "closed", "silence"])
+def test_any_other_answer_to_a_delivery_check_requeues_nothing(answer: str):
+    partition = assigned_partition(agent_report())
+    assert answered(partition, Check(partition.requests[rid(1)]), answer, NOW) is None
+
+
+def test_an_answer_about_a_lease_that_has_ended_changes_nothing():
+    partition = assigned_partition(agent_report())
+    check = Check(partition.requests[rid(1)])
+    partition.apply(following(Succeeded, 1, 11), 12, NOW, NOW)
+    assert answered(partition, check, "no_connection", NOW) is None
+
+
+def test_a_recovered_lease_of_a_gateway_that_is_gone_gets_the_grace():
+    partition = a_partition()
+    long_ago = NOW - 5 * SECOND
+    partition.apply(accepted(1), 10, long_ago, NOW)
+    partition.apply(following(Assigned, 1, 10), 11, long_ago, NOW)
+    check = Check(partition.requests[rid(1)])
+    assert answered(partition, check, "no_responders", NOW) is None
+    assert timers(partition, NOW + GRACE) == []
+    assert timers(partition, NOW + GRACE + 1) == [Requeue(check.state, "agent_lost", started=True)]
+
+
+# Lost leases
+
+
+def listed_then_gone(now: int = NOW) -> Partition:
+    partition = assigned_partition(agent_report(held(1, 11)))
+    assert timers(partition, now) == []
+    partition.fleet.fold(report(agent_report(gone=True), number=1, full=False), now)
+    return partition
+
+
+def test_a_lease_is_lost_when_nobody_has_listed_it_for_the_grace():
+    partition = listed_then_gone()
+    assert timers(partition, NOW + GRACE) == []
+    assert timers(partition, NOW + GRACE + 1) == [Requeue(partition.requests[rid(1)], "agent_lost", started=True)]
+
+
+def test_a_lease_that_another_gateway_lists_within_the_grace_goes_on():
+    partition = listed_then_gone()
+    later = NOW + 15 * SECOND
+    partition.fleet.fold(report(agent_report(held(1, 11, running_s=1.0), conn="conn-2"), gateway="gateway-2"), later)
+    assert timers(partition, later + SECOND) == []
+
+
+def test_after_a_barrier_the_grace_counts_anew():
+    partition = listed_then_gone()
+    partition.fleet.raise_barrier(NOW + 15 * SECOND, frozenset())
+    assert timers(partition, NOW + GRACE + SECOND) == []
+    assert len(timers(partition, NOW + 15 * SECOND + GRACE + 1)) == 1
+
+
+def test_a_new_boot_of_the_agent_that_does_not_list_the_lease_frees_it_at_once():
+    partition = listed_then_gone()
+    partition.fleet.fold(report(agent_report(conn="conn-2", boot_id="boot-2"), number=2), NOW)
+    assert timers(partition, NOW + 1) == [Requeue(partition.requests[rid(1)], "agent_lost", started=True)]
+
+
+def test_the_same_boot_without_the_lease_still_has_the_grace():
+    partition = listed_then_gone()
+    partition.fleet.fold(report(agent_report(conn="conn-2", boot_id="boot-1"), number=2), NOW)
+    assert timers(partition, NOW + 1) == []
+
+
+def test_a_request_that_has_cost_too_many_agents_fails():
+    partition = a_partition()
+    partition.apply(accepted(1), 1, NOW, NOW)
+    seq = 1
+    for _ in range(MAX_LOSSES - 1):
+        partition.apply(following(Assigned, 1, seq), seq + 1, NOW, NOW)
+        partition.apply(following(Requeued, 1, seq + 1), seq + 2, NOW, NOW)
+        seq += 2
+    partition.apply(following(Assigned, 1, seq), seq + 1, NOW, NOW)
+    partition.leases[rid(1)].seen = True
+    assert timers(partition, NOW + GRACE + 1) == [Fail(partition.requests[rid(1)], "agent_lost")]
+
+
+# Overdue handlers
+
+
+def test_a_handler_is_overdue_by_its_own_running_time():
+    partition = assigned_partition(agent_report(held(1, 11, running_s=9.0)))
+    assert timers(partition, NOW + SECOND) == []
+    (decision,) = timers(partition, NOW + SECOND + 1)
+    assert isinstance(decision, Fail)
+    assert decision.code == "execution_timeout"
+
+
+def test_a_handler_whose_start_nobody_reported_is_overdue_some_time_after_the_assignment():
+    partition = assigned_partition(agent_report(held(1, 11, state="sent")))
+    limit = NOW + NEVER_LISTED + 10 * SECOND
+    assert timers(partition, limit) == []
+    assert timers(partition, limit + 1) == [Fail(partition.requests[rid(1)], "execution_timeout")]
+
+
+# Folding
+
+
+def test_folding_an_event_again_or_one_of_a_cut_chain_changes_nothing():
+    partition = assigned_partition(agent_report())
+    before = dict(partition.requests)
+    assert partition.apply(following(Assigned, 1, 10), 11, NOW, NOW) is None
+    assert partition.apply(following(Requeued, 2, 5), 13, NOW, NOW) is None
+    assert partition.requests == before
+
+
+def test_closed_requests_are_forgotten():
+    partition = assigned_partition(agent_report())
+    partition.apply(following(Failed, 1, 11), 12, NOW, NOW)
+    assert (partition.requests, partition.leases, partition.queues) == ({}, {}, {})
+
+
+def test_an_assign_decision_carries_what_the_event_needs():
+    partition = a_partition(agent_report())
+    partition.apply(accepted(1), 1, NOW, NOW)
+    (decision,) = assignments(partition, "demo", NOW)
+    assert isinstance(decision, Assign)
+    assert decision.state.seq == 1

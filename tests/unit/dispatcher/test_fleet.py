@@ -1,0 +1,117 @@
+"""What the reports of gateways add up to."""
+
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.state import SECOND
+from tests.unit.dispatcher.given import CONN, GATEWAY, NOW, agent_report, held, report, rid
+
+
+def a_fleet(*agents) -> Fleet:
+    fleet = Fleet()
+    fleet.fold(report(*agents), NOW)
+    return fleet
+
+
+def free(fleet: Fleet) -> int:
+    return fleet.agents[CONN].free
+
+
+def test_an_agents_free_slots_are_what_it_does_not_hold():
+    assert free(a_fleet(agent_report(held(1, 11), slots=4))) == 3
+
+
+def test_an_assignment_takes_a_slot_before_any_report_lists_it_and_once_only():
+    fleet = a_fleet(agent_report(slots=4))
+    fleet.reserve(CONN, rid(1), 11)
+    assert free(fleet) == 3
+    fleet.fold(report(agent_report(held(1, 11), slots=4), number=1, full=False), NOW)
+    assert free(fleet) == 3
+
+
+def test_a_report_that_came_before_the_event_is_not_counted_twice():
+    fleet = a_fleet(agent_report(held(1, 11), slots=4))
+    fleet.reserve(CONN, rid(1), 11)
+    assert free(fleet) == 3
+
+
+def test_a_slot_is_free_at_the_recorded_outcome_although_an_old_report_still_lists_it():
+    fleet = a_fleet(agent_report(held(1, 11), slots=1))
+    fleet.release(CONN, rid(1), 11, confirmed=True)
+    assert free(fleet) == 1
+    fleet.fold(report(agent_report(slots=1), number=1, full=False), NOW)
+    assert free(fleet) == 1
+
+
+def test_a_slot_stays_taken_after_a_timeout_until_the_report_drops_it():
+    fleet = a_fleet(agent_report(held(1, 11), slots=1))
+    fleet.release(CONN, rid(1), 11, confirmed=False)
+    assert fleet.pick("demo", NOW) is None
+    fleet.fold(report(agent_report(slots=1), number=1, full=False), NOW)
+    assert fleet.pick("demo", NOW) is not None
+
+
+def test_the_agent_with_the_most_free_slots_is_picked():
+    fleet = a_fleet(agent_report(slots=2), agent_report(slots=3, conn="conn-2", agent="owner/other"))
+    picked = fleet.pick("demo", NOW)
+    assert picked is not None
+    assert picked.report.conn == "conn-2"
+
+
+def test_an_agent_that_drains_or_serves_another_space_is_not_picked():
+    fleet = a_fleet(agent_report(state="draining"), agent_report(conn="conn-2", spaces=["else"]))
+    assert fleet.pick("demo", NOW) is None
+
+
+def test_an_agent_that_said_busy_is_picked_again_after_a_newer_report():
+    fleet = a_fleet(agent_report())
+    fleet.block(CONN, 0)
+    assert fleet.pick("demo", NOW) is None
+    fleet.fold(report(agent_report(), number=1, full=False), NOW)
+    assert fleet.pick("demo", NOW) is not None
+
+
+def test_after_a_missed_report_only_a_full_one_counts():
+    fleet = a_fleet(agent_report(slots=4))
+    fleet.fold(report(agent_report(slots=9), number=5, full=False), NOW)
+    assert free(fleet) == 4
+    fleet.fold(report(agent_report(slots=9), number=6, full=True), NOW)
+    assert free(fleet) == 9
+
+
+def test_a_lease_is_delisted_when_its_agent_goes_or_its_gateway_goes():
+    for go in (
+        lambda fleet: fleet.fold(report(agent_report(gone=True), number=1, full=False), NOW + SECOND),
+        lambda fleet: fleet.fold(report(number=1), NOW + SECOND),
+        lambda fleet: fleet.gateway_gone(GATEWAY, NOW + SECOND),
+    ):
+        fleet = a_fleet(agent_report(held(1, 11)))
+        go(fleet)
+        assert 11 not in fleet.listed
+        assert fleet.delisted[11] == NOW + SECOND
+        assert not fleet.online("demo")
+
+
+def test_a_lease_that_moved_to_another_gateway_stays_listed():
+    fleet = a_fleet(agent_report(held(1, 11)))
+    fleet.fold(report(agent_report(held(1, 11), conn="conn-2"), gateway="gateway-2"), NOW)
+    fleet.fold(report(agent_report(gone=True), number=1, full=False), NOW)
+    assert fleet.listed[11].conn == "conn-2"
+    assert 11 not in fleet.delisted
+
+
+def test_after_a_barrier_every_gateway_alive_then_must_report_in_full():
+    fleet = a_fleet(agent_report())
+    live = frozenset({GATEWAY, "gateway-2"})
+    fleet.raise_barrier(NOW, live)
+    assert not fleet.complete(live)
+    fleet.fold(report(agent_report(), number=1, full=False), NOW + 1)
+    assert not fleet.complete(live)
+    fleet.fold(report(agent_report(), number=2), NOW + 2)
+    assert not fleet.complete(live)
+    assert fleet.complete(live - {"gateway-2"}), "a gateway that has died meanwhile is not waited for"
+
+
+def test_a_gateway_that_starts_after_the_barrier_is_not_waited_for():
+    fleet = a_fleet(agent_report())
+    fleet.raise_barrier(NOW, frozenset({GATEWAY}))
+    fleet.fold(report(agent_report(), number=1), NOW + 1)
+    assert fleet.complete(frozenset({GATEWAY, "gateway-new"}))

@@ -1,0 +1,82 @@
+"""The queue of a space: priority, then round robin across users, then first come first served."""
+
+from itertools import count
+
+from services.contracts.requests import RequestState, begin
+from services.dispatcher.queue import SpaceQueue
+from tests.unit.dispatcher.given import accepted
+
+_numbers = count(1)
+
+
+def waiting(user: str = "u", priority: int = 0) -> RequestState:
+    number = next(_numbers)
+    return begin(accepted(number, user=user, priority=priority), number, number)
+
+
+def drained(queue: SpaceQueue) -> list[str]:
+    order = []
+    while (state := queue.pop()) is not None:
+        order.append(state.rid)
+    return order
+
+
+def filled(*states: RequestState) -> SpaceQueue:
+    queue = SpaceQueue()
+    for state in states:
+        queue.push(state)
+    return queue
+
+
+def test_one_users_requests_go_in_the_order_of_acceptance():
+    first, second, third = waiting(), waiting(), waiting()
+    assert drained(filled(third, first, second)) == [first.rid, second.rid, third.rid]
+
+
+def test_users_take_turns_however_much_one_of_them_has_submitted():
+    greedy = [waiting("greedy") for _ in range(4)]
+    modest = waiting("modest")
+    assert drained(filled(*greedy, modest))[:2] == [greedy[0].rid, modest.rid]
+
+
+def test_a_higher_priority_goes_first_whoever_submitted_it():
+    low, high = waiting("a"), waiting("b", priority=5)
+    assert drained(filled(low, high)) == [high.rid, low.rid]
+
+
+def test_a_requeued_request_gets_its_old_place_back():
+    first, second = waiting(), waiting()
+    queue = filled(first, second)
+    again = queue.pop()
+    assert again is not None
+    queue.push(again)
+    assert drained(queue) == [first.rid, second.rid]
+
+
+def test_a_discarded_request_is_never_popped_and_costs_its_user_no_turn():
+    gone, kept, other = waiting("a"), waiting("a"), waiting("b")
+    queue = filled(gone, kept, other)
+    queue.discard(gone.rid)
+    assert len(queue) == 2
+    assert drained(queue) == [kept.rid, other.rid]
+
+
+def test_a_request_pushed_twice_waits_once():
+    state = waiting()
+    assert drained(filled(state, state)) == [state.rid]
+
+
+def test_a_request_discarded_and_pushed_again_waits_once():
+    state, other = waiting(), waiting()
+    queue = filled(state, other)
+    queue.discard(state.rid)
+    queue.push(state)
+    assert drained(queue) == [state.rid, other.rid]
+
+
+def test_positions_are_those_in_which_requests_are_popped():
+    states = [waiting("a"), waiting("a"), waiting("b"), waiting("c", priority=1), waiting("b")]
+    queue = filled(*states)
+    places = {state.rid: queue.position(state.rid) for state in states}
+    assert [rid for rid, _ in sorted(places.items(), key=lambda item: item[1])] == drained(queue)
+    assert queue.position(states[0].rid) == 0
