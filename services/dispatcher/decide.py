@@ -144,7 +144,7 @@ def _of_lease(state: RequestState, lease: Lease, fleet: Fleet, now: int) -> AnyD
     listing = fleet.listed.get(lease.lease)
     if listing is not None:
         lease.seen = True
-        lease.boot = fleet.agents[listing.conn].report.boot_id
+        lease.boot = fleet.boot(listing.conn)
         return _overdue(state, listing.held.state, listing.held.running_s + (now - listing.at) / SECOND, now)
     if not lease.seen:
         since = max(lease.folded_at, lease.confirmed_at, fleet.barrier)

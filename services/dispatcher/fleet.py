@@ -154,10 +154,13 @@ class Fleet:
         if agent is not None:
             agent.blocked_number, agent.blocked_until = agent.number, until
 
+    def boot(self, conn: str) -> str:
+        """The boot id behind a connection, empty when it is not connected."""
+        return self.agents[conn].report.boot_id if conn in self.agents else ""
+
     def boot_of(self, identity: str) -> str:
         """The boot id of the newest connection of an agent identity, empty when it is not connected."""
-        conn = self._by_identity.get(identity)
-        return self.agents[conn].report.boot_id if conn else ""
+        return self.boot(self._by_identity.get(identity, ""))
 
     def forget(self, lease: int) -> None:
         """The lease is over: nobody asks for it any more."""

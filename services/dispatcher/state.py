@@ -20,7 +20,7 @@ class Lease:
     lease: int
     folded_at: int
     boot: str = ""
-    """The boot id that it was seen to run under."""
+    """The boot id of the agent's process that it was given to."""
     seen: bool = False
     """A report has listed it, or its gateway has confirmed that it holds it."""
     confirmed_at: int = 0
@@ -107,7 +107,8 @@ class Partition:
             self.queues.setdefault(state.space, SpaceQueue()).push(state)
             self.remind_expiry(state)
         elif isinstance(event, Assigned):
-            self.leases[state.rid] = Lease(state.lease, now, recovered=now - state.assigned_at > 2 * SECOND)
+            recovered = now - state.assigned_at > 2 * SECOND
+            self.leases[state.rid] = Lease(state.lease, now, self.fleet.boot(state.conn), recovered=recovered)
             self.fleet.reserve(state.conn, state.rid, state.lease)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from services.contracts import ids
-from services.contracts.events import Accepted, Assigned, Problem, RequestEvent, Requeued, Succeeded, Failed
+from services.contracts.events import Accepted, Assigned, Failed, Problem, RequestEvent, Requeued, Succeeded
 from services.contracts.reports import AgentReport, Held, Report
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import SECOND, Partition

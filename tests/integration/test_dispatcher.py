@@ -1,0 +1,290 @@
+"""The dispatcher on a real NATS, with its own permissions; gateways are played by the test."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from services.contracts import codec, ids, subjects
+from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded
+from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report
+from services.contracts.rpc import GetQueue, QueuePlace
+from services.dispatcher import main
+from services.runtime import rpc
+from services.runtime.append import append, request_record
+from services.runtime.errors import NatsUnavailable
+from services.runtime.kv import Bucket
+from services.runtime.live import Liveness
+from services.runtime.process import Process, new_process_id
+from services.runtime.settings import Settings
+from services.runtime.tail import Tail
+from tests.support.bus import Bus, running_bus, until
+
+
+class Gateway:
+    """Reports agents, remembers what is assigned to them, answers on its control subject as it is told."""
+
+    def __init__(self, nc: Client, id: str) -> None:
+        self.nc, self.id = nc, id
+        self.agents: dict[str, AgentReport] = {}
+        self.answer: Any = "held"
+        self.asked: list[Deliver] = []
+        self.number = -1
+        self.liveness = Liveness(nc, "gateway", id)
+
+    async def start(self, bus: Bus) -> None:
+        await self.nc.subscribe(subjects.control(self.id), cb=self._on_control)
+        await self.report()
+        await self.liveness.announce()
+        bus.spawn(self._keep_reporting())
+
+    async def report(self) -> None:
+        self.number += 1
+        report = Report(gateway=self.id, number=self.number, full=True, agents=list(self.agents.values()))
+        await self.nc.publish(subjects.report(self.id), msgspec.json.encode(report))
+
+    async def set(self, conn: str, *held: Held, **changes: Any) -> None:
+        default: dict[str, Any] = {"agent": f"owner/{conn}", "boot_id": f"boot-{conn}", "spaces": ["demo"], "slots": 4}
+        self.agents[conn] = AgentReport(**(default | {"conn": conn, "held": list(held)} | changes))
+        await self.report()
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            await self.report()
+
+    async def _on_control(self, message: Msg) -> None:
+        question = msgspec.json.decode(message.data, type=Control)
+        if isinstance(question, Deliver):
+            self.asked.append(question)
+        answer = self.answer if isinstance(question, Deliver) else "pong"
+        await message.respond(msgspec.json.encode(ControlAnswer(answer=answer)))
+
+
+class World:
+    """A NATS, a client that submits, and everything that was appended."""
+
+    def __init__(self, bus: Bus, nc: Client) -> None:
+        self.bus, self.nc = bus, nc
+        self.events: list[tuple[int, RequestEvent]] = []
+        self.processes: list[Process] = []
+
+    async def follow(self) -> None:
+        async for batch in Tail(self.nc, subjects.REQUESTS, [subjects.ALL_REQUESTS]).batches():
+            self.events += [(m.seq, codec.requests.decode(m.data)) for m in batch.messages]
+
+    def chain(self, rid: str) -> list[tuple[int, RequestEvent]]:
+        return [(seq, event) for seq, event in self.events if event.rid == rid]
+
+    def last(self, rid: str) -> RequestEvent | None:
+        chain = self.chain(rid)
+        return chain[-1][1] if chain else None
+
+    async def submit(self, space: str = "demo", **changes: Any) -> str:
+        rid = ids.request_id(space, time.time_ns() // 1_000_000, os.urandom(10))
+        common: dict[str, Any] = {"rid": rid, "space": space, "prev_seq": 0, "attempt": 0, "actor": "user:u"}
+        defaults: dict[str, Any] = {"user": "u", "key_id": "k", "start_timeout_s": 60.0, "execution_timeout_s": 30.0}
+        event = Accepted(
+            id=os.urandom(8).hex(),
+            origin="gateway-origin",
+            input=msgspec.Raw(b"{}"),
+            body_sha256="0" * 64,
+            **(common | defaults | changes),
+        )
+        await append(self.nc, request_record(event))
+        return rid
+
+    async def succeed(self, rid: str) -> None:
+        seq, assigned = self.chain(rid)[-1]
+        assert isinstance(assigned, Assigned)
+        event = Succeeded(
+            id=os.urandom(8).hex(),
+            rid=rid,
+            space=assigned.space,
+            prev_seq=seq,
+            attempt=assigned.attempt,
+            actor=f"agent:{assigned.agent}",
+            origin=assigned.origin,
+            agent=assigned.agent,
+            gateway=assigned.gateway,
+            output=msgspec.Raw(b"1"),
+            output_sha256="0" * 64,
+        )
+        await append(self.nc, request_record(event))
+
+    async def dispatcher(self) -> Process:
+        id = new_process_id("dispatcher")
+        process = Process("dispatcher", Settings(), await self.bus.connect("dispatcher"), id)
+        await main.start(process)
+        self.processes.append(process)
+        return process
+
+    async def gateway(self, id: str = "gateway-1") -> Gateway:
+        gateway = Gateway(await self.bus.connect("gateway"), id)
+        await gateway.start(self.bus)
+        return gateway
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with running_bus() as bus:
+        world = World(bus, await bus.connect("gateway"))
+        bus.spawn(world.follow())
+        yield world
+        for process in world.processes:
+            process.stopping.set()
+            with contextlib.suppress(Exception):
+                await process.close()
+
+
+async def ready(*processes: Process) -> None:
+    await until(lambda: all(not process.not_ready() for process in processes), "the dispatchers are ready")
+
+
+async def assigned(world: World, rid: str) -> Assigned:
+    await until(lambda: isinstance(world.last(rid), Assigned), f"{rid} is assigned")
+    event = world.last(rid)
+    assert isinstance(event, Assigned)
+    return event
+
+
+def lease_of(world: World, rid: str) -> int:
+    return world.chain(rid)[-1][0]
+
+
+async def test_a_request_is_assigned_to_an_agent_with_a_free_slot(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1")
+    await ready(await world.dispatcher())
+    event = await assigned(world, await world.submit())
+    assert (event.gateway, event.conn, event.attempt) == ("gateway-1", "conn-1", 1)
+
+
+async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_agent_gets_more_than_its_slots(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=2)
+    rids = [await world.submit() for _ in range(5)]
+    await ready(await world.dispatcher())
+    busy = lambda: [rid for rid in rids if isinstance(world.last(rid), Assigned)]  # noqa: E731
+    await until(lambda: len(busy()) == 2, "two of five are assigned")
+    done: list[str] = []
+    while len(done) < 5:
+        await until(lambda: len(busy()) > 0, "the next is assigned")
+        assert len(busy()) <= 2
+        rid = busy()[0]
+        await world.succeed(rid)
+        done.append(rid)
+        await until(lambda rid=rid: isinstance(world.last(rid), Succeeded), "the outcome is seen")  # type: ignore[misc]
+    assert done == rids, "first come, first served"
+
+
+async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world: World):
+    await world.gateway()
+    await ready(await world.dispatcher())
+    rid = await world.submit(start_timeout_s=1.5)
+    subject = subjects.dispatcher_rpc(ids.part_of_request(rid), "place")
+    places: list[QueuePlace] = []
+
+    async def placed() -> bool:
+        with contextlib.suppress(NatsUnavailable):
+            places.append(await rpc.call(world.nc, subject, GetQueue(rid=rid), QueuePlace, 0.5))
+        return bool(places) and places[-1].position == 1
+
+    await until(placed, "it has a place in the queue")
+    assert places[-1].reason == "no_agent_online"
+    await until(lambda: isinstance(world.last(rid), Expired), "it expires")
+
+
+async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=1)
+    await ready(await world.dispatcher())
+    rid = await world.submit()
+    await assigned(world, rid)
+    await until(lambda: bool(gateway.asked), "the delivery is confirmed")
+    del gateway.agents["conn-1"]
+    await gateway.set("conn-2", agent="owner/conn-1", boot_id="another", slots=1)
+    await until(lambda: len(world.chain(rid)) == 4, "it is requeued and assigned again")
+    requeued, again = world.chain(rid)[2][1], world.chain(rid)[3][1]
+    assert isinstance(requeued, Requeued)
+    assert (requeued.reason, requeued.started) == ("agent_lost", True)
+    assert isinstance(again, Assigned)
+    assert (again.conn, again.attempt) == ("conn-2", 2)
+
+
+async def test_an_assignment_that_never_reached_its_agent_is_requeued(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1")
+    await ready(await world.dispatcher())
+    gateway.answer = "no_connection"
+    rid = await world.submit()
+    await until(lambda: len(world.chain(rid)) >= 3, "it is requeued")
+    requeued = world.chain(rid)[2][1]
+    assert isinstance(requeued, Requeued)
+    assert requeued.reason == "no_connection"
+    assert gateway.asked[0].lease == world.chain(rid)[1][0]
+
+
+async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_dead_one(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=1000)
+    first = await world.dispatcher()
+    second = await world.dispatcher()
+    await ready(first, second)
+    await first.nc.close()  # as a killed process: no release, no more answers
+    started = time.monotonic()
+    spaces = list({ids.part_of_space(f"space-{n}"): f"space-{n}" for n in range(500)}.values())
+    assert len(spaces) == ids.PARTS
+    rids = [await world.submit(space) for space in spaces]
+    await gateway.set("conn-1", slots=1000, spaces=spaces)
+    for rid in rids:
+        await assigned(world, rid)
+    assert time.monotonic() - started < 5 + 5, "takeover within 5 s (ARCHITECTURE, fault table), and some for the machine"
+    world.processes.remove(first)
+
+
+async def test_a_dispatcher_that_stops_hands_over_at_once(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1")
+    first = await world.dispatcher()
+    await ready(first)
+    second = await world.dispatcher()
+    await ready(second)
+    first.stopping.set()
+    await first.close()
+    world.processes.remove(first)
+    await assigned(world, await world.submit())
+
+
+async def test_while_recovery_is_needed_nothing_is_decided(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1")
+    process = await world.dispatcher()
+    await ready(process)
+    history = await world.bus.connect("history")
+    await Bucket(history, subjects.LIVE).put(subjects.HALTED_KEY, b"{}")
+    await until(lambda: process.not_ready() == ["no recovery needed"], "the dispatcher has seen it")
+    rid = await world.submit()
+    second = await world.submit()
+    await until(lambda: len(world.chain(second)) == 1, "both are in the stream")
+    assert [type(event) for _, event in world.chain(rid)] == [Accepted]
+
+
+async def test_nats_may_restart_while_requests_wait(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=1)
+    await ready(await world.dispatcher())
+    first = await world.submit()
+    await assigned(world, first)
+    second = await world.submit()
+    await world.bus.restart()
+    await until(lambda: world.nc.is_connected, "the client is back")
+    await world.succeed(first)
+    await assigned(world, second)
