@@ -122,45 +122,55 @@ def undo(partition: Partition, decision: AnyDecision) -> None:
 
 
 def answered(partition: Partition, check: Check, answer: str, now: int) -> Requeue | None:
-    """What follows from a gateway's answer to a delivery check; `no_responders` when it is not there."""
+    """What follows from a gateway's answer to a delivery check; `no_responders` when it is not there: then its agent may
+    have the lease and be on its way to another gateway, so the grace decides."""
     rid = check.state.rid
     partition.pending.pop(rid, None)
     lease = partition.leases.get(rid)
     if lease is None or lease.lease != check.state.lease:
         return None
-    if answer == "no_responders" and lease.recovered:
-        lease.seen = True  # the agent may be on its way to another gateway: the grace decides
-        return None
-    if answer in ("busy", "no_connection", "no_responders"):
-        reason: RequeueReason = "busy" if answer == "busy" else "no_connection"
-        partition.pending[rid] = 0
-        return Requeue(check.state, reason, started=False)
-    lease.confirmed_at = now
-    lease.seen = lease.seen or answer == "held"
+    match answer:
+        case "busy" | "no_connection":
+            partition.pending[rid] = 0
+            return Requeue(check.state, answer, started=False)
+        case "no_responders":
+            lease.orphaned_at = now
+        case _:
+            lease.confirmed_at = now
+            lease.seen = lease.seen or answer == "held"
     return None
 
 
 def _of_lease(state: RequestState, lease: Lease, fleet: Fleet, now: int) -> AnyDecision | None:
     listing = fleet.listed.get(lease.lease)
     if listing is not None:
-        lease.seen = True
-        lease.boot = fleet.boot(listing.conn)
+        lease.seen, lease.conn, lease.boot = True, listing.conn, fleet.boot(listing.conn)
+        lease.started = lease.started or listing.held.state != "sent"
         return _overdue(state, listing.held.state, listing.held.running_s + (now - listing.at) / SECOND, now)
-    if not lease.seen:
+    if not lease.seen and not lease.orphaned_at:
         since = max(lease.folded_at, lease.confirmed_at, fleet.barrier)
         return Check(state) if now - since > DELIVERY_CHECK else None
-    boot = fleet.boot_of(state.agent)
-    restarted = bool(lease.boot and boot and boot != lease.boot)
-    absent_since = max(fleet.delisted.get(lease.lease, 0), lease.folded_at, lease.confirmed_at, fleet.barrier)
-    if restarted or now - absent_since > GRACE:
-        return _lost(state)
+    absent_since = max(
+        fleet.delisted.get(lease.lease, 0), lease.folded_at, lease.confirmed_at, lease.orphaned_at, fleet.barrier
+    )
+    absent = now - absent_since
+    if absent > GRACE or (absent > DELIVERY_CHECK and _came_back_without(lease, state.agent, fleet)):
+        return _lost(state, lease)
     return None
 
 
-def _lost(state: RequestState) -> AnyDecision:
+def _came_back_without(lease: Lease, identity: str, fleet: Fleet) -> bool:
+    """Whether the agent is connected anew without the lease: a connection first appears with all that its agent holds."""
+    conn = fleet.conn_of(identity)
+    return bool(conn) and (conn != lease.conn or fleet.boot(conn) != lease.boot)
+
+
+def _lost(state: RequestState, lease: Lease) -> AnyDecision:
+    if not lease.seen:
+        return Requeue(state, "no_connection", started=False)
     if state.losses + 1 >= MAX_LOSSES:
         return Fail(state, "agent_lost")
-    return Requeue(state, "agent_lost", started=True)
+    return Requeue(state, "agent_lost", started=lease.started)
 
 
 def _overdue(state: RequestState, held: str, running_s: float, now: int) -> AnyDecision | None:

@@ -158,9 +158,9 @@ class Fleet:
         """The boot id behind a connection, empty when it is not connected."""
         return self.agents[conn].report.boot_id if conn in self.agents else ""
 
-    def boot_of(self, identity: str) -> str:
-        """The boot id of the newest connection of an agent identity, empty when it is not connected."""
-        return self.boot(self._by_identity.get(identity, ""))
+    def conn_of(self, identity: str) -> str:
+        """The newest connection of an agent identity, empty when it is not connected."""
+        return self._by_identity.get(identity, "")
 
     def forget(self, lease: int) -> None:
         """The lease is over: nobody asks for it any more."""

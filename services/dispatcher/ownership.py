@@ -34,7 +34,7 @@ def preferred(part: int, dispatchers: Iterable[str]) -> str:
 
 
 def step(me: str, part: int, lease: LeaseView, live: frozenset[str], dead: frozenset[str], settled: bool) -> Step:
-    """What `me` does about a partition now. `dead`: owners that do not answer any more although their keys still live;
+    """What `me` does about a partition now. `dead`: peers that do not answer any more although their keys still live;
     `settled`: the live set has not changed for SETTLE_S."""
     candidates = (live | {me}) - (dead - {me})
     mine = preferred(part, candidates) == me

@@ -103,7 +103,7 @@ class Partitions:
         if live != self._live:
             self._live, self._live_since = live, time.monotonic()
         settled = time.monotonic() - self._live_since >= SETTLE_S
-        dead = await self._dead_owners()
+        dead = await self._dead(live)
         work = []
         for part, lease in self._leases.items():
             todo = step(self._me, part, lease, live, dead, settled)
@@ -113,15 +113,16 @@ class Partitions:
                 work.append(self._perform(part, todo, lease))
         await asyncio.gather(*work)
 
-    async def _dead_owners(self) -> frozenset[str]:
-        owners = {lease.owner for lease in self._leases.values()} - {"", self._me}
-        answers = await asyncio.gather(*(self._ping(owner) for owner in owners))
-        self._strikes = strikes_after(self._strikes, dict(zip(owners, answers, strict=True)))
-        return frozenset(owner for owner, strikes in self._strikes.items() if strikes >= STRIKES)
+    async def _dead(self, live: frozenset[str]) -> frozenset[str]:
+        """Peers that do not answer, owners or not: a dead one must not be handed anything either."""
+        peers = ({lease.owner for lease in self._leases.values()} | live) - {"", self._me}
+        answers = await asyncio.gather(*(self._ping(peer) for peer in peers))
+        self._strikes = strikes_after(self._strikes, dict(zip(peers, answers, strict=True)))
+        return frozenset(peer for peer, strikes in self._strikes.items() if strikes >= STRIKES)
 
-    async def _ping(self, owner: str) -> bool | None:
+    async def _ping(self, peer: str) -> bool | None:
         try:
-            await self._nc.request(subjects.control(owner), msgspec.json.encode(Ping()), timeout=PING_TIMEOUT_S)
+            await self._nc.request(subjects.control(peer), msgspec.json.encode(Ping()), timeout=PING_TIMEOUT_S)
         except nats.errors.NoRespondersError:
             return False
         except (nats.errors.Error, TimeoutError):

@@ -1,6 +1,7 @@
 """How the owner of a partition gets its state back: from history's log, then from the stream's tail; without history from
 the stream alone. Both ways give the same state."""
 
+import asyncio
 import logging
 
 from nats.aio.client import Client
@@ -14,6 +15,8 @@ from services.runtime.jetstream import StreamInfo, stream_info
 from services.runtime.rpc import Refused, call
 from services.runtime.topology import EPOCH
 
+RETRY_S = 1.0
+
 log = logging.getLogger("services.dispatcher.recovery")
 
 
@@ -26,7 +29,11 @@ async def recover(nc: Client, partition: Partition, clock: ServerClock) -> int:
     RecoveryNeeded."""
     info = await stream_info(nc, subjects.REQUESTS)
     try:
-        return await _from_log(nc, partition, clock, info)
+        try:
+            return await _from_log(nc, partition, clock, info)
+        except NatsUnavailable:
+            await asyncio.sleep(RETRY_S)  # history may just be starting as well
+            return await _from_log(nc, partition, clock, info)
     except (NatsUnavailable, Refused) as error:
         log.warning("partition %d: history is silent (%s), replaying the stream", partition.part, error)
         return info.state.first_seq

@@ -240,6 +240,8 @@ class Dispatcher:
     async def _check(self, partition: Partition, check: Check) -> None:
         state = check.state
         answer = await self._ask(state.gateway, Deliver(rid=state.rid, lease=state.lease))
+        if answer == "no_responders":
+            self._gateway_gone(state.gateway)
         requeue = answered(partition, check, answer, self._clock.now_ns())
         if requeue is not None:
             self._start(partition, requeue)
@@ -267,10 +269,14 @@ class Dispatcher:
             silent = [g for g in live if now - self.fleet.silent_since(g) > SILENT]
             answers = await asyncio.gather(*(self._ask(gateway, Ping()) for gateway in silent))
             gone = {g for g, answer in zip(silent, answers, strict=True) if answer == "no_responders"}
-            for gateway in gone & set(self.fleet.gateways()):
-                log.info("gateway %s is gone", gateway)
-                self.fleet.gateway_gone(gateway, self._clock.now_ns())
+            for gateway in gone:
+                self._gateway_gone(gateway)
             self._unreachable = frozenset(gone)
+
+    def _gateway_gone(self, gateway: str) -> None:
+        if gateway in self.fleet.gateways():
+            log.info("gateway %s is gone", gateway)
+            self.fleet.gateway_gone(gateway, self._clock.now_ns())
 
     # Queries
 

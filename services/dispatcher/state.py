@@ -18,14 +18,18 @@ class Lease:
     """What the owner knows of an assignment that has no outcome yet."""
 
     lease: int
+    conn: str
+    """The connection that it was given to, or that has listed it last."""
+    boot: str
+    """The boot id of the agent's process behind that connection."""
     folded_at: int
-    boot: str = ""
-    """The boot id of the agent's process that it was given to."""
     seen: bool = False
     """A report has listed it, or its gateway has confirmed that it holds it."""
+    started: bool = False
+    """A report has said that its handler runs."""
     confirmed_at: int = 0
-    recovered: bool = False
-    """It was assigned well before it was folded here: an earlier owner may have seen it listed."""
+    orphaned_at: int = 0
+    """Its gateway was found to be gone then: the agent may be on its way to another one."""
 
 
 class Partition:
@@ -107,8 +111,7 @@ class Partition:
             self.queues.setdefault(state.space, SpaceQueue()).push(state)
             self.remind_expiry(state)
         elif isinstance(event, Assigned):
-            recovered = now - state.assigned_at > 2 * SECOND
-            self.leases[state.rid] = Lease(state.lease, now, self.fleet.boot(state.conn), recovered=recovered)
+            self.leases[state.rid] = Lease(state.lease, state.conn, self.fleet.boot(state.conn), now)
             self.fleet.reserve(state.conn, state.rid, state.lease)
 
 

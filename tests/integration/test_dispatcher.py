@@ -214,7 +214,7 @@ async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(worl
     await until(lambda: len(world.chain(rid)) == 4, "it is requeued and assigned again")
     requeued, again = world.chain(rid)[2][1], world.chain(rid)[3][1]
     assert isinstance(requeued, Requeued)
-    assert (requeued.reason, requeued.started) == ("agent_lost", True)
+    assert requeued.reason == "agent_lost"
     assert isinstance(again, Assigned)
     assert (again.conn, again.attempt) == ("conn-2", 2)
 
@@ -246,7 +246,7 @@ async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_de
     await gateway.set("conn-1", slots=1000, spaces=spaces)
     for rid in rids:
         await assigned(world, rid)
-    assert time.monotonic() - started < 5 + 5, "takeover within 5 s (ARCHITECTURE, fault table), and some for the machine"
+    assert time.monotonic() - started < 10, "takeover within 5 s (docs/architecture.md), and as much again for a slow machine"
     world.processes.remove(first)
 
 

@@ -53,3 +53,10 @@ def test_only_no_responders_is_a_strike_and_an_answer_clears_them():
     strikes = strikes_after(strikes, {"a": False, "b": False, "c": False})
     assert strikes == {"a": 2, "b": 1, "c": 1}
     assert strikes_after(strikes, {"a": True}) == {"a": 0}
+
+
+def test_a_dead_dispatcher_is_handed_nothing_though_its_key_has_not_expired():
+    mine = LeaseView("dispatcher-a", 7)
+    assert all(
+        step("dispatcher-a", part, mine, TWO, frozenset({"dispatcher-b"}), settled=True) == "renew" for part in range(PARTS)
+    )

@@ -1,0 +1,46 @@
+"""Handlers for end-to-end tests, run by `spaces-agent run --engine python:tests.e2e.handlers:<name>`."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from spaces_agent import Context
+
+_lock = threading.Lock()
+_running = 0
+WAIT_S = 60.0
+
+
+def counted(input: dict[str, Any]) -> dict[str, Any]:
+    """Holds its slot for a moment and tells how many handlers ran at once."""
+    global _running
+    with _lock:
+        _running += 1
+        running = _running
+    time.sleep(input["hold_s"])
+    with _lock:
+        _running -= 1
+    return {"n": input["n"], "running": running}
+
+
+def marked(input: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Leaves a marker when it starts and goes on when it is let go: the test decides when."""
+    directory = Path(input["directory"])
+    (directory / f"started-{context.attempt}").touch()
+    end = time.monotonic() + WAIT_S
+    while not (directory / "go").exists():
+        if time.monotonic() > end:
+            raise TimeoutError("nobody let it go")
+        time.sleep(0.02)
+    return {"attempt": context.attempt, "traceparent": context.traceparent}
+
+
+def raising(_: Any) -> None:
+    """Fails as a user's code may fail."""
+    raise ValueError("no such model")
+
+
+def verbose(_: Any) -> str:
+    """Answers with more than fits inline."""
+    return "x" * (128 * 1024)
