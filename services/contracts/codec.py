@@ -10,8 +10,11 @@ from services.contracts.connections import ConnectionEvent
 from services.contracts.directory import DirectoryEvent
 from services.contracts.events import SCHEMA, RequestEvent
 
-T = TypeVar("T")
+T = TypeVar("T", bound=RequestEvent | ConnectionEvent | DirectoryEvent)
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+
+FIRST_SCHEMA = 1
+"""What an event without a `schema` has. It is a field's default, so never change that of the structs."""
 
 # (type, schema) -> the payload of the next schema. Add a golden file under tests/contracts/golden with each entry.
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
@@ -23,7 +26,7 @@ class UndecodableEvent(ValueError):
 
 class _Version(msgspec.Struct):
     type: str = ""
-    schema: int = SCHEMA
+    schema: int = FIRST_SCHEMA
 
 
 _encoder = msgspec.json.Encoder()
@@ -32,11 +35,11 @@ _version_decoder = msgspec.json.Decoder(_Version)
 
 def upcast(payload: dict[str, Any], upcasters: Mapping[tuple[str, int], Upcaster]) -> dict[str, Any]:
     """The payload in the newest schema, one step at a time. Raises UndecodableEvent when a step is missing."""
-    while (version := payload.get("schema", SCHEMA)) < SCHEMA:
+    while (version := payload.get("schema", FIRST_SCHEMA)) < SCHEMA:
         step = upcasters.get((payload.get("type", ""), version))
         if step is None:
             raise UndecodableEvent(f"no upcaster for {payload.get('type')!r} of schema {version}")
-        payload = step(payload)
+        payload = step(payload) | {"schema": version + 1}
     return payload
 
 
@@ -45,28 +48,29 @@ class EventCodec(Generic[T]):
 
     def __init__(self, union: UnionType, upcasters: Mapping[tuple[str, int], Upcaster] | None = None) -> None:
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(union)
-        self._union = union
         self._upcasters = UPCASTERS if upcasters is None else upcasters
 
     def encode(self, event: T) -> bytes:
-        """The event as JSON in UTF-8."""
-        return _encoder.encode(event)
+        """The event as JSON in UTF-8, in the newest schema."""
+        return _encoder.encode(event if event.schema == SCHEMA else msgspec.structs.replace(event, schema=SCHEMA))
 
     def decode(self, data: bytes) -> T:
-        """The event in these bytes, upcast to the newest schema. Raises UndecodableEvent."""
+        """The event in these bytes, upcast to the newest schema. Raises UndecodableEvent, also for a schema that is newer
+        than this version."""
         try:
-            return self._decoder.decode(data)
+            event = self._decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             return self._decode_old(data, error)
+        # An old payload may well fit today's fields and still mean something else.
+        return event if event.schema == SCHEMA else self._decode_old(data, None)
 
-    def _decode_old(self, data: bytes, error: Exception) -> T:
+    def _decode_old(self, data: bytes, error: Exception | None) -> T:
         try:
             version = _version_decoder.decode(data)
             if version.schema >= SCHEMA:
-                raise UndecodableEvent(str(error)) from error
-            payload = upcast(msgspec.json.decode(data), self._upcasters)
-            event: T = msgspec.convert(payload, self._union)
-            return event
+                reason = error if version.schema == SCHEMA else f"schema {version.schema} is newer than {SCHEMA}"
+                raise UndecodableEvent(str(reason)) from error
+            return self._decoder.decode(_encoder.encode(upcast(msgspec.json.decode(data), self._upcasters)))
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as again:
             raise UndecodableEvent(str(again)) from again
 

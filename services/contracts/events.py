@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_de
     attempt: int
     actor: str
     origin: str
-    schema: int = SCHEMA
+    schema: int = 1
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,6 +23,7 @@ PROBLEMS: dict[str, Kind] = {
     "internal": Kind(500, "Something went wrong on our side", True),
     "unavailable": Kind(503, "Not possible right now", True),
     # In a request's `error`, never as an HTTP answer of their own.
+    "start_timeout": Kind(200, "It was not started in time", True),
     "execution_timeout": Kind(200, "The handler took longer than allowed"),
     "agent_lost": Kind(200, "Agents were lost again and again while running it"),
     "handler_error": Kind(200, "The handler raised an error"),

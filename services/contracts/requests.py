@@ -3,6 +3,7 @@ shown, decided and recorded cannot disagree."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, assert_never
 
 import msgspec
@@ -172,4 +173,10 @@ def nanoseconds(rfc3339: str) -> int:
 def rfc3339(at: int) -> str:
     """Nanoseconds since 1970 as a UTC instant with microseconds."""
     seconds, rest = divmod(at, 1_000_000_000)
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{rest // 1000:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(seconds: int) -> str:
+    # Cached: the instants of one request mostly share a second, and this is the costly half of showing it (measured).
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

@@ -23,10 +23,12 @@ BEGUN_CONNECTIONS, ENDED_CONNECTIONS = "ws.conn.*.connected", "ws.conn.*.disconn
 ALL_DIRECTORY = "ws.dir.>"
 ALL_REPORTS = "ws.agents.*"
 HALTED_KEY = "halted"
+ALL_AGENT_CLAIMS = "agent.>"
 
 # The copy for people: `ws.evt.<space>.<type>.<rid>`, made by the server from committed events.
 REPUBLISH_FROM = "ws.req.*.*.*.*.*.*"
 REPUBLISH_TO = "ws.evt.{{wildcard(4)}}.{{wildcard(3)}}.{{wildcard(2)}}"
+ALL_FOR_PEOPLE = "ws.evt.*.*.*"
 
 NO_GATEWAY = "-"
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

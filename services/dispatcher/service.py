@@ -37,6 +37,7 @@ from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import Stored
 from services.runtime.live import Liveness
+from services.runtime.loops import cancel
 from services.runtime.process import Process
 from services.runtime.tail import Tail, TailTooOld, TailTrimmed
 
@@ -114,8 +115,7 @@ class Dispatcher:
         self.states.pop(part, None)
         runner = self._runners.pop(part, None)
         if runner is not None:
-            runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
+            await cancel([runner])
         OWNED.set(len(self.partitions.owned))
 
     async def _run(self, part: int) -> None:

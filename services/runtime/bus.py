@@ -30,7 +30,7 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
 
     async def failed(error: Exception) -> None:
         NATS_ERRORS.inc()
-        log.warning("NATS: %s", error or type(error).__name__)
+        log.warning("NATS: %s", str(error) or type(error).__name__)
 
     nc = await nats.connect(
         url.split(","),

@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
 from services.runtime.health import serve_health
+from services.runtime.loops import cancel
 from services.runtime.settings import Settings, SettingsError, read
 from services.runtime.telemetry import set_up_logging
 
@@ -90,9 +91,7 @@ class Process:
                     await step()
         except TimeoutError:
             log.error("drain took longer than %g s", DRAIN_S)
-        for task in list(self._loops):
-            task.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await cancel(self._loops)
         await self.nc.close()
 
 
@@ -123,7 +122,7 @@ async def _main(service: str, settings: Settings, start: Callable[[Process], Awa
         async with asyncio.timeout(30):
             nc = await connect(settings.nats_url, service, process_id, on_back=back)
     except Exception as error:
-        log.error("cannot connect to NATS: %s", error or type(error).__name__)
+        log.error("cannot connect to NATS: %s", str(error) or type(error).__name__)
         return 1
     process = Process(service, settings, nc, process_id)
     _handle_signals(process)

@@ -81,6 +81,10 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
 
         group = f"{name}-{service.id}" if operation.everyone else None
         await service.add_endpoint(name=endpoint, subject=operation.subject, handler=on_request, queue_group=group)
+    # The server must know the subscriptions before anybody hears that we are ready. Twice: the client's first ping
+    # overtakes what it has not written yet.
+    await nc.flush()
+    await nc.flush()
     return service
 
 

@@ -97,7 +97,7 @@ class Tail:
 
     @property
     def next_seq(self) -> int:
-        """The sequence after the last message handed out."""
+        """The sequence up to which everything that matches has been handed out."""
         return self._next_seq
 
     async def batches(self) -> AsyncIterator[Batch]:
@@ -178,6 +178,7 @@ class Tail:
                 message = self._arrived.popleft()
                 if not message.reply:
                     outstanding -= _returned(message)
+                    self._pass_by(message, consumer_seq)
                     continue
                 outstanding -= 1
                 consumer_seq += 1
@@ -186,9 +187,18 @@ class Tail:
                     self._arrived.clear()
                     raise _Recreate
                 messages.append(stored)
+                self._next_seq = stored.seq + 1
             if messages:
-                self._next_seq = messages[-1].seq + 1
                 yield Batch(messages, pending)
+
+    def _pass_by(self, heartbeat: Msg, consumer_seq: int) -> None:
+        """An idle heartbeat tells how far the stream has been looked through: a tail whose filter matches seldom must not
+        fall behind what is trimmed. Raises _Recreate when it speaks of messages that have not come."""
+        headers = heartbeat.headers or {}
+        if "Nats-Last-Stream" in headers:
+            if int(headers.get("Nats-Last-Consumer", consumer_seq)) != consumer_seq:
+                raise _Recreate
+            self._next_seq = max(self._next_seq, int(headers["Nats-Last-Stream"]) + 1)
 
     async def _await_arrival(self) -> None:
         if self._arrived:
@@ -211,7 +221,7 @@ class Tail:
         await self._nc.publish(subject, msgspec.json.encode(body), reply=inbox)
 
     async def _discard(self, subscription: Subscription, consumer: str) -> None:
-        with contextlib.suppress(nats.errors.Error, NatsUnavailable, asyncio.CancelledError):
+        with contextlib.suppress(nats.errors.Error, NatsUnavailable):
             await subscription.unsubscribe()
             if consumer and self._nc.is_connected:
                 await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")

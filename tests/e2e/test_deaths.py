@@ -9,13 +9,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.stack import Stack, fresh_home, spaces
-from tests.support.world import agent, client, kill_group, marker, recorded, types, until
+from tests.support.world import agent, client, kill_group, marker, ready, recorded, types, until
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
         yield stack
+
+
+@pytest.fixture(autouse=True)
+async def recovered(stack: Stack) -> None:
+    """Each test begins when what the one before it has killed is back."""
+    await ready(stack)
 
 
 @pytest.fixture

@@ -246,7 +246,9 @@ async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_de
     await gateway.set("conn-1", slots=1000, spaces=spaces)
     for rid in rids:
         await assigned(world, rid)
-    assert time.monotonic() - started < 10, "takeover within 5 s (docs/architecture.md), and as much again for a slow machine"
+    assert time.monotonic() - started < 10, (
+        "takeover within 5 s (docs/architecture.md), and as much again for a slow machine"
+    )
     world.processes.remove(first)
 
 

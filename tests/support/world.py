@@ -40,6 +40,19 @@ async def until(condition: Callable[[], Awaitable[Any]], what: str, deadline_s: 
     return value
 
 
+async def ready(stack: Stack) -> None:
+    """Wait until every gateway can do its work."""
+
+    async def all_ready() -> bool:
+        async with httpx.AsyncClient() as http:
+            try:
+                return all([(await http.get(f"{url}/readyz")).status_code == 200 for url in stack.ready.urls])
+            except httpx.TransportError:
+                return False
+
+    await until(all_ready, "every gateway is ready")
+
+
 async def marker(path: Path, what: str) -> None:
     """Wait for a file that a handler leaves."""
 

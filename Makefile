@@ -1,0 +1,59 @@
+# Everything runs from .venv, which `make setup` makes; nothing else is changed on the machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml
+SOURCES := services agent examples bench tests requirements
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test demo bench up lock clean
+
+help:
+	@echo "WebSocket Spaces"
+	@echo
+	@echo "  make demo    see it work: starts everything, classifies 20 digits, stops everything"
+	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
+	@echo
+	@echo "  make test    every test, on real NATS and PostgreSQL (up to 8 minutes)"
+	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
+	@echo "  make bench   requests per second and latency, beside a bare pipeline"
+	@echo
+	@echo "  make setup   only make .venv (the others do it by themselves)"
+	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
+	@echo "  make clean   remove .venv and caches; data in .spaces stays"
+	@echo
+	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
+
+# Not a file target: several `make` at once must wait for the one that installs, and look again then.
+setup:
+	@PYTHON="$(PYTHON)" requirements/setup.sh $(VENV) $(STAMP) $(INPUTS)
+
+check: setup
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit
+
+test: setup
+	$(BIN)/python -m pytest tests/unit tests/contracts tests/integration tests/e2e
+
+demo: setup
+	$(BIN)/python -m examples.digits.demo
+
+bench: setup
+	$(BIN)/python -m bench
+
+up: setup
+	$(BIN)/spaces up
+
+# Keeps what is locked; to move to newer versions, delete requirements/lock.txt first.
+lock: setup
+	$(BIN)/python requirements/collect.py | CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --no-config \
+	  --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-emit-options --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-find-links --output-file requirements/lock.txt -
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +

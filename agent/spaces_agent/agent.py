@@ -1,0 +1,151 @@
+"""The agent as its owner sees it: an address, a key, spaces, and a handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from spaces_agent import identity
+from spaces_agent.address import connect_url
+from spaces_agent.errors import AgentError, ConfigError
+from spaces_agent.handler import Function, Handler
+from spaces_agent.serving import Serving
+from spaces_agent.session import Profile
+from spaces_agent.version import __version__
+
+logger = logging.getLogger("spaces_agent")
+
+_F = TypeVar("_F", bound=Function)
+
+_EXIT_CONFIG = 2
+
+
+class Agent:
+    """Serves requests of `spaces` with a handler:
+
+        agent = Agent("https://spaces.example.com", "wsa_…", ["demo"])
+
+        @agent.handler
+        def handle(input):
+            return {"answer": input["question"].upper()}
+
+        agent.run()
+
+    `url` is a gateway, or several of which any will do. `slots` is the number of requests that it runs at a time. A
+    handler that is an `async def` is awaited, any other runs in a thread; one with a second parameter is given a
+    Context. `name` fixes the identity, which is random and kept in `state_dir` otherwise; `drain_s` is how long what
+    runs may take to finish when the agent is told to end. Raises ConfigError."""
+
+    def __init__(
+        self,
+        url: str | Sequence[str],
+        key: str,
+        spaces: str | Sequence[str],
+        slots: int = 1,
+        name: str | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+        drain_s: float = 30.0,
+    ) -> None:
+        self._urls = [connect_url(address) for address in _several(url, "an address of a gateway")]
+        self._key = _checked_key(key)
+        self._spaces = _several(spaces, "a space")
+        if not 1 <= slots <= 1024:
+            raise ConfigError(f"an agent has 1 to 1024 slots, not {slots}")
+        self._slots = slots
+        self._name = name
+        self._state_dir = Path(state_dir) if state_dir is not None else identity.default_state_dir(os.environ)
+        self._drain_s = drain_s
+        self._handler: Handler | None = None
+        self._serving: Serving | None = None
+        self._unfinished = False
+
+    def handler(self, function: _F) -> _F:
+        """Make `function` the handler, and return it unchanged. Raises TypeError when it cannot be one."""
+        self._handler = Handler(function)
+        return function
+
+    async def serve(self) -> None:
+        """Serve until `drain` is called. Raises ConfigError, and ClosedForGood when the gateway says that this agent
+        need not come back; network errors are never raised."""
+        if self._handler is None:
+            raise ConfigError("the agent has no handler: decorate one with @agent.handler")
+        with identity.acquire(self._state_dir, self._name) as held:
+            profile = Profile(
+                agent_id=held.agent_id,
+                boot_id=identity.new_boot_id(),
+                spaces=self._spaces,
+                slots=self._slots,
+                version=__version__,
+            )
+            self._serving = Serving(profile, self._urls, self._key, held.spool_directory, self._handler, self._drain_s)
+            try:
+                await self._serving.run()
+            finally:
+                self._unfinished = self._serving.unfinished
+                self._serving = None
+
+    def drain(self) -> None:
+        """Take no more work, finish what runs, then let `serve` return. Call it in the event loop of `serve`."""
+        if self._serving is not None:
+            self._serving.drain()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or Ctrl-C, and block meanwhile. What cannot be helped by trying again is printed as one
+        line and ends the program with status 2."""
+        _log_to_stderr()
+        status = asyncio.run(self._serve_until_signal())
+        if status:
+            raise SystemExit(status)
+
+    async def _serve_until_signal(self) -> int:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        status = 0
+        try:
+            await self.serve()
+        except AgentError as error:
+            print(f"spaces-agent: {error}", file=sys.stderr)
+            status = _EXIT_CONFIG
+        if self._unfinished:
+            # A handler had its time; threads that it waits for must not keep the process.
+            sys.stdout.flush()
+            os._exit(status)
+        return status
+
+    def _on_signal(self) -> None:
+        if self._serving is None or self._serving.draining:
+            # The second signal: end at once. The link sees its pair close and says goodbye.
+            logger.warning("ending at once")
+            os._exit(1)
+        self.drain()
+
+
+def _several(given: str | Sequence[str], what: str) -> list[str]:
+    several = list(dict.fromkeys([given] if isinstance(given, str) else given))
+    if not several or not all(several) or len(several) > 64:
+        raise ConfigError(f"give {what}, or up to 64 of them")
+    return several
+
+
+def _checked_key(key: str) -> str:
+    key = key.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError("the agent's key is missing or not a key: it looks like wsa_…")
+    return key
+
+
+def _log_to_stderr() -> None:
+    """Short lines on stderr, unless the program has set up logging by itself."""
+    if not logger.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("spaces-agent: %(message)s"))
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)

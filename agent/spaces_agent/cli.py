@@ -1,0 +1,97 @@
+"""The command `spaces-agent`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from spaces_agent import engines
+from spaces_agent.agent import Agent
+from spaces_agent.errors import ConfigError
+from spaces_agent.version import __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="spaces-agent")
+def main() -> None:
+    """Serve inference requests from this machine.
+
+    An agent dials out to a gateway of WebSocket Spaces, so that this machine needs no public address and no open port.
+    It takes requests of the spaces that its key allows, runs them, and sends the results back."""
+
+
+@main.command()
+@click.option(
+    "--url", "urls", multiple=True, required=True, metavar="URL",
+    help="A gateway, like https://spaces.example.com. Repeat it for several: any that answers will do.",
+)  # fmt: skip
+@click.option(
+    "--key", envvar="WS_AGENT_KEY", metavar="KEY", show_envvar=True,
+    help="The agent's key (wsa_…). Others on this machine can see arguments: prefer the variable or --key-file.",
+)  # fmt: skip
+@click.option("--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file that holds the key.")
+@click.option(
+    "--space", "spaces", multiple=True, required=True, metavar="SPACE", help="A space to serve. Repeat it for several."
+)
+@click.option(
+    "--slots", type=click.IntRange(1, 1024), default=1, show_default=True, help="How many requests to run at a time."
+)
+@click.option(
+    "--engine", required=True, metavar="ENGINE",
+    help="What runs a request: `echo` returns its input; `python:module:function` calls your function with the input"
+    " and returns what it returns. The module may lie in the working directory.",
+)  # fmt: skip
+@click.option(
+    "--name", metavar="NAME",
+    help="The identity of this agent. Without it a random one is made and kept in the state directory.",
+)  # fmt: skip
+@click.option(
+    "--state-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+    help="Where identity and unsent results are kept [default: $XDG_STATE_HOME/spaces-agent or"
+    " ~/.local/state/spaces-agent].",
+)  # fmt: skip
+def run(
+    urls: tuple[str, ...],
+    key: str | None,
+    key_file: Path | None,
+    spaces: tuple[str, ...],
+    slots: int,
+    engine: str,
+    name: str | None,
+    state_dir: Path | None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM.
+
+    It connects again for as long as it takes, whatever happens to the network. Told to end, it takes no more work and
+    gives what runs 30 seconds to finish; told twice, it ends at once. It ends with status 2 when it was set up wrongly
+    or its key is not valid.
+
+    \b
+    Try it:
+      spaces-agent run --url http://127.0.0.1:5001 --key-file key --space demo --engine echo
+    With your own function, answer(input) in model.py:
+      spaces-agent run --url https://spaces.example.com --space demo --slots 4 --engine python:model:answer"""
+    try:
+        agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir)
+        agent.handler(engines.load(engine))
+    except (ConfigError, TypeError) as error:
+        print(f"spaces-agent: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    agent.run()
+
+
+def _key(key: str | None, key_file: Path | None) -> str:
+    if key_file is not None:
+        try:
+            return key_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the key file {key_file} cannot be read: {error}") from error
+    if key is None:
+        raise ConfigError("give the agent's key: --key-file, the variable WS_AGENT_KEY, or --key")
+    return key
+
+
+if __name__ == "__main__":
+    main()

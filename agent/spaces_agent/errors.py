@@ -1,0 +1,18 @@
+"""Errors of the agent. One root; each class says by itself whether trying again can help."""
+
+
+class AgentError(Exception):
+    """Root of all errors that the agent raises on purpose. Its text is one line that a user may read."""
+
+
+class ConfigError(AgentError):
+    """The agent was set up wrongly (address, key, space, name, state directory): trying again does not help."""
+
+
+class ClosedForGood(AgentError):
+    """The gateway closed the session with a final code (4500-4599): trying again does not help."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason

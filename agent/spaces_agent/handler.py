@@ -1,0 +1,78 @@
+"""The user's handler: what it is given, how it is called, and what is taken from it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from spaces_agent import frames
+
+Function = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Context:
+    """What a handler may know about its request, if it takes a second parameter."""
+
+    request_id: str
+    attempt: int
+    """1 for the first time that this request is given to an agent."""
+    space: str
+    user: str
+    traceparent: str
+    """The W3C trace context of the submission; empty when there was none."""
+    deadline_s: float
+    """So many seconds after the start of the handler the request is given up."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    cancelled: bool = False
+    """Becomes true when the outcome is no longer wanted; a long sync handler looks at it and returns."""
+
+    @classmethod
+    def of(cls, assign: frames.Assign) -> Context:
+        """The context of an assignment."""
+        return cls(
+            request_id=assign.request_id,
+            attempt=assign.attempt,
+            space=assign.space,
+            user=assign.user,
+            traceparent=assign.traceparent,
+            deadline_s=assign.deadline_s,
+            metadata=assign.metadata,
+        )
+
+
+class Handler:
+    """A checked handler function. Raises TypeError when it cannot be one."""
+
+    def __init__(self, function: Function) -> None:
+        if not callable(function):
+            raise TypeError(f"a handler must be a function, not {type(function).__name__}")
+        called = function if inspect.isroutine(function) else function.__call__  # type: ignore[operator]
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            raise TypeError("a handler returns its output; one that yields is not supported")
+        self.is_async = inspect.iscoroutinefunction(called)
+        self._function = function
+        self._takes_context = _takes_context(function)
+
+    def call(self, value: Any, context: Context) -> Any:
+        """Call the function; for an async one the result is its coroutine."""
+        return self._function(value, context) if self._takes_context else self._function(value)
+
+
+def _takes_context(function: Function) -> bool:
+    """Whether the function has a second positional parameter without a default. A default marks a parameter that is
+    the function's own, as in `lambda input, model=model: …`."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except ValueError:  # a function written in C that does not tell its signature
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    positional = [parameter for parameter in parameters if parameter.kind in kinds]
+    required = [parameter for parameter in positional if parameter.default is inspect.Parameter.empty]
+    if len(required) > 2:
+        raise TypeError("a handler takes the input and, if it likes, a context: no more than two parameters")
+    if not positional and not any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
+        raise TypeError("a handler takes at least one parameter: the input")
+    return len(positional) > 1 and positional[1] in required

@@ -1,0 +1,127 @@
+"""What the two processes of an agent tell each other: the one with the handler, and the link, which owns the socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from spaces_agent import frames
+from spaces_agent.session import Profile
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True):
+    """Root of all messages."""
+
+
+# Handler process → link
+
+
+class Setup(Message, frozen=True, kw_only=True):
+    """The first message. The key comes this way because arguments and environment are visible to other processes.
+
+    `running` and `pending` (encoded result frames) are what an earlier link of the same agent has left."""
+
+    urls: list[str]
+    key: str
+    profile: Profile
+    spool_directory: str
+    parent_pid: int
+    running: list[frames.InFlight] = []
+    pending: list[bytes] = []
+
+
+class Started(Message, frozen=True, kw_only=True):
+    """The handler of this lease has begun."""
+
+    lease: int
+
+
+class Finished(Message, frozen=True, kw_only=True):
+    """A handler has an outcome: an encoded `result` frame."""
+
+    frame: bytes
+
+
+class Stopped(Message, frozen=True, kw_only=True):
+    """The handler of this lease has ended without an outcome."""
+
+    lease: int
+
+
+class Drain(Message, frozen=True, kw_only=True):
+    """Take no more work."""
+
+
+class Leave(Message, frozen=True, kw_only=True):
+    """Say goodbye and end."""
+
+    reason: str
+
+
+# Link → handler process
+
+
+class Connected(Message, frozen=True, kw_only=True):
+    """A gateway has welcomed the agent."""
+
+    url: str
+    gateway_id: str
+    spaces: list[frames.SpaceVerdict]
+    max_inline_bytes: int
+
+
+class Disconnected(Message, frozen=True, kw_only=True):
+    """The connection has ended or could not be made; the link connects again in `retry_in_s`."""
+
+    url: str
+    reason: str
+    retry_in_s: float
+
+
+class Start(Message, frozen=True, kw_only=True):
+    """Run the handler: an encoded `assign` frame, received at this time of the machine's monotonic clock."""
+
+    frame: bytes
+    received_at: float
+
+
+class Stop(Message, frozen=True, kw_only=True):
+    """Stop the handler of this lease."""
+
+    lease: int
+
+
+class Forget(Message, frozen=True, kw_only=True):
+    """This lease has ended: its result need not be kept."""
+
+    lease: int
+
+
+class Notice(Message, frozen=True, kw_only=True):
+    """Something that the agent's owner should read in the log."""
+
+    text: str
+
+
+class Ended(Message, frozen=True, kw_only=True):
+    """The gateway closed for good; the link ends."""
+
+    code: int
+    reason: str
+
+
+ToLink = Setup | Started | Finished | Stopped | Drain | Leave
+FromLink = Connected | Disconnected | Start | Stop | Forget | Notice | Ended
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """The message in MessagePack."""
+    return _encoder.encode(message)
+
+
+def decoder(kind: Any) -> msgspec.msgpack.Decoder[Any]:
+    """A decoder for one of the two directions."""
+    return msgspec.msgpack.Decoder(kind)

@@ -1,0 +1,37 @@
+"""Threads for sync handlers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+
+
+class HandlerThreads:
+    """At most `size` threads, started when they are needed. They are daemons, unlike those of concurrent.futures: a
+    handler that never returns must not keep a process alive that was told to end."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._busy = 0
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Run `call`, which must not raise, in one of the threads."""
+        with self._lock:
+            self._busy += 1
+            grow = self._busy > self._threads and self._threads < self._size
+            self._threads += grow
+            number = self._threads
+        self._work.put(call)
+        if grow:
+            threading.Thread(target=self._serve, name=f"handler-{number}", daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            call = self._work.get()
+            call()
+            with self._lock:
+                self._busy -= 1

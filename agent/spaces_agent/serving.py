@@ -1,0 +1,186 @@
+"""One agent at work: the handler's runs on this side, the link on the other, and results kept until acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from pathlib import Path
+from typing import assert_never
+
+from spaces_agent import frames, messages
+from spaces_agent.backoff import Backoff
+from spaces_agent.errors import AgentError, ClosedForGood, ConfigError
+from spaces_agent.handler import Handler
+from spaces_agent.jobs import Jobs
+from spaces_agent.linkprocess import LinkProcess
+from spaces_agent.session import Profile
+from spaces_agent.waiting import happens
+
+logger = logging.getLogger("spaces_agent")
+
+_ACKS_S = 5.0
+"""How long a draining agent waits for the acknowledgement of its last results; they are on disk by then."""
+_LINK_ENDS_S = 5.0
+
+
+class Serving:
+    """Serves until drained or closed for good. Its link is started again whenever it dies: what runs is known here,
+    and so is every result that is not acknowledged."""
+
+    def __init__(
+        self, profile: Profile, urls: list[str], key: str, spool_directory: Path, handler: Handler, drain_s: float
+    ) -> None:
+        self._profile = profile
+        self._urls = urls
+        self._key = key
+        self._spool_directory = spool_directory
+        self._drain_s = drain_s
+        self._jobs = Jobs(handler, profile.slots, self._ended)
+        self._unacknowledged: dict[int, bytes] = {}
+        self._all_acknowledged = asyncio.Event()
+        self._all_acknowledged.set()
+        self._link: LinkProcess | None = None
+        self._failure: AgentError | None = None
+        self._draining = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """Whether the agent has been told to end."""
+        return self._draining.is_set()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a handler still runs."""
+        return bool(self._jobs.in_flight())
+
+    def drain(self) -> None:
+        """Take no more work, finish what runs (for a bounded time), then return from `run`."""
+        if not self._draining.is_set():
+            self._draining.set()
+            self._send(messages.Drain())
+
+    async def run(self) -> None:
+        """Serve. Raises ClosedForGood or ConfigError when the gateway, or the link, says that it is no use."""
+        draining = asyncio.create_task(self._drain())
+        restarts = Backoff()
+        try:
+            while not self._drained.is_set():
+                began = time.monotonic()
+                how = await self._one_link()
+                if self._failure is not None:
+                    raise self._failure
+                if self._drained.is_set():
+                    return
+                lived = time.monotonic() - began
+                delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
+                logger.warning("the connection process ended (%s); starting it again in %.1f s", how, delay)
+                await happens(self._drained, delay)
+        finally:
+            draining.cancel()
+            self._jobs.stop_all()
+
+    async def _one_link(self) -> str:
+        """Start a link and serve with it until it or the agent ends; how it has ended."""
+        link = self._link = await LinkProcess.start(self._receive)
+        try:
+            link.send(self._setup())
+            if self._draining.is_set():
+                link.send(messages.Drain())
+            waits = [asyncio.create_task(event.wait()) for event in (link.ended, self._drained)]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if self._drained.is_set():
+                link.send(messages.Leave(reason="the agent was told to end"))
+                await happens(link.ended, _LINK_ENDS_S)
+        finally:
+            self._link = None
+            how = await link.close(_LINK_ENDS_S)
+        return how
+
+    async def _drain(self) -> None:
+        await self._draining.wait()
+        logger.info("ending: no more work is taken; what runs has %g s to finish", self._drain_s)
+        try:
+            async with asyncio.timeout(self._drain_s):
+                await self._jobs.idle()
+            async with asyncio.timeout(_ACKS_S):
+                await self._all_acknowledged.wait()
+        except TimeoutError:
+            logger.warning("ending although not everything is finished")
+        self._drained.set()
+
+    def _setup(self) -> messages.Setup:
+        return messages.Setup(
+            urls=self._urls,
+            key=self._key,
+            profile=self._profile,
+            spool_directory=str(self._spool_directory),
+            parent_pid=os.getpid(),
+            running=self._jobs.in_flight(),
+            pending=list(self._unacknowledged.values()),
+        )
+
+    def _receive(self, message: messages.FromLink) -> None:
+        match message:
+            case messages.Start():
+                self._start(message)
+            case messages.Stop():
+                self._jobs.stop(message.lease)
+            case messages.Forget():
+                self._forget(message.lease)
+            case messages.Connected():
+                self._connected(message)
+            case messages.Disconnected():
+                logger.warning("%s: %s; connecting again in %.1f s", message.url, message.reason, message.retry_in_s)
+            case messages.Notice():
+                logger.warning("%s", message.text)
+            case messages.Ended():
+                error = ClosedForGood(message.code, message.reason) if message.code else ConfigError(message.reason)
+                self._failure = error
+            case _:
+                assert_never(message)
+
+    def _start(self, message: messages.Start) -> None:
+        assign = frames.decode_gateway_frame(message.frame)
+        if not isinstance(assign, frames.Assign):
+            raise ValueError(f"the link sent {type(assign).__name__}, not an assignment")
+        self._send(messages.Started(lease=assign.lease))
+        self._jobs.start(assign, message.received_at)
+
+    def _connected(self, message: messages.Connected) -> None:
+        self._jobs.max_output_bytes = message.max_inline_bytes
+        served = [verdict.space for verdict in message.spaces if verdict.accepted]
+        logger.info(
+            "connected to %s as %s (%d slots), serving %s",
+            message.url,
+            self._profile.agent_id,
+            self._profile.slots,
+            ", ".join(served) or "nothing",
+        )
+        for verdict in message.spaces:
+            if not verdict.accepted:
+                logger.warning("the space %s was refused: %s", verdict.space, verdict.reason)
+
+    def _ended(self, lease: int, result: frames.Result | None) -> None:
+        if result is None:
+            self._send(messages.Stopped(lease=lease))
+            return
+        frame = frames.encode(result)
+        self._unacknowledged[lease] = frame
+        self._all_acknowledged.clear()
+        self._send(messages.Finished(frame=frame))
+
+    def _forget(self, lease: int) -> None:
+        self._unacknowledged.pop(lease, None)
+        if not self._unacknowledged:
+            self._all_acknowledged.set()
+
+    def _send(self, message: messages.ToLink) -> None:
+        # While the link is being started again nothing is lost: its setup carries all that is known then.
+        if self._link is not None:
+            self._link.send(message)

@@ -1,0 +1,178 @@
+"""The command `spaces`."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from services.log_commands import Work
+
+_HOME = click.Path(file_okay=True, path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="websocket-spaces", prog_name="spaces")
+def main() -> None:
+    """WebSocket Spaces: inference requests for machines that nobody can reach.
+
+    \b
+    Everything on this machine, until Ctrl-C:
+      spaces up
+    Is what PostgreSQL holds complete and right?
+      spaces log verify"""
+
+
+@main.command()
+@click.option(
+    "--home", type=_HOME, default=".spaces", envvar="WS_HOME", show_default=True, show_envvar=True, metavar="DIR",
+    help="Where data, keys and logs are kept. One stack at a time.",
+)  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5001, show_default=True, metavar="N",
+    help="The first gateway's HTTP port; further gateways take the next free ones. 0: any free port.",
+)  # fmt: skip
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="ADDR",
+    help="The address on which the gateways listen. 0.0.0.0: every one, so that agents and users elsewhere reach them.",
+)  # fmt: skip
+@click.option("--gateways", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many gateways.")
+@click.option(
+    "--dispatchers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many dispatchers."
+)
+@click.option("--no-demo", is_flag=True, help="Without the demo agent, which answers every request with its own input.")
+@click.option(
+    "--nats-sync", type=click.Choice(["always", "default"]), default="always", show_default=True,
+    help="When NATS's writes reach the disk. default: every two minutes, so that a loss of power loses requests; faster.",
+)  # fmt: skip
+@click.option(
+    "--json", "as_json", is_flag=True,
+    help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
+)  # fmt: skip
+def up(
+    home: Path, port: int, host: str, gateways: int, dispatchers: int, no_demo: bool, nats_sync: str, as_json: bool
+) -> None:
+    """Run the whole stack on this machine, in the foreground.
+
+    It starts nats-server, PostgreSQL, history, registry, dispatchers, gateways and a demo agent, starts again what dies,
+    and stops everything on Ctrl-C. A fresh home gets an administrator, the space `demo` and its keys: they are in
+    credentials.json there. The next start goes on where this one ended. It ends with status 2 when it cannot start.
+
+    \b
+    Try it:
+      spaces up
+      curl -s http://127.0.0.1:5001/v1/spaces/demo/requests -H "Authorization: Bearer $API_KEY" \\
+        -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{"input": {"prompt": "hello"}}'"""
+    from services.local import errors, stack
+    from services.local import up as running
+
+    sync = "always" if nats_sync == "always" else "2m"
+    options = stack.Options(home, host, port, gateways, dispatchers, demo=not no_demo, nats_sync=sync)
+    try:
+        running.up(options, os.environ, json=as_json)
+    except errors.LocalError as error:
+        _fail(str(error), error.exit_code)
+
+
+@main.command()
+def provision() -> None:
+    """Bring about what the services expect: PostgreSQL's schema, NATS's streams and buckets.
+
+    For a stack of your own making, before its services start, and again after every upgrade; it changes nothing that is
+    there already. WS_NATS_URL is NATS with the user `provisioner`, WS_DATABASE_URL PostgreSQL with the database's owner.
+
+    \b
+    Example:
+      WS_NATS_URL=nats://provisioner:secret@nats:4222 \\
+      WS_DATABASE_URL=postgresql://history:secret@postgres/spaces spaces provision"""
+    from services.provision import provision_all
+    from services.runtime.errors import SpacesError
+    from services.runtime.settings import read
+
+    logging.disable()  # what goes wrong is told in one line
+    try:
+        settings = read(os.environ)
+        if not settings.database_url:
+            _fail("set WS_DATABASE_URL, and WS_NATS_URL for the user `provisioner`", 2)
+        made = asyncio.run(provision_all(settings))
+    except SpacesError as error:
+        _fail(str(error), 1)
+    print("\n".join(f"made {name}" for name in made) or "nothing to do")
+
+
+@main.group("log")
+def log_group() -> None:
+    """The event log in PostgreSQL, of which everything that is shown is a fold."""
+
+
+_DATABASE_OPTIONS = [
+    click.option(
+        "--home", type=_HOME, metavar="DIR",
+        help="The home of a `spaces up`, which may be up or down  [default: WS_HOME, else .spaces]",
+    ),
+    click.option(
+        "--database-url", metavar="URL", help="The database of a stack of your own making  [env var: WS_DATABASE_URL]"
+    ),
+    click.option("--json", "as_json", is_flag=True, help="For programs: the result as one line of JSON."),
+]  # fmt: skip
+
+
+def _database_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_DATABASE_OPTIONS):
+        command = option(command)
+    return command
+
+
+@log_group.command()
+@_database_options
+def verify(home: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Check that the log is whole, and that what is shown is what the log says.
+
+    It changes nothing. It ends with status 0 when all is well, 1 when something is wrong, 2 when it cannot look."""
+    from services.history.verify import verify
+
+    _on_the_log(verify, home, database_url, as_json)
+
+
+@log_group.command()
+@_database_options
+def rebuild(home: Path | None, database_url: str | None, as_json: bool) -> None:
+    """Make what is shown again from the log.
+
+    The stack may be up meanwhile. It ends with status 0 when all chains fold, 1 when some do not, 2 when nothing was
+    done."""
+    from services.history.rebuild import rebuild
+
+    _on_the_log(rebuild, home, database_url, as_json)
+
+
+def _on_the_log(work: "Work", home: Path | None, database_url: str | None, as_json: bool) -> None:
+    from services.local.errors import LocalError
+    from services.log_commands import run
+    from services.runtime.errors import SpacesError
+
+    if home is not None and database_url is not None:
+        raise click.UsageError("give --home or --database-url, not both")
+    if home is None and database_url is None:
+        database_url = os.environ.get("WS_DATABASE_URL")
+        home = Path(os.environ.get("WS_HOME", ".spaces"))
+    try:
+        clean = run(work, home, database_url, as_json=as_json)
+    except (LocalError, SpacesError) as error:
+        _fail(str(error), 2)
+    raise SystemExit(0 if clean else 1)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    """End with one line on standard error."""
+    print(f"spaces: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    main(prog_name="spaces")

@@ -1,0 +1,48 @@
+"""Admission: may new requests come in at all? Outcomes of accepted ones must always find room in the stream."""
+
+import asyncio
+import contextlib
+
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.gateway.problems import ApiProblem
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import ApiError, stream_info
+from services.runtime.live import Liveness
+
+FULL = 0.8
+"""The share of the stream's byte limit at which admission stops."""
+LOOK_S = 2.0
+
+
+class Admission:
+    """Looks at the stream every LOOK_S."""
+
+    def __init__(self, nc: Client, liveness: Liveness) -> None:
+        self._nc, self._liveness = nc, liveness
+        self._full = False
+
+    async def keep_looking(self) -> None:
+        """Look again and again; a missed look leaves the last answer."""
+        while True:
+            with contextlib.suppress(NatsUnavailable, ApiError):
+                await self._look()
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        info = await stream_info(self._nc, subjects.REQUESTS)
+        self._full = 0 < info.config.max_bytes * FULL <= info.state.bytes
+
+    def check(self) -> None:
+        """Raises ApiProblem when nothing may be admitted now."""
+        if not self._liveness.caught_up.is_set():
+            raise _stopped("This gateway is still starting.")
+        if self._liveness.halted:
+            raise _stopped("Submissions are stopped until an operator has recovered the log.")
+        if self._full:
+            raise _stopped("The request log is nearly full: submissions are stopped until it is trimmed.")
+
+
+def _stopped(detail: str) -> ApiProblem:
+    return ApiProblem("unavailable", detail, headers={"Retry-After": "5"})

@@ -1,0 +1,43 @@
+"""The outermost layer of the application: gives every HTTP request an id, counts the answers, and lets no exception out."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.api.responses import RETRY_AFTER, new_request_id, problem_response
+from services.gateway.metrics import RESPONSES
+from services.gateway.problems import ApiProblem
+from services.runtime.telemetry import request_id
+
+
+class Boundary:
+    """Wraps the application (ASGI 3)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request or one WebSocket."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id.set(new_request_id())
+        started = False
+
+        async def counted(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                RESPONSES.labels(message["status"]).inc()
+                message["headers"].append((b"x-request-id", request_id.get().encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, counted)
+        except asyncio.CancelledError:
+            # Only the server does this, to answers that a drain cannot wait for any longer.
+            if not started:
+                stopping = ApiProblem("unavailable", "This gateway is stopping. Try again.", headers=RETRY_AFTER)
+                await problem_response(stopping)(scope, receive, counted)
+        except Exception:
+            return  # answered and logged by on_error, after which the framework raises it again

@@ -1,0 +1,75 @@
+"""What the API offers, declared once: the routers take method and path from here, OpenAPI everything."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from services.gateway.intake import MAX_WAIT_S, SubmitBody
+from services.gateway.view import RequestObject
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter in the path or in a header, with its JSON Schema."""
+
+    name: str
+    place: str
+    description: str
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `answers` maps a status to its meaning; those below 400 carry `answer`, the others a problem."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    parameters: tuple[Parameter, ...]
+    answer: type
+    answers: dict[int, str]
+    body: type | None = None
+
+
+_STRING = {"type": "string"}
+_SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"})
+_ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"})
+_PREFER = Parameter("Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}) for the outcome.", _STRING)
+_KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "The same key and body within 24 hours is the same request.",
+    {"type": "string", "minLength": 1, "maxLength": 255},
+)
+_TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING)
+
+SUBMIT = Operation(
+    id="submit",
+    method="POST",
+    path="/v1/spaces/{space}/requests",
+    summary="Submit a request to a space",
+    parameters=(_SPACE, _PREFER, _KEY, _TRACE),
+    body=SubmitBody,
+    answer=RequestObject,
+    answers={
+        201: "Finished, also when it failed.",
+        202: "Accepted: look again at Location.",
+        400: "Malformed.",
+        401: "No valid key.",
+        403: "The key is not for this space.",
+        404: "No such space.",
+        413: "Too large.",
+        422: "The input does not fit, or the Idempotency-Key was used for another body.",
+        503: "Not possible right now; nothing is wrong with the request.",
+    },
+)
+READ = Operation(
+    id="read",
+    method="GET",
+    path="/v1/requests/{id}",
+    summary="Read a request",
+    parameters=(_ID,),
+    answer=RequestObject,
+    answers={200: "The request.", 401: "No valid key.", 404: "No such request.", 503: "Not possible right now."},
+)
+OPERATIONS = (SUBMIT, READ)

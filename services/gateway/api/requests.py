@@ -1,0 +1,92 @@
+"""Requests: submit and read. Hot endpoints take the bare request and answer bytes; no framework machinery in between."""
+
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from services.contracts.ids import is_request_id
+from services.contracts.requests import RequestState
+from services.gateway import intake
+from services.gateway.admission import Admission
+from services.gateway.api.operations import READ, SUBMIT
+from services.gateway.api.responses import json_response
+from services.gateway.auth import authenticate, may_read, submittable
+from services.gateway.problems import ApiProblem
+from services.gateway.reading import Reader
+from services.gateway.submissions import Answer, Order, Submissions
+from services.gateway.view import request_object, self_url
+from services.runtime import telemetry
+from services.runtime.directory import DirectoryFollower
+
+RETRY_AFTER_S = 1
+
+
+def router(follower: DirectoryFollower, admission: Admission, submissions: Submissions, reader: Reader) -> APIRouter:
+    """The routes of requests."""
+
+    async def submit(request: Request) -> Response:
+        headers = dict(request.scope["headers"])
+        caller = authenticate(follower, headers.get(b"authorization"))
+        space = submittable(follower, caller, request.path_params["space"])
+        admission.check()
+        key = headers.get(b"idempotency-key")
+        order = Order(
+            caller=caller,
+            space=space.space,
+            idempotency_key=None if key is None else intake.idempotency_key(key),
+            traceparent=_text(headers.get(b"traceparent")),
+            wait_s=intake.wait_s(_text(headers.get(b"prefer")) or ""),
+            submission=intake.submission(await _body(request, headers), space),
+        )
+        return _submitted(await submissions.submit(order))
+
+    async def read(request: Request) -> Response:
+        caller = authenticate(follower, request.headers.get("authorization", "").encode("latin-1") or None)
+        rid = request.path_params["id"]
+        state = await _readable(reader, rid)
+        if state is None or not may_read(caller, state):
+            raise ApiProblem("not_found", "There is no such request.")
+        telemetry.request_id.set(rid)
+        place = await reader.place(rid) if state.status == "queued" else None
+        return json_response(request_object(state, place))
+
+    routes = APIRouter()
+    routes.add_route(SUBMIT.path, submit, methods=[SUBMIT.method])
+    routes.add_route(READ.path, read, methods=[READ.method])
+    return routes
+
+
+async def _readable(reader: Reader, rid: str) -> RequestState | None:
+    return await reader.read(rid) if is_request_id(rid) else None
+
+
+def _submitted(answer: Answer) -> Response:
+    state = answer.state
+    headers = {"Location": self_url(state.rid)}
+    if state.open:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if answer.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return json_response(request_object(state), 202 if state.open else 201, headers)
+
+
+async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:
+    """The whole body. Raises ApiProblem as soon as it is known to be too large, ClientDisconnect."""
+    if int(headers.get(b"content-length", b"0")) > intake.MAX_BODY_BYTES:
+        raise intake.too_large()
+    chunks: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > intake.MAX_BODY_BYTES:
+            raise intake.too_large()
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,65 @@
+"""Who is calling, and what may they do? Answered from the directory in memory."""
+
+from dataclasses import dataclass
+
+from services.contracts.accounts import Key, Space, User, may_submit
+from services.contracts.ids import is_space, secret_hash
+from services.contracts.requests import RequestState
+from services.gateway.problems import ApiProblem
+from services.runtime.directory import DirectoryFollower
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="websocket-spaces"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person, by one of their API keys."""
+
+    key: Key
+    user: User
+
+
+def authenticate(follower: DirectoryFollower, authorization: bytes | None) -> Caller:
+    """The caller named by an `Authorization: Bearer wsk_…` header (RFC 6750). Raises ApiProblem."""
+    secret = _bearer(authorization)
+    if not follower.fresh:
+        raise ApiProblem("unavailable", "Keys cannot be checked right now.", headers={"Retry-After": "1"})
+    directory = follower.directory
+    key = directory.key_by_hash(secret_hash(secret))
+    if key is None:
+        raise _unauthenticated("This key is not known; it may have been revoked.")
+    if key.kind != "api":
+        raise ApiProblem("forbidden", "This is an agent key: it lets agents serve spaces. Use an API key (wsk_…) here.")
+    user = directory.users.get(key.user)
+    if user is None:
+        raise _unauthenticated("This key's user is not known.")
+    return Caller(key, user)
+
+
+def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
+    """The space, if the caller may submit to it. Raises ApiProblem."""
+    space = follower.directory.spaces.get(slug) if is_space(slug) else None
+    if space is None:
+        raise ApiProblem("not_found", "There is no such space.")
+    if not may_submit(caller.key, slug):
+        raise ApiProblem("forbidden", f"This key is not for the space {slug}.")
+    return space
+
+
+def may_read(caller: Caller, state: RequestState) -> bool:
+    """Whether the caller may see a request: their own, or any for an admin; never outside the key's spaces."""
+    own = state.user == caller.user.user or caller.user.role == "admin"
+    return own and may_submit(caller.key, state.space)
+
+
+def _bearer(authorization: bytes | None) -> str:
+    if authorization is None:
+        raise _unauthenticated("Send your API key as `Authorization: Bearer wsk_…`.")
+    scheme, _, secret = authorization.partition(b" ")
+    if scheme.lower() != b"bearer" or not secret.strip():
+        raise _unauthenticated("The Authorization header must read `Bearer wsk_…`.")
+    return secret.strip().decode("latin-1")
+
+
+def _unauthenticated(detail: str) -> ApiProblem:
+    return ApiProblem("unauthenticated", detail, headers=_CHALLENGE)

@@ -1,0 +1,32 @@
+"""What a session asks of the process around it."""
+
+import msgspec
+
+from services.contracts.connections import Refused
+from services.gateway.leases import Outcome
+
+# Close codes of RFC 6455, 7.4.1; the protocol's own are in the frames' module.
+CLOSE_NORMAL, CLOSE_NOT_TEXT, CLOSE_VIOLATION, CLOSE_TOO_BIG = 1000, 1003, 1008, 1009
+
+
+class Append(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Append this event after the lease and say how that was decided."""
+
+    event: Outcome
+    traceparent: str = ""
+
+
+class RecordRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A frame that was not current was refused: let the request's timeline show it."""
+
+    event: Refused
+
+
+class Close(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Close the socket after the frames that still wait. The session is over."""
+
+    code: int
+    reason: str
+
+
+Decision = Append | RecordRefused | Close

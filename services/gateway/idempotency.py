@@ -1,0 +1,40 @@
+"""Idempotency keys: one request per key, caller and space for 24 hours, whichever gateways are asked, and however often."""
+
+import msgspec
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.runtime.kv import Bucket, Conflict
+from services.runtime.topology import IDEMPOTENCY_TTL_S
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of a key in `ws_keys`: the request that was, or is about to be, accepted under it."""
+
+    rid: str
+    body_sha256: str
+
+
+_decoder = msgspec.json.Decoder(KeyRecord)
+
+
+class IdempotencyKeys:
+    """The bucket of keys."""
+
+    def __init__(self, nc: Client) -> None:
+        self._bucket = Bucket(nc, subjects.KEYS)
+
+    async def claim(self, digest: str, record: KeyRecord) -> KeyRecord:
+        """Take the key for this record, or learn whose it is: the record that the key has now. Raises NatsUnavailable.
+
+        The record may exist without its request when a gateway died between the two."""
+        key, value = subjects.idempotency_key(digest), msgspec.json.encode(record)
+        while True:
+            entry = await self._bucket.get(key)
+            if entry.value is not None:
+                return _decoder.decode(entry.value)
+            try:
+                await self._bucket.set(key, value, entry.revision, IDEMPOTENCY_TTL_S)
+            except Conflict:
+                continue
+            return record

@@ -1,0 +1,65 @@
+"""A gateway: the HTTP API for users, the WebSocket for agents."""
+
+import logging
+import socket
+
+from services.gateway.admission import Admission
+from services.gateway.agents import Agents
+from services.gateway.api import requests
+from services.gateway.api.app import application
+from services.gateway.api.server import HttpServer, listen
+from services.gateway.reading import Reader
+from services.gateway.submissions import Submissions
+from services.gateway.waiting import Waiting
+from services.runtime.directory import DirectoryFollower
+from services.runtime.live import Liveness
+from services.runtime.process import Process, run
+
+log = logging.getLogger("services.gateway")
+
+
+async def start(process: Process) -> None:
+    """Start the gateway where the settings say. Raises PortInUse, NatsUnavailable."""
+    await start_on(process, listen(process.settings.host, process.settings.port))
+
+
+async def start_on(process: Process, listener: socket.socket) -> None:
+    """Wire the gateway and start it on a listening socket. Raises NatsUnavailable."""
+    nc = process.nc
+    liveness, directory = Liveness(nc, process.service, process.id), DirectoryFollower(nc)
+    admission, reader = Admission(nc, liveness), Reader(nc)
+    waiting = Waiting(nc, process.id, reader)
+    submissions = Submissions(nc, process.id, reader, waiting)
+    agents = Agents(process, directory, liveness)
+    app = application(process.not_ready, agents.socket, requests.router(directory, admission, submissions, reader))
+    server = HttpServer(app, listener)
+
+    process.ready_when("liveness", liveness.caught_up.is_set)
+    process.ready_when("directory", lambda: directory.fresh)
+    process.ready_when("waiting", waiting.caught_up.is_set)
+    process.spawn("liveness watch", liveness.watch())
+    await liveness.announce()
+    process.on_drain(liveness.withdraw)
+    process.spawn("liveness", liveness.keep_announcing())
+    process.spawn("directory", directory.follow())
+    process.spawn("admission", admission.keep_looking())
+    process.spawn("waiting", waiting.follow())
+    await agents.start()
+
+    async def stop_serving() -> None:
+        waiting.release()
+        await server.stop()
+
+    process.on_drain(stop_serving)
+    process.on_drain(agents.drain)
+    process.spawn("http", server.serve())
+    log.info("listening on %s port %d", *listener.getsockname()[:2])
+
+
+def main() -> None:
+    """`python -m services.gateway.main`."""
+    run("gateway", start)
+
+
+if __name__ == "__main__":
+    main()

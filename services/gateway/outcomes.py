@@ -1,0 +1,75 @@
+"""Appends what agents' sessions decide, and does not give up: an outcome is decided, or the process ends."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from nats.aio.client import Client
+
+from services.contracts import codec, subjects
+from services.contracts.events import type_of
+from services.gateway.background import Background, Fail
+from services.gateway.decisions import Append
+from services.gateway.leases import Outcome
+from services.runtime import telemetry
+from services.runtime.append import ChainClosed, Record, Superseded, append
+from services.runtime.errors import Retryable
+from services.runtime.jetstream import ApiError
+
+TRY_S = 60.0
+PAUSE_S = 1.0
+
+Decided = Callable[[Outcome, bool], None]
+
+
+def record_of(event: Outcome, gateway: str, traceparent: str) -> Record:
+    """The event on its way into the stream."""
+    return Record(
+        stream=subjects.REQUESTS,
+        subject=subjects.request_event(event.rid, type_of(event), event.space, gateway, event.origin),
+        chain=subjects.chain(event.rid),
+        prev_seq=event.prev_seq,
+        id=event.id,
+        data=codec.requests.encode(event),
+        headers={subjects.TRACEPARENT: traceparent} if traceparent else {},
+    )
+
+
+class Outcomes:
+    """Appends under way. `decided` is told each event and whether it was recorded; never is there more than one under way
+    for a lease that an agent holds, so slots bound their number."""
+
+    def __init__(self, nc: Client, gateway: str, decided: Decided, fail: Fail) -> None:
+        self._nc, self._gateway, self._decided = nc, gateway, decided
+        self._under_way = Background(fail)
+
+    def submit(self, decision: Append) -> None:
+        """Append this event, in the background."""
+        self._under_way.spawn(self._run(decision))
+
+    async def settle(self, timeout_s: float) -> None:
+        """Wait until all are decided, or the time is over."""
+        await self._under_way.settle(timeout_s)
+
+    async def _run(self, decision: Append) -> None:
+        event = decision.event
+        telemetry.request_id.set(event.rid)
+        record = record_of(event, self._gateway, decision.traceparent)
+        began = time.monotonic()
+        recorded = await self._until_decided(record)
+        telemetry.APPEND_SECONDS.observe(time.monotonic() - began)
+        telemetry.APPENDS.labels(type_of(event), "recorded" if recorded else "superseded").inc()
+        self._decided(event, recorded)
+
+    async def _until_decided(self, record: Record) -> bool:
+        while True:
+            try:
+                await append(self._nc, record, TRY_S)
+                return True
+            except (Superseded, ChainClosed):
+                return False
+            except (Retryable, ApiError) as error:
+                # The agent keeps the result until it is decided, so there is nothing better than to try again; if time
+                # runs out for the request, the dispatcher's event ends this.
+                telemetry.APPENDS.labels(record.subject.split(".")[4], type(error).__name__).inc()
+                await asyncio.sleep(PAUSE_S)

@@ -1,0 +1,63 @@
+"""Reading a request: the chain from the stream's leader first, so that clients read their own writes; what the stream no
+longer holds is asked of history."""
+
+from nats.aio.client import Client
+
+from services.contracts import codec, subjects
+from services.contracts.events import RequestEvent
+from services.contracts.ids import part_of_request
+from services.contracts.requests import RequestState, fold
+from services.contracts.rpc import Chain, GetChain, GetQueue, QueuePlace
+from services.runtime import rpc
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import get
+
+HISTORY_TIMEOUT_S = 5.0
+PLACE_TIMEOUT_S = 0.5
+
+Link = tuple[RequestEvent, int, int]
+"""An event with its sequence and its instant."""
+
+
+class Reader:
+    """Reads requests, whoever accepted them."""
+
+    def __init__(self, nc: Client) -> None:
+        self._nc = nc
+
+    async def read(self, rid: str) -> RequestState | None:
+        """The state of a request; None when neither the stream nor history knows it. Raises NatsUnavailable, also when
+        history would have to be asked and does not answer."""
+        links, whole = await self._from_stream(rid)
+        if not whole:
+            recorded = await self._from_history(rid)
+            last = recorded[-1][1] if recorded else 0
+            links = recorded + [link for link in links if link[1] > last]
+        return fold(links)
+
+    async def place(self, rid: str) -> QueuePlace | None:
+        """Where in the queue it is, as the partition's dispatcher says; None when there is none to ask."""
+        subject = subjects.dispatcher_rpc(part_of_request(rid), "place")
+        try:
+            return await rpc.call(self._nc, subject, GetQueue(rid=rid), QueuePlace, PLACE_TIMEOUT_S)
+        except (NatsUnavailable, rpc.Refused):
+            return None
+
+    async def _from_stream(self, rid: str) -> tuple[list[Link], bool]:
+        """The end of the chain that the stream holds, and whether that is the whole chain: walked from its last event
+        backwards, since each event names the one before it."""
+        links: list[Link] = []
+        stored = await get(self._nc, subjects.REQUESTS, last=subjects.chain(rid))
+        while stored is not None:
+            event = codec.requests.decode(stored.data)
+            links.insert(0, (event, stored.seq, stored.time_ns))
+            if event.prev_seq == 0:
+                return links, True
+            stored = await get(self._nc, subjects.REQUESTS, seq=event.prev_seq)
+        return links, False
+
+    async def _from_history(self, rid: str) -> list[Link]:
+        answer = await rpc.call(
+            self._nc, subjects.history_rpc("chain"), GetChain(rid=rid), Chain, timeout_s=HISTORY_TIMEOUT_S
+        )
+        return [(codec.requests.decode(bytes(logged.data)), logged.seq, logged.at) for logged in answer.events]

@@ -1,0 +1,45 @@
+"""Frames to agents. Pure."""
+
+from typing import Any, Literal
+
+from services.contracts.events import Assigned
+from services.gateway.leases import Lease
+from spaces_agent import frames
+
+About = Lease | frames.RequestFrame
+MAX_MESSAGE = 1000
+
+
+def assign(assigned: Assigned, seq: int) -> frames.Assign:
+    """Run this attempt; the input goes through as it was submitted."""
+    return frames.Assign(
+        request_id=assigned.rid,
+        attempt=assigned.attempt,
+        lease=seq,
+        space=assigned.space,
+        deadline_s=assigned.execution_timeout_s,
+        input=assigned.input,
+        user=assigned.user,
+        traceparent=assigned.traceparent,
+        metadata=assigned.metadata,
+    )
+
+
+def result_ack(about: About, outcome: Literal["accepted", "duplicate", "superseded"]) -> frames.ResultAck:
+    """The outcome is decided."""
+    return frames.ResultAck(**_fields(about), outcome=outcome)
+
+
+def cancel(about: About, reason: str) -> frames.Cancel:
+    """Stop this attempt."""
+    return frames.Cancel(**_fields(about), reason=reason)
+
+
+def error(code: str, message: str, request_id: str = "", *, fatal: bool = False) -> frames.Error:
+    """A frame was refused."""
+    return frames.Error(code=code, message=message[:MAX_MESSAGE], request_id=request_id, fatal=fatal)
+
+
+def _fields(about: About) -> dict[str, Any]:
+    rid = about.rid if isinstance(about, Lease) else about.request_id
+    return {"request_id": rid, "attempt": about.attempt, "lease": about.lease}

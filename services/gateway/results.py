@@ -1,0 +1,85 @@
+"""From what agents send to the events that record it. Pure: ids follow from the content, so the same result of the same
+lease is the same event, whichever gateway appends it."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from services.contracts import ids
+from services.contracts.events import Failed, Problem, Requeued, RequeueReason, Succeeded
+from services.gateway.leases import Lease
+from spaces_agent import frames
+
+# Codes that an agent may give; any other is its handler's own business and belongs into the message.
+_AGENT_CODES = frozenset({"handler_error", "output_too_large", "execution_timeout"})
+_LONGEST_S = 10.0 * 365 * 24 * 3600
+
+
+class DigestMismatch(ValueError):
+    """The output is not the one that its digest was made of."""
+
+
+def digest(result: frames.Result) -> str:
+    """The SHA-256 by which a repeated offer of the same outcome is recognised: of the output's bytes as they came, or of
+    the error."""
+    content = bytes(result.output) if result.status == "succeeded" else msgspec.json.encode(result.error)
+    return hashlib.sha256(content).hexdigest()
+
+
+def outcome_id(result: frames.Result) -> str:
+    """The id of the event that records this result."""
+    return ids.outcome_id(result.request_id, result.lease, digest(result))
+
+
+def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Failed:
+    """The event that records a result. Raises DigestMismatch."""
+    sha256 = digest(result)
+    if result.status == "succeeded" and sha256 != result.sha256:
+        raise DigestMismatch(f"the output's digest is {sha256}")
+    common: dict[str, Any] = {
+        "id": ids.outcome_id(lease.rid, lease.lease, sha256),
+        "rid": lease.rid,
+        "space": lease.space,
+        "prev_seq": lease.lease,
+        "attempt": lease.attempt,
+        "actor": f"agent:{lease.agent}",
+        "origin": lease.origin,
+        "agent": lease.agent,
+        "gateway": gateway,
+        "started_s": min(result.started_s, _LONGEST_S),
+        "run_s": min(result.run_s, _LONGEST_S),
+        "log_tail": result.log_tail,
+    }
+    if result.status == "failed":
+        return Failed(**common, error=_problem(result.error))
+    if len(bytes(result.output)) > frames.MAX_INLINE_BYTES:
+        message = f"the output has {len(bytes(result.output))} bytes; the limit is {frames.MAX_INLINE_BYTES}"
+        return Failed(**common, error=Problem(code="output_too_large", message=message))
+    return Succeeded(**common, output=result.output, output_sha256=sha256)
+
+
+def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = "") -> Requeued:
+    """The event that makes a lease void so that another agent runs the request."""
+    return Requeued(
+        id=ids.outcome_id(lease.rid, lease.lease, f"requeued/{reason}"),
+        rid=lease.rid,
+        space=lease.space,
+        prev_seq=lease.lease,
+        attempt=lease.attempt,
+        actor=f"gateway:{gateway}",
+        origin=lease.origin,
+        reason=reason,
+        gateway=gateway,
+        started=lease.started_at is not None,
+        agent=lease.agent,
+        conn=lease.conn,
+        detail=detail,
+    )
+
+
+def _problem(error: frames.HandlerError | None) -> Problem:
+    if error is None:
+        return Problem(code="handler_error", message="the agent gave no reason")
+    code = error.code if error.code in _AGENT_CODES else "handler_error"
+    return Problem(code=code, message=error.message or error.code, retryable=error.retryable)

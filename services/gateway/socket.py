@@ -1,0 +1,116 @@
+"""One agent's WebSocket: reads frames into the session, writes what the session wants sent. Each socket has its own writer,
+so that an agent which does not read stalls nobody but itself."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from services.contracts.accounts import Key
+from services.gateway.decisions import CLOSE_NOT_TEXT, CLOSE_TOO_BIG
+from services.gateway.session import GatewaySession
+from spaces_agent import frames
+
+CLOSE_SLOW_CONSUMER = 4002
+MAX_UNSENT = 2048
+"""Frames that may wait for an agent; above it the agent is not reading."""
+SEND_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
+ABNORMAL = 1006
+"""What a connection's end is recorded with when there was no close frame (RFC 6455, 7.4.1)."""
+
+Step = Callable[["Connection"], Awaitable[None]]
+
+
+class Connection:
+    """A socket with its session and the key that opened it."""
+
+    def __init__(self, websocket: WebSocket, session: GatewaySession, key: Key) -> None:
+        self.session, self.key = session, key
+        self.opened_at = time.monotonic()
+        self.address = websocket.client.host if websocket.client else ""
+        self._websocket = websocket
+        self._wake = asyncio.Event()
+        self._close: tuple[int, str] | None = None
+        self._close_by = float("inf")
+        self._sending_since: float | None = None
+        self._reader: asyncio.Task[int] | None = None
+
+    async def serve(self, step: Step) -> int:
+        """Read and write until the socket is closed; `step` is awaited after each frame. The close code."""
+        self._reader = reader = asyncio.create_task(self._read(step))
+        writer = asyncio.create_task(self._write())
+        try:
+            done, _ = await asyncio.wait({reader, writer}, return_when=asyncio.FIRST_COMPLETED)
+            if writer in done or self._close is not None:
+                await asyncio.wait({reader, writer}, timeout=CLOSE_TIMEOUT_S)
+        finally:
+            reader.cancel()
+            writer.cancel()
+            outcomes = await asyncio.gather(reader, writer, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        if self._close is not None:
+            return self._close[0]
+        return outcomes[0] if isinstance(outcomes[0], int) else ABNORMAL
+
+    def wake(self) -> None:
+        """The session may have something to send."""
+        if self.session.unsent > MAX_UNSENT:
+            self.session.close(CLOSE_SLOW_CONSUMER, "the agent does not read")
+        if self.session.unsent:
+            self._wake.set()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close after the frames that still wait."""
+        if self._close is None:
+            self._close, self._close_by = (code, reason[:120]), time.monotonic() + CLOSE_TIMEOUT_S
+            self._wake.set()
+
+    def tick(self, now: float) -> None:
+        """Time has passed: give up a peer that does not read, or does not let itself be closed."""
+        if self._sending_since is not None and now - self._sending_since > SEND_TIMEOUT_S:
+            self.session.close(CLOSE_SLOW_CONSUMER, "the agent does not read")
+        if now > self._close_by and self._reader is not None:
+            self._reader.cancel()
+
+    async def _read(self, step: Step) -> int:
+        while self._close is None:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return int(message.get("code") or ABNORMAL)
+            self._receive(message.get("text"))
+            await step(self)
+        return self._close[0]
+
+    def _receive(self, text: str | None) -> None:
+        if text is None:
+            self.session.refuse("not_text", "frames are text", CLOSE_NOT_TEXT)
+            return
+        if len(text) > frames.MAX_FRAME_BYTES:
+            self.session.refuse("too_big", f"a frame has at most {frames.MAX_FRAME_BYTES} bytes", CLOSE_TOO_BIG)
+            return
+        try:
+            frame = frames.decode_agent_frame(text)
+        except frames.BadFrame as error:
+            self.session.receive_garbage(str(error), time.monotonic())
+        else:
+            self.session.receive(frame, time.monotonic())
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                closing = self._close  # before the frames are taken, so that none is left behind
+                for frame in self.session.frames_to_send():
+                    self._sending_since = time.monotonic()
+                    await self._websocket.send({"type": "websocket.send", "text": frames.encode(frame).decode()})
+                self._sending_since = None
+                if closing is not None:
+                    await self._websocket.close(*closing)
+                    return
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the socket is closed (the server says so by either): the reader learns how

@@ -1,0 +1,130 @@
+"""Submitting: a sound submission becomes `accepted` in the stream, exactly once per idempotency key."""
+
+import os
+import time
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+
+from services.contracts import codec, ids, subjects
+from services.contracts.events import Accepted
+from services.contracts.requests import RequestState, begin
+from services.contracts.trace import continued
+from services.gateway.auth import Caller
+from services.gateway.idempotency import IdempotencyKeys, KeyRecord
+from services.gateway.intake import Submission, key_digest
+from services.gateway.metrics import ACCEPTED
+from services.gateway.problems import ApiProblem
+from services.gateway.reading import Reader
+from services.gateway.waiting import Waiting
+from services.runtime import telemetry
+from services.runtime.append import Record, Superseded, append
+from services.runtime.errors import NatsUnavailable, SpacesError
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A submission with who makes it, where, and how they want the answer."""
+
+    caller: Caller
+    space: str
+    submission: Submission
+    idempotency_key: str | None
+    traceparent: str | None
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The request; `replayed` when an earlier submission with the same idempotency key had made it."""
+
+    state: RequestState
+    replayed: bool
+
+
+class Submissions:
+    """Accepts requests."""
+
+    def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting) -> None:
+        self._nc, self._origin, self._reader, self._waiting = nc, origin, reader, waiting
+        self._keys = IdempotencyKeys(nc)
+
+    async def submit(self, order: Order) -> Answer:
+        """Accept the order, or find the request that its key already made. Raises ApiProblem, Retryable."""
+        rid = ids.request_id(order.space, time.time_ns() // 1_000_000, os.urandom(10))
+        if order.idempotency_key is None:
+            return Answer(await self._accept(rid, order, ""), False)
+        digest = key_digest(order.caller.user.user, order.space, order.idempotency_key)
+        record = await self._keys.claim(digest, KeyRecord(rid=rid, body_sha256=order.submission.body_sha256))
+        if record.body_sha256 != order.submission.body_sha256:
+            raise ApiProblem("idempotency_mismatch", "This Idempotency-Key came with another body before.")
+        if record.rid == rid:
+            return Answer(await self._accept(rid, order, digest), False)
+        return await self._replay(record.rid, order, digest)
+
+    async def _replay(self, rid: str, order: Order, digest: str) -> Answer:
+        """The key is taken: by a request, or by a gateway that died before it could append."""
+        state = await self._reader.read(rid)
+        if state is None:
+            try:
+                return Answer(await self._accept(rid, order, digest), False)
+            except Superseded:
+                state = await self._reader.read(rid)
+        if state is None:
+            raise NatsUnavailable(f"{rid} was accepted, but cannot be read")
+        telemetry.request_id.set(rid)
+        return Answer(await self._waiting.further(state, order.wait_s), True)
+
+    async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
+        telemetry.request_id.set(rid)
+        event = self._event(rid, order, digest)
+        record = Record(
+            subjects.REQUESTS,
+            subjects.request_event(rid, "accepted", order.space, subjects.NO_GATEWAY, self._origin),
+            subjects.chain(rid),
+            0,
+            event.id,
+            codec.requests.encode(event),
+            {subjects.TRACEPARENT: event.traceparent},
+        )
+        with self._waiting.expect(rid) as waiter:
+            seq = await self._append(record)
+            state = await self._waiting.outcome(waiter, order.wait_s)
+            return state or begin(event, seq, time.time_ns())
+
+    async def _append(self, record: Record) -> int:
+        # Nobody cancels this when the client hangs up: the server runs an answer to its end.
+        started = time.perf_counter()
+        try:
+            seq = await append(self._nc, record)
+        except SpacesError as error:
+            telemetry.APPENDS.labels("accepted", type(error).__name__.lower()).inc()
+            raise
+        telemetry.APPEND_SECONDS.observe(time.perf_counter() - started)
+        telemetry.APPENDS.labels("accepted", "stored").inc()
+        ACCEPTED.inc()
+        return seq
+
+    def _event(self, rid: str, order: Order, digest: str) -> Accepted:
+        entropy = os.urandom(40)
+        wanted = order.submission
+        return Accepted(
+            id=entropy[24:].hex(),
+            rid=rid,
+            space=order.space,
+            prev_seq=0,
+            attempt=0,
+            actor=f"user:{order.caller.user.user}",
+            origin=self._origin,
+            user=order.caller.user.user,
+            key_id=order.caller.key.key_id,
+            input=wanted.input,
+            body_sha256=wanted.body_sha256,
+            start_timeout_s=wanted.start_timeout_s,
+            execution_timeout_s=wanted.execution_timeout_s,
+            priority=wanted.priority,
+            max_attempts=wanted.max_attempts,
+            key_digest=digest,
+            metadata=wanted.metadata,
+            traceparent=continued(order.traceparent, entropy),
+        )

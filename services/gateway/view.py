@@ -1,0 +1,133 @@
+"""The request object: what a client sees of a request. Pure; the wire types, from which OpenAPI is generated."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+
+from services.contracts.lifecycle import Status
+from services.contracts.requests import RequestState, rfc3339
+from services.contracts.rpc import QueuePlace
+from services.gateway.problems import ProblemObject, request_error
+
+_TIME = Meta(extra_json_schema={"format": "date-time"})
+Instant = Annotated[str, _TIME]
+_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+class AgentObject(msgspec.Struct, frozen=True):
+    """The agent that runs the request, or ran it last."""
+
+    id: str
+
+
+class QueueObject(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a queued request waits: `waiting_turn`, `no_agent_online`, `agents_busy`, or empty when nobody can tell."""
+
+    position: Annotated[int, Meta(description="1: the next to go")] | UnsetType = UNSET
+    reason: str
+
+
+class MetricsObject(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations in seconds; null while unknown. `queue_s`: from acceptance to the last assignment."""
+
+    queue_s: float | None = None
+    run_s: float | None = None
+    total_s: float | None = None
+
+
+class UrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
+    """Where to look further."""
+
+    itself: str
+
+
+class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. Test `done`, not `status`: there may be new statuses. A failed request has an `error`."""
+
+    id: str
+    space: str
+    status: Status
+    done: bool
+    created_at: Instant
+    assigned_at: Instant | None
+    started_at: Instant | None
+    completed_at: Instant | None
+    input: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+    output: Annotated[Raw, Meta(description="What the handler returned.", extra_json_schema={})]
+    error: ProblemObject | None
+    attempt: int
+    max_attempts: int
+    agent: AgentObject | None
+    queue: QueueObject | None
+    metrics: MetricsObject
+    metadata: Annotated[dict[str, Any], Meta(extra_json_schema=_OBJECT)]
+    urls: UrlsObject
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def self_url(rid: str) -> str:
+    """The path of a request."""
+    return f"/v1/requests/{rid}"
+
+
+def request_object(state: RequestState, place: QueuePlace | None = None) -> RequestObject:
+    """The object of a request; `place` is what the dispatcher knows of a queued one, None when it was silent."""
+    return RequestObject(
+        id=state.rid,
+        space=state.space,
+        status=state.status,
+        done=not state.open,
+        created_at=rfc3339(state.accepted_at),
+        assigned_at=rfc3339(state.assigned_at) if state.assigned_at else None,
+        started_at=_started_at(state),
+        completed_at=rfc3339(state.completed_at) if state.completed_at else None,
+        input=state.input,
+        output=state.output,
+        error=_error(state),
+        attempt=state.attempt,
+        max_attempts=state.max_attempts,
+        agent=AgentObject(state.agent) if state.agent else None,
+        queue=_queue(place) if state.status == "queued" else None,
+        metrics=_metrics(state),
+        metadata=state.metadata,
+        urls=UrlsObject(self_url(state.rid)),
+    )
+
+
+def _ran(state: RequestState) -> bool:
+    """Whether it is known that, and how long, a handler ran: only outcomes that come from an agent tell."""
+    return state.status == "succeeded" or (state.status == "failed" and state.started_s + state.run_s > 0)
+
+
+def _started_at(state: RequestState) -> str | None:
+    if not (_ran(state) and state.assigned_at):
+        return None
+    return rfc3339(state.assigned_at + round(state.started_s * 1e9))
+
+
+def _metrics(state: RequestState) -> MetricsObject:
+    def since_accepted(at: int) -> float | None:
+        return round((at - state.accepted_at) / 1e9, 6) if at else None
+
+    return MetricsObject(
+        queue_s=since_accepted(state.assigned_at),
+        run_s=state.run_s if _ran(state) else None,
+        total_s=since_accepted(state.completed_at),
+    )
+
+
+def _queue(place: QueuePlace | None) -> QueueObject:
+    if place is None:
+        return QueueObject(reason="")
+    return QueueObject(position=place.position or UNSET, reason=place.reason)
+
+
+def _error(state: RequestState) -> ProblemObject | None:
+    if state.error is not None:
+        return request_error(state.error.code, state.error.message, state.error.retryable)
+    if state.status == "expired":
+        return request_error("start_timeout", "It was not started within its start timeout.", True)
+    return None

@@ -1,0 +1,52 @@
+"""The history service: records every event in PostgreSQL, trims the stream, and answers queries."""
+
+import asyncio
+
+from services.contracts import subjects
+from services.history.database import create_pool
+from services.history.leader import Leadership
+from services.history.queries import Queries
+from services.history.recorder import FILTERS, Recorder
+from services.history.trim import Trimmer
+from services.runtime.clock import ServerClock
+from services.runtime.live import Liveness
+from services.runtime.process import Process, run
+from services.runtime.rpc import serve
+from services.runtime.settings import SettingsError
+
+
+async def start(process: Process) -> None:
+    """Wire this process by hand."""
+    settings, nc = process.settings, process.nc
+    if not settings.database_url:
+        raise SettingsError("WS_DATABASE_URL is needed")
+    pool = await create_pool(settings.database_url)
+    leadership = Leadership(settings.database_url)
+    recorders = {stream: Recorder(nc, pool, stream) for stream in FILTERS}
+    trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, lambda: recorders[subjects.REQUESTS].halted)
+    liveness = Liveness(nc, "history", process.id)
+
+    async def answer() -> None:
+        await leadership.migrated.wait()
+        await serve(nc, "history", "The event log: chains, open requests, positions", Queries(pool).operations())
+        await asyncio.Event().wait()
+
+    async def finish() -> None:
+        for recorder in recorders.values():
+            await recorder.finish()
+
+    process.spawn("leadership", leadership.run([*(recorder.run for recorder in recorders.values()), trimmer.run]))
+    process.spawn("answers", answer())
+    process.spawn("liveness", liveness.keep_announcing())
+    process.ready_when("postgresql", lambda: leadership.migrated.is_set() and leadership.reachable)
+    process.on_drain(finish)
+    process.on_drain(liveness.withdraw)
+
+
+def main() -> None:
+    """Run it until told to stop."""
+    run("history", start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""PURE: whether a stream still is the one that the log was recorded from."""
+
+from typing import NamedTuple
+
+
+class Position(NamedTuple):
+    """How far a stream is recorded: everything of `epoch` from `first_seq` to `seq`."""
+
+    epoch: int
+    first_seq: int
+    seq: int
+
+
+class Stamp(NamedTuple):
+    """What tells one message from another at the same sequence: its timestamp (ns since 1970) and subject."""
+
+    at: int
+    subject: str
+
+
+def contradiction(position: Position, epoch: int, last_seq: int, recorded: Stamp | None, stored: Stamp | None) -> str | None:
+    """Why the stream (in `epoch`, ending at `last_seq`) cannot be the one recorded; None when it can. `recorded` and
+    `stored` are what log and stream hold at the position; None when there is nothing (yet, or any more)."""
+    if epoch != position.epoch:
+        return f"the stream is in epoch {epoch}, the log in epoch {position.epoch}"
+    if last_seq < position.seq:
+        return f"the stream ends at {last_seq}, the log at {position.seq}"
+    if recorded is not None and stored is not None and recorded != stored:
+        return f"at {position.seq} the stream holds {stored.subject}, the log {recorded.subject} of another instant"
+    return None

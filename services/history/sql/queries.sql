@@ -1,0 +1,202 @@
+-- Every statement of the history service. `-- name:` begins one.
+
+-- name: position
+-- How far a stream is recorded.
+SELECT epoch, first_seq, seq FROM log_position WHERE stream = $1
+
+-- name: positions
+SELECT stream, epoch, first_seq, seq FROM log_position ORDER BY stream
+
+-- name: begin_position
+-- A stream that was never recorded begins before its first message; another replica may have begun it.
+INSERT INTO log_position (stream, epoch, first_seq, seq) VALUES ($1, $2, $3, $3::bigint - 1) ON CONFLICT DO NOTHING
+
+-- name: advance_position
+-- No row: another recorder was first. Locks the row, so that batches and the end of a rebuild follow each other.
+UPDATE log_position SET seq = $4 WHERE stream = $1 AND epoch = $2 AND seq = $3
+
+-- name: recorded_message
+-- What was recorded at a position, to compare with what the stream holds there.
+SELECT at, subject FROM event_log WHERE stream = $1 AND epoch = $2 AND seq = $3
+UNION ALL
+SELECT at, subject FROM event_conflicts WHERE stream = $1 AND epoch = $2 AND seq = $3
+
+-- name: insert_payloads
+INSERT INTO payloads (sha256, data) SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT DO NOTHING
+
+-- name: insert_events
+-- Fewer rows inserted than given: some contradict the log.
+INSERT INTO event_log (stream, epoch, seq, at, subject, rid, type, prev_seq, payload_sha, data)
+SELECT $1, $2, entry.*
+FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bytea[], $10::bytea[]) AS entry
+ON CONFLICT DO NOTHING
+
+-- name: inserted
+-- Which of these our own transaction has inserted.
+SELECT seq FROM event_log
+WHERE stream = $1 AND epoch = $2 AND seq = ANY ($3::bigint[]) AND xmin = pg_current_xact_id()::xid
+
+-- name: insert_conflicts
+INSERT INTO event_conflicts (stream, epoch, seq, at, subject, data, reason)
+SELECT $1, $2, conflict.*
+FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]) AS conflict
+ON CONFLICT DO NOTHING
+
+-- name: states
+SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
+
+-- name: upsert_requests
+INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state)
+SELECT * FROM unnest(
+    $1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[]
+)
+ON CONFLICT (rid) DO UPDATE SET
+    epoch = excluded.epoch, status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
+    accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
+    state = excluded.state
+WHERE requests.last_seq < excluded.last_seq
+
+-- name: skeletons
+-- Chains of some requests in one epoch, without their payloads.
+SELECT seq, at, data FROM event_log
+WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]) AND epoch = $2
+ORDER BY seq
+
+-- name: chain
+-- All events of a request with their payloads.
+SELECT event_log.seq, at, subject, event_log.data, payload_sha, payloads.data AS payload
+FROM event_log LEFT JOIN payloads ON payloads.sha256 = payload_sha
+WHERE stream = 'REQUESTS' AND rid = $1
+ORDER BY epoch, seq
+
+-- name: refused
+-- Refused frames that concern a request.
+SELECT seq, at, subject, data FROM event_log WHERE stream = 'CONNECTIONS' AND rid = $1 ORDER BY seq
+
+-- name: open_chains
+-- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.
+SELECT log.rid, log.seq, log.at, log.subject, log.type, log.data, log.payload_sha, payloads.data AS payload
+FROM (
+    SELECT rid, epoch FROM requests
+    WHERE part = $1 AND completed_at IS NULL AND rid > $2 AND epoch = $3
+    ORDER BY rid LIMIT $4
+) AS page
+JOIN event_log AS log ON log.stream = 'REQUESTS' AND log.rid = page.rid AND log.epoch = page.epoch
+LEFT JOIN payloads ON payloads.sha256 = log.payload_sha AND log.type <> 'assigned'
+ORDER BY log.rid, log.seq
+
+-- name: trim_positions
+SELECT part, below_seq, swept_at FROM trim_position
+
+-- name: oldest_kept
+-- The oldest request of a partition, from a sequence on, that is open or closed after an instant.
+SELECT accepted_seq FROM requests
+WHERE part = $1 AND accepted_seq >= $2 AND (completed_at IS NULL OR completed_at > $3)
+ORDER BY accepted_seq LIMIT 1
+
+-- name: stuck
+-- Chains closed in a span of time that still have events at or after a sequence.
+SELECT rid, completed_at FROM requests
+WHERE part = $1 AND completed_at > $2 AND completed_at <= $3 AND last_seq >= $4
+ORDER BY completed_at LIMIT $5
+
+-- name: trimmed
+INSERT INTO trim_position (part, below_seq, swept_at) VALUES ($1, $2, $3)
+ON CONFLICT (part) DO UPDATE SET below_seq = excluded.below_seq, swept_at = excluded.swept_at
+
+-- name: log_size
+SELECT count(*) FROM event_log WHERE stream = 'REQUESTS'
+
+-- name: all_skeletons
+-- The whole log of requests, chain by chain.
+SELECT rid, epoch, seq, at, subject, type, prev_seq, payload_sha, data FROM event_log
+WHERE stream = 'REQUESTS'
+ORDER BY rid, epoch, seq
+
+-- name: whole_skeletons
+-- The same for some requests.
+SELECT rid, epoch, seq, at, subject, type, prev_seq, payload_sha, data FROM event_log
+WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[])
+ORDER BY rid, epoch, seq
+
+-- name: all_requests
+SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state
+FROM requests ORDER BY rid
+
+-- name: log_gaps
+-- Sequences that are in neither log nor conflicts: (stream, epoch, last before the gap, first after it).
+SELECT stream, epoch, before, seq FROM (
+    SELECT stream, epoch, seq, lag(seq) OVER (PARTITION BY stream, epoch ORDER BY seq) AS before
+    FROM (
+        SELECT stream, epoch, seq FROM event_log
+        UNION ALL
+        SELECT stream, epoch, seq FROM event_conflicts
+    ) AS present
+) AS pairs
+WHERE seq > before + 1
+ORDER BY stream, epoch, seq LIMIT $1
+
+-- name: log_ends
+-- First and last sequence that the log has of each stream's current epoch, beside its position.
+SELECT stream, epoch, position.first_seq, position.seq, min(present.seq) AS begins, max(present.seq) AS ends
+FROM log_position AS position
+LEFT JOIN (
+    SELECT stream, epoch, seq FROM event_log
+    UNION ALL
+    SELECT stream, epoch, seq FROM event_conflicts
+) AS present USING (stream, epoch)
+GROUP BY stream, epoch, position.first_seq, position.seq
+ORDER BY stream
+
+-- name: conflicts
+SELECT stream, epoch, seq, reason FROM event_conflicts ORDER BY recorded_at, stream, seq LIMIT $1
+
+-- name: count_conflicts
+SELECT count(*) FROM event_conflicts
+
+-- name: lost_payloads
+-- Events whose payload is missing although their request was not erased.
+SELECT log.rid, log.seq FROM event_log AS log
+WHERE log.stream = 'REQUESTS' AND log.payload_sha IS NOT NULL
+    AND NOT EXISTS (SELECT FROM payloads WHERE sha256 = log.payload_sha)
+    AND NOT EXISTS (SELECT FROM event_log AS erased
+                    WHERE erased.stream = 'REQUESTS' AND erased.rid = log.rid AND erased.type = 'erased')
+ORDER BY log.seq LIMIT $1
+
+-- name: damaged_payloads
+SELECT encode(sha256, 'hex') AS sha256 FROM payloads WHERE sha256(data) <> sha256 LIMIT $1
+
+-- name: create_rebuilt
+CREATE TEMPORARY TABLE rebuilt (LIKE requests INCLUDING DEFAULTS, PRIMARY KEY (rid))
+
+-- name: lock_position
+-- Holds the recorder's next batch until our transaction has ended.
+SELECT epoch, seq FROM log_position WHERE stream = 'REQUESTS' FOR UPDATE
+
+-- name: changed_since
+-- Requests with events after a position.
+SELECT DISTINCT rid FROM event_log WHERE stream = 'REQUESTS' AND (epoch, seq) > ($1, $2) ORDER BY rid
+
+-- name: delete_rebuilt
+DELETE FROM rebuilt WHERE rid = ANY ($1::text[])
+
+-- name: count_rebuilt
+SELECT count(*) FROM rebuilt
+
+-- name: rebuild_lock
+SELECT pg_try_advisory_lock($1)
+
+-- name: delete_unfounded
+-- Rows of the read table that the log does not give.
+DELETE FROM requests WHERE NOT EXISTS (SELECT FROM rebuilt WHERE rebuilt.rid = requests.rid)
+
+-- name: replace_requests
+-- Not truncate and insert: a reader's snapshot must never see an empty table.
+INSERT INTO requests SELECT * FROM rebuilt
+ON CONFLICT (rid) DO UPDATE SET
+    epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
+    status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
+    accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
+    state = excluded.state
+WHERE requests IS DISTINCT FROM excluded

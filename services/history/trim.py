@@ -1,0 +1,84 @@
+"""Trim: what is recorded, closed and old leaves the stream, since the server keeps every subject in memory."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import msgspec
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.contracts.ids import PARTS
+from services.history.database import Connection, Pool
+from services.history.metrics import TRIMMED
+from services.history.statements import sql
+from services.history.store import read_position
+from services.history.trim_plan import Trimmed, purge_below, sweep, swept
+from services.runtime.clock import ServerClock
+from services.runtime.jetstream import ErrorBody, api, raise_error
+
+log = logging.getLogger("services.history.trim")
+
+EVERY_S = 5.0
+SWEEP_LIMIT = 200
+"""Chains of one partition purged one by one in a round: each costs the server about a millisecond."""
+
+
+class _Purged(msgspec.Struct):
+    purged: int = 0
+    error: ErrorBody | None = None
+
+
+class Trimmer:
+    """Trims the stream REQUESTS while it runs; `halted` says that nothing may be purged. `keep_s`: how long closed
+    requests stay in the stream, in seconds."""
+
+    def __init__(self, nc: Client, pool: Pool, clock: ServerClock, keep_s: float, halted: Callable[[], bool]) -> None:
+        self._nc, self._pool, self._clock, self._keep_ns = nc, pool, clock, int(keep_s * 1e9)
+        self._halted = halted
+
+    async def run(self) -> None:
+        """Trim every few seconds for ever. Raises NatsUnavailable, ApiError, or what a lost database raises."""
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self._clock.measure(self._nc)
+            await self.trim(self._clock.now_ns())
+
+    async def trim(self, now_ns: int) -> int:
+        """One round at the server's time `now_ns`; how many messages were purged."""
+        if self._halted():
+            return 0
+        async with self._pool.acquire() as connection:
+            # Before the requests: what is recorded meanwhile stays.
+            position = await read_position(connection, subjects.REQUESTS)
+            if position is None:
+                return 0
+            rows = await connection.fetch(sql("trim_positions"))
+            trimmed = {row["part"]: Trimmed(row["below_seq"], row["swept_at"]) for row in rows}
+            purged = 0
+            for part in range(PARTS):
+                before = trimmed.get(part, Trimmed(0, 0))
+                purged += await self._trim_part(connection, part, before, position.seq, now_ns - self._keep_ns)
+        TRIMMED.inc(purged)
+        return purged
+
+    async def _trim_part(self, connection: Connection, part: int, before: Trimmed, recorded: int, closed_until: int) -> int:
+        purged, now = 0, before
+        oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until)
+        below = purge_below(before, recorded, oldest)
+        if below is not None:
+            purged += await self._purge({"filter": subjects.partition(part), "seq": below})
+            now = now._replace(below_seq=below)
+        if (look := sweep(now, closed_until)) is not None:
+            stuck = await connection.fetch(sql("stuck"), part, *look, SWEEP_LIMIT)
+            for row in stuck:
+                purged += await self._purge({"filter": subjects.chain(row["rid"])})
+            now = swept(now, look, [row["completed_at"] for row in stuck], SWEEP_LIMIT)
+        if purged:
+            await connection.execute(sql("trimmed"), part, *now)
+        return purged
+
+    async def _purge(self, what: dict[str, str | int]) -> int:
+        answer = msgspec.json.decode(await api(self._nc, f"STREAM.PURGE.{subjects.REQUESTS}", what), type=_Purged)
+        raise_error(answer.error)
+        return answer.purged

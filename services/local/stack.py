@@ -1,0 +1,210 @@
+"""The embedded stack: which processes there are, how they find each other, in which order they start and stop."""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from nats.aio.client import Client
+
+from services.local.addresses import gateway_ports, reachable_host, url_of
+from services.local.bootstrap import Credentials, bootstrap, keep_credentials
+from services.local.database import database_server
+from services.local.errors import PortInUse, ServerFailed
+from services.local.home import Home, write_json
+from services.local.nats_server import USERS, NatsServer
+from services.local.observer import Observer
+from services.local.postgres import PostgresServer
+from services.local.program import Program, answers_ready
+from services.local.supervise import Exits, Server, Supervisor
+from services.provision import provision_all
+from services.runtime.bus import connect
+from services.runtime.settings import Settings
+
+KINDS = ("agent", "gateway", "dispatcher", "registry", "history", "postgres", "nats")
+"""In the order in which they stop: first whoever brings work, at last what all depend on."""
+LOOPBACK = "127.0.0.1"
+DEMO_SLOTS = 4
+_AGENT_TIMEOUT_S = 30.0
+_PORT_TRIES = 10
+_THREADS = 32
+
+NOTHING: Mapping[str, str] = {}
+OnChange = Callable[[Supervisor, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `spaces up` was asked for. `port` 0: any."""
+
+    home: Path
+    host: str = LOOPBACK
+    port: int = 5001
+    gateways: int = 1
+    dispatchers: int = 1
+    demo: bool = True
+    nats_sync: str = "always"
+    """How often NATS's writes reach the disk; "always": before they are acknowledged."""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """What `spaces up --json` prints."""
+
+    url: str
+    urls: list[str]
+    api_key: str
+    agent_key: str
+    admin: dict[str, str]
+    space: str
+    nats_url: str
+    database_url: str
+    pids: dict[str, list[int]]
+
+
+class Stack:
+    """One stack in a home that the caller has locked. `settings` are those that the services get as they are."""
+
+    def __init__(self, home: Home, options: Options, settings: Mapping[str, str], exits: Exits, on_change: OnChange) -> None:
+        self._home, self._options, self._settings, self._exits = home, options, settings, exits
+        self._on_change = on_change
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="child")
+        self._supervisors: dict[str, list[Supervisor]] = {kind: [] for kind in KINDS}
+        self._pids: dict[str, list[int]] = {}
+        self._operator: Client | None = None
+        self._agents_changed = asyncio.Event()
+        self.observer = Observer(self._agents_changed.set)
+        self.ports = gateway_ports(home, options.host, options.port, options.gateways)
+        self.urls = [url_of(options.host, port) for port in self.ports]
+        passwords = {user: home.secret(f"nats-{user}") for user in USERS}
+        log, sync = home.log_file("nats-1"), options.nats_sync
+        self._nats = NatsServer(home.path / "nats", home.port("nats"), passwords, log, sync_interval=sync)
+        self._postgres = database_server(home, home.port("postgres"))
+
+    async def start(self) -> Ready:
+        """Start everything and return when it works. Raises LocalError, SpacesError."""
+        credentials = keep_credentials(self._home, self.urls[0])
+        await asyncio.gather(self._start_server("nats", self._nats), self._start_server("postgres", self._postgres))
+        await provision_all(self._provisioner_settings())
+        self._operator = await connect(self._nats.url("operator"), "operator", "spaces-up")
+        await self.observer.listen(self._operator)
+        await asyncio.gather(
+            self._start_service("history", 1, {"WS_DATABASE_URL": self._postgres.url}),
+            self._start_registry(self._operator, credentials),
+            *(self._start_service("dispatcher", number) for number in range(1, self._options.dispatchers + 1)),
+            *(self._start_gateway(number, port) for number, port in enumerate(self.ports, 1)),
+        )
+        if self._options.demo:
+            await self._start_agent(credentials)
+        return Ready(
+            url=self.urls[0],
+            urls=self.urls,
+            api_key=credentials.api_key,
+            agent_key=credentials.agent_key,
+            admin=msgspec.to_builtins(credentials.admin),
+            space=credentials.space,
+            nats_url=self._nats.url("operator"),
+            database_url=self._postgres.url,
+            pids=self.pids(),
+        )
+
+    def check(self) -> None:
+        """Raises what has ended the supervision of some process, which must not happen."""
+        for supervisor in itertools.chain.from_iterable(self._supervisors.values()):
+            supervisor.check()
+
+    async def stop(self) -> None:
+        """Stop everything in order, also while it is starting. Bounded by the children's own bounds."""
+        if self._operator is not None:
+            await self._operator.close()
+        for supervisor in itertools.chain.from_iterable(self._supervisors.values()):
+            supervisor.let_go()
+        for together in (*((kind,) for kind in KINDS[:-2]), KINDS[-2:]):
+            supervisors = itertools.chain.from_iterable(self._supervisors[kind] for kind in together)
+            await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
+        self._threads.shutdown()
+
+    def pids(self) -> dict[str, list[int]]:
+        """The processes that run now, by kind."""
+        return {
+            kind: [supervisor.pid for supervisor in self._supervisors[kind] if supervisor.pid is not None]
+            for kind in reversed(KINDS)
+        }
+
+    async def _start_server(self, kind: str, server: NatsServer | PostgresServer) -> None:
+        """Start nats-server or PostgreSQL; whatever else starts later is told its port."""
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                await self._keep(kind, f"{kind}-1", server)
+            except PortInUse:
+                # Somebody took it at the last moment.
+                if tries_left == 0:
+                    raise
+                self._supervisors[kind].clear()
+                server.port = self._home.port(kind)
+            else:
+                return
+
+    async def _start_registry(self, operator: Client, credentials: Credentials) -> None:
+        await self._start_service("registry", 1)
+        await bootstrap(self._home, operator, credentials)
+
+    async def _start_service(self, kind: str, number: int, more: Mapping[str, str] = NOTHING) -> None:
+        """Start a service without users of its own: its port, for health, may be another at the next start."""
+        name = f"{kind}-{number}"
+        chosen = [0]
+
+        def settings() -> Mapping[str, str]:
+            chosen[0] = self._home.port(name)
+            return {**self._service_settings(kind), "WS_HEALTH_PORT": str(chosen[0]), **more}
+
+        await self._keep(kind, name, self._program(kind, name, settings), lambda: answers_ready(LOOPBACK, chosen[0]))
+
+    async def _start_gateway(self, number: int, port: int) -> None:
+        host = self._options.host
+        settings = self._service_settings("gateway") | {"WS_HOST": host, "WS_PORT": str(port)}
+        program = self._program("gateway", f"gateway-{number}", lambda: settings)
+        await self._keep("gateway", program.name, program, functools.partial(answers_ready, reachable_host(host), port))
+
+    async def _start_agent(self, credentials: Credentials) -> None:
+        """Start the demo agent and wait until some gateway reports an agent."""
+        arguments = ["run", "--engine", "echo", "--space", credentials.space, "--slots", str(DEMO_SLOTS)]
+        arguments += ["--state-dir", str(self._home.directory("agent"))]
+        for url in self.urls:
+            arguments += ["--url", url]
+        settings = {"WS_AGENT_KEY": credentials.agent_key}
+        program = Program(self._home, "agent-1", "spaces_agent", lambda: settings, arguments=tuple(arguments))
+        await self._keep("agent", program.name, program)
+        try:
+            async with asyncio.timeout(_AGENT_TIMEOUT_S):
+                while self.observer.agents == 0:
+                    self._agents_changed.clear()
+                    await self._agents_changed.wait()
+        except TimeoutError as error:
+            raise ServerFailed(program.name, f"it did not connect: {program.last_words()}", program.log) from error
+
+    async def _keep(self, kind: str, name: str, server: Server, answers_ready: Callable[[], bool] | None = None) -> None:
+        supervisor = Supervisor(name, server, self._exits, self._threads, self._changed, answers_ready)
+        self._supervisors[kind].append(supervisor)
+        await supervisor.start()
+
+    def _program(self, kind: str, name: str, settings: Callable[[], Mapping[str, str]]) -> Program:
+        return Program(self._home, name, f"services.{kind}.main", settings)
+
+    def _service_settings(self, kind: str) -> dict[str, str]:
+        return {**self._settings, "WS_NATS_URL": self._nats.url(kind)}
+
+    def _provisioner_settings(self) -> Settings:
+        urls = {"WS_NATS_URL": self._nats.url("provisioner"), "WS_DATABASE_URL": self._postgres.url}
+        return msgspec.convert({**self._settings, **urls}, Settings, strict=False)
+
+    def _changed(self, supervisor: Supervisor, detail: str) -> None:
+        if (pids := self.pids()) != self._pids:
+            self._pids = pids
+            with contextlib.suppress(OSError):  # on a full disk the processes are kept alive all the same
+                write_json(self._home.path / "pids.json", pids)
+        self._on_change(supervisor, detail)

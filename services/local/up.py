@@ -1,0 +1,135 @@
+"""`spaces up`: one stack from start to stop, in the foreground."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.local.console import Console
+from services.local.errors import LocalError
+from services.local.guard import guarded
+from services.local.home import Home
+from services.local.leftovers import end_leftovers
+from services.local.messages import change_line, status_line, welcome
+from services.local.stack import Options, Ready, Stack
+from services.local.supervise import Exits, Supervisor
+from services.runtime.errors import SpacesError
+from services.runtime.settings import read
+from services.runtime.telemetry import JsonLines
+
+log = logging.getLogger("services.local")
+T = TypeVar("T")
+
+PASSED_ON = ("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES")
+"""Settings that the services of an embedded stack take from the environment of `spaces up`."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class CannotStart(LocalError):
+    """The stack does not come up for a reason that the services gave."""
+
+
+class Killed(LocalError):
+    """A second signal came while everything was stopping in order."""
+
+    exit_code = 1
+
+    def __init__(self) -> None:
+        super().__init__("ended at once: what still ran was killed (nothing that was accepted is lost)")
+
+
+class Signals:
+    """The first one asks to stop, the second one kills whatever still runs in the home."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self.stopping = asyncio.Event()
+        self.killed = False
+        hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN  # not under nohup
+        for number in (*_SIGNALS, signal.SIGHUP) if hangs_up else _SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._received)
+
+    def _received(self) -> None:
+        if self.stopping.is_set():
+            self.killed = True
+            end_leftovers(self._home)
+        self.stopping.set()
+
+
+def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
+    """Run the stack until SIGINT, SIGTERM or SIGHUP. Raises LocalError."""
+    try:
+        read(environment)  # a typing error in a setting is told now
+        settings = {name: environment[name] for name in PASSED_ON if name in environment}
+        home = Home(options.home.resolve())
+        with home.lock():
+            asyncio.run(_up(home, options, settings, json=json))
+    except SpacesError as error:
+        raise CannotStart(str(error)) from error
+
+
+async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json: bool) -> None:
+    console = Console(sys.stderr if json else sys.stdout)
+    signals = Signals(home)
+    with Exits().watched() as exits:
+
+        def on_change(supervisor: Supervisor, detail: str) -> None:
+            log.info("%s %s %s", supervisor.name, supervisor.state, detail)
+            console.line(change_line(supervisor.name, supervisor.state, detail))
+
+        _log_to(home)
+        with guarded(home):  # before the ports are looked at: a killed stack's may still be taken
+            stack = Stack(home, options, settings, exits, on_change)
+            try:
+                ready = await _unless(signals.stopping, stack.start())
+                if ready is not None:
+                    _announce(ready, home, console, json=json)
+                    await _unless(signals.stopping, _show_status(stack, console))
+                console.end_status()
+                console.line("Stopping; once more ends it at once.")
+            finally:
+                await stack.stop()
+    if signals.killed:
+        raise Killed
+    console.line("Stopped.")
+
+
+def _announce(ready: Ready, home: Home, console: Console, *, json: bool) -> None:
+    if json:
+        print(msgspec.json.encode(ready).decode(), flush=True)
+    else:
+        console.line(welcome(ready, home.path))
+
+
+async def _show_status(stack: Stack, console: Console) -> None:
+    while True:
+        stack.check()
+        console.status(status_line(stack.observer.agents, stack.observer.events))
+        await asyncio.sleep(console.pause_s)
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The work's result; None, and the work is cancelled, when a signal comes first."""
+    task, signalled = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({task, signalled}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        signalled.cancel()
+        await asyncio.gather(task, signalled, return_exceptions=True)
+
+
+def _log_to(home: Home) -> None:
+    """What this process itself logs goes to a file like that of the services, not to the terminal."""
+    logging.raiseExceptions = False  # a full disk is no reason for stack traces on the terminal
+    handler = logging.FileHandler(home.log_file("up"))
+    handler.setFormatter(JsonLines("up"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("nats").setLevel(logging.CRITICAL)  # its errors come through our callback

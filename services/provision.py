@@ -1,0 +1,44 @@
+"""The provisioner: PostgreSQL's schema, then NATS's streams and buckets. Idempotent: run it before every start."""
+
+import asyncio
+
+import asyncpg
+from nats.aio.client import Client
+
+from services.history.migrations import is_recorded, migrate
+from services.runtime.bus import connect
+from services.runtime.errors import NatsUnavailable, Retryable
+from services.runtime.settings import Settings
+from services.runtime.topology import provision
+
+_CONNECT_S = 10.0
+
+
+class Unreachable(Retryable):
+    """NATS or PostgreSQL did not let us in."""
+
+
+async def provision_all(settings: Settings) -> list[str]:
+    """Bring about everything that the services expect and return what was made: migrations and streams.
+
+    The NATS user is to be `provisioner`, PostgreSQL's the owner of the database. Raises Unreachable, SpacesError."""
+    try:
+        made = await migrate(settings.database_url)
+        recorded = await is_recorded(settings.database_url)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unreachable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+    nc = await _connect(settings.nats_url)
+    try:
+        return made + await provision(nc, settings, recorded)
+    except NatsUnavailable as error:
+        raise Unreachable(f"NATS: {error} (is `provisioner` the user in its URL?)") from error
+    finally:
+        await nc.close()
+
+
+async def _connect(url: str) -> Client:
+    try:
+        async with asyncio.timeout(_CONNECT_S):  # by itself the client tries for ever
+            return await connect(url, "provisioner", "provisioner")
+    except Exception as error:  # anything from OSError to the client's own errors
+        raise Unreachable(f"NATS: {str(error) or 'it does not let us in'}") from error

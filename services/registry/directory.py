@@ -1,0 +1,220 @@
+"""What the directory's commands come to: an event to append, an entry that is there already, or a refusal. PURE.
+
+Uniqueness does not rest on these decisions, which see the directory as one replica has folded it, but on the append: the
+first event of an entry expects that nothing is stored under the entry's id. Slugs and key ids are unique that way. An e-mail
+address is, because a user's id *is* the digest of the address: two replicas that create users with one address append to the
+same chain, and one of them is refused.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import assert_never
+
+from services.contracts import ids, subjects
+from services.contracts.accounts import Directory
+from services.contracts.directory import (
+    AgentKeyCreated,
+    ApiKeyCreated,
+    DirectoryEvent,
+    KeyRevoked,
+    SpaceCreated,
+    UserCreated,
+    entry_of,
+)
+from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, RevokeKey
+
+DirectoryCommand = CreateUser | CreateSpace | CreateKey | RevokeKey
+
+MIN_PASSWORD, MAX_PASSWORD = 8, 1024
+MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
+START_TIMEOUT_S = (1.0, 48 * 3600.0)
+EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
+MAX_ATTEMPTS = (1, 20)
+
+# What browsers take for an address in <input type=email> (WHATWG HTML, 4.10.5.1.5).
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
+_KEY_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """The command was carried out before: the sequence of its event."""
+
+    seq: int
+
+
+class Refusal(Exception):
+    """The command cannot be carried out; `code` is one of RpcError's."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def user_id(email: str) -> str:
+    """The id of the user with this e-mail address, whatever its case: 16 hex digits of its SHA-256."""
+    return hashlib.sha256(email.casefold().encode()).hexdigest()[:16]
+
+
+def decide(
+    command: DirectoryCommand, directory: Directory, event_id: str, password_hash: str = ""
+) -> DirectoryEvent | Existing:
+    """The event that carries out the command, or Existing when the same command has been carried out. Raises Refusal.
+
+    `password_hash` is for CreateUser: of its password, and the very hash in the directory when that fits the password."""
+    match command:
+        case CreateUser():
+            _check_user(command)
+            return _created(_user(command, event_id, password_hash), directory)
+        case CreateSpace():
+            _check_space(command, directory)
+            return _created(_space(command, event_id), directory)
+        case CreateKey():
+            _check_key(command, directory)
+            return _created(_key(command, event_id), directory)
+        case RevokeKey():
+            return _revoke(command, directory, event_id)
+        case _:
+            assert_never(command)
+
+
+def entry_named(command: DirectoryCommand) -> str:
+    """The id of the entry that the command is about."""
+    match command:
+        case CreateUser():
+            return user_id(command.email)
+        case CreateSpace():
+            return command.space
+        case CreateKey() | RevokeKey():
+            return command.key_id
+        case _:
+            assert_never(command)
+
+
+def _created(event: DirectoryEvent, directory: Directory) -> DirectoryEvent | Existing:
+    """The first event of an entry, unless the entry is there already: just like this, or as another one."""
+    kind, id = entry_of(event)
+    seq = directory.sequences.get((kind, id))
+    if seq is None:
+        return event
+    fresh = Directory()
+    fresh.apply(event, kind, id, seq)
+    for wanted, there in ((fresh.users, directory.users), (fresh.spaces, directory.spaces), (fresh.keys, directory.keys)):
+        if id in wanted and wanted[id] != there.get(id):
+            raise Refusal("exists", f"the {kind} exists already")
+    return Existing(seq)
+
+
+def _revoke(command: RevokeKey, directory: Directory, event_id: str) -> DirectoryEvent | Existing:
+    seq = directory.sequences.get(("key", command.key_id))
+    if seq is None:
+        raise Refusal("not_found", "no such key")
+    if command.key_id not in directory.keys:
+        return Existing(seq)
+    return KeyRevoked(id=event_id, prev_seq=seq, actor=command.actor, key_id=command.key_id)
+
+
+def _user(command: CreateUser, event_id: str, password_hash: str) -> UserCreated:
+    return UserCreated(
+        id=event_id,
+        prev_seq=0,
+        actor=command.actor,
+        user=user_id(command.email),
+        email=command.email,
+        role=command.role,
+        password_hash=password_hash,
+    )
+
+
+def _space(command: CreateSpace, event_id: str) -> SpaceCreated:
+    return SpaceCreated(
+        id=event_id,
+        prev_seq=0,
+        actor=command.actor,
+        space=command.space,
+        owner=command.owner,
+        title=command.title,
+        connections=command.connections,
+        start_timeout_s=command.start_timeout_s,
+        execution_timeout_s=command.execution_timeout_s,
+        max_attempts=command.max_attempts,
+    )
+
+
+def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
+    make = ApiKeyCreated if command.kind == "api" else AgentKeyCreated
+    return make(
+        id=event_id,
+        prev_seq=0,
+        actor=command.actor,
+        key_id=command.key_id,
+        user=command.user,
+        key_hash=command.key_hash,
+        name=command.name,
+        spaces=command.spaces,
+    )
+
+
+def _check_user(command: CreateUser) -> None:
+    if len(command.email) > MAX_EMAIL or _EMAIL.fullmatch(command.email) is None:
+        raise Refusal("invalid", "this is no e-mail address")
+    if not MIN_PASSWORD <= len(command.password) <= MAX_PASSWORD:
+        raise Refusal("invalid", f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+
+
+def _check_space(command: CreateSpace, directory: Directory) -> None:
+    if not ids.is_space(command.space):
+        raise Refusal(
+            "invalid", "a space's name has 1 to 48 lower-case letters, digits and hyphens and begins with no hyphen"
+        )
+    _check_text("title", command.title, at_least=0)
+    _check_range("start_timeout_s", command.start_timeout_s, START_TIMEOUT_S)
+    _check_range("execution_timeout_s", command.execution_timeout_s, EXECUTION_TIMEOUT_S)
+    _check_range("max_attempts", command.max_attempts, MAX_ATTEMPTS)
+    if command.owner not in directory.users:
+        raise Refusal("not_found", "no such user")
+
+
+def _check_key(command: CreateKey, directory: Directory) -> None:
+    try:
+        subjects.token("key id", command.key_id)
+    except subjects.InvalidToken as error:
+        raise Refusal("invalid", str(error)) from error
+    if _KEY_HASH.fullmatch(command.key_hash) is None:
+        raise Refusal("invalid", "a key's hash has 64 hex digits")
+    _check_text("name", command.name, at_least=1)
+    if len(command.spaces) > MAX_KEY_SPACES or len(set(command.spaces)) != len(command.spaces):
+        raise Refusal("invalid", f"a key names each space once, and at most {MAX_KEY_SPACES}")
+    if command.user not in directory.users:
+        raise Refusal("not_found", "no such user")
+    for space in command.spaces:
+        if space not in directory.spaces:
+            raise Refusal("not_found", f"no such space: {space[:64]!r}")
+    if command.kind == "agent":
+        _check_agent_key(command, directory)
+    holder = directory.key_by_hash(command.key_hash)
+    if holder is not None and holder.key_id != command.key_id:
+        raise Refusal("conflict", "another key has this secret")
+
+
+def _check_agent_key(command: CreateKey, directory: Directory) -> None:
+    if not command.spaces:
+        raise Refusal("invalid", "an agent key is for at least one space")
+    if directory.users[command.user].role == "admin":
+        return
+    for space in command.spaces:
+        if directory.spaces[space].owner != command.user:
+            raise Refusal("invalid", f"only its owner or an admin may have agents serve the space {space}")
+
+
+def _check_text(what: str, text: str, at_least: int) -> None:
+    if not at_least <= len(text) <= MAX_NAME or not text.isprintable():
+        raise Refusal("invalid", f"{what}: {at_least} to {MAX_NAME} printable characters")
+
+
+def _check_range(what: str, value: float, bounds: tuple[float, float]) -> None:
+    # Written so that NaN is outside.
+    if not bounds[0] <= value <= bounds[1]:
+        raise Refusal("invalid", f"{what} is between {bounds[0]:g} and {bounds[1]:g}")

@@ -1,0 +1,32 @@
+"""Tasks that run until they are told to stop."""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+_AGAIN_S = 1.0
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks and return when all have ended; their errors are not raised.
+
+    Again and again: in Python 3.11 `asyncio.wait_for`, which the NATS client uses, forgets a cancellation that comes
+    together with its result (https://github.com/python/cpython/issues/86296)."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_AGAIN_S)
+
+
+async def together(*loops: Coroutine[Any, Any, None]) -> None:
+    """Run loops until one of them fails; cancel the others and raise its error. Unlike a TaskGroup it never turns our own
+    cancellation into an error of a loop that was being cancelled."""
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await cancel(tasks)
+    for task in done:
+        task.result()
+    raise RuntimeError("a loop ended by itself")

@@ -1,0 +1,242 @@
+"""One value of everything that crosses a wire or rests in a stream, with every field unlike its default."""
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import msgspec
+
+from services.contracts import connections, directory, events, reports, rpc
+from spaces_agent import frames
+
+RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
+RID = "018bcfe5680070000000000000000000" + "0b"
+SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+META: dict[str, Any] = {"team": "vision", "nested": {"n": 1}}
+
+_EVENT: dict[str, Any] = {
+    "id": "0" * 31 + "1",
+    "rid": RID,
+    "space": "demo",
+    "prev_seq": 41,
+    "attempt": 2,
+    "actor": "user:u1",
+    "origin": "gateway-1",
+}
+_RUN: dict[str, Any] = {"agent": "u1/gpu", "gateway": "gateway-2", "started_s": 0.25, "run_s": 1.5, "log_tail": "done\n"}
+
+ACCEPTED = events.Accepted(
+    **_EVENT,
+    user="u1",
+    key_id="k1",
+    input=RAW,
+    body_sha256=SHA,
+    start_timeout_s=3600.0,
+    execution_timeout_s=120.0,
+    priority=5,
+    max_attempts=3,
+    key_digest="d1",
+    metadata=META,
+    traceparent=TRACE,
+)
+REQUEST_EVENTS: list[msgspec.Struct] = [
+    ACCEPTED,
+    events.Assigned(
+        **_EVENT,
+        agent="u1/gpu",
+        conn="c1",
+        gateway="gateway-2",
+        user="u1",
+        input=RAW,
+        execution_timeout_s=120.0,
+        metadata=META,
+        traceparent=TRACE,
+    ),
+    events.Requeued(
+        **_EVENT, reason="agent_lost", gateway="gateway-2", started=True, agent="u1/gpu", conn="c1", detail="no contact"
+    ),
+    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA),
+    events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
+    events.Canceled(**_EVENT, gateway="gateway-2"),
+    events.Expired(**_EVENT),
+    events.Erased(**_EVENT),
+    events.Restored(**_EVENT, accepted=ACCEPTED, accepted_at="2026-01-02T03:04:05.678900Z", failures=1, losses=2),
+]
+
+_CONNECTION: dict[str, Any] = {"id": "0" * 31 + "2", "conn": "c1", "agent": "u1/gpu", "gateway": "gateway-2"}
+CONNECTION_EVENTS: list[msgspec.Struct] = [
+    connections.Connected(**_CONNECTION, boot_id="b1", spaces=["demo"], slots=4, version="0.1.0", address="192.0.2.1"),
+    connections.Disconnected(**_CONNECTION, reason="goodbye", code=1000, connected_s=12.5),
+    connections.Refused(**_CONNECTION, rid=RID, lease=42, frame="result", reason="stale_lease"),
+]
+
+_ENTRY: dict[str, Any] = {"id": "0" * 31 + "3", "prev_seq": 7, "actor": "user:u1"}
+_KEY: dict[str, Any] = {"key_id": "k1", "user": "u1", "key_hash": SHA, "name": "gpu box", "spaces": ["demo"]}
+DIRECTORY_EVENTS: list[msgspec.Struct] = [
+    directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
+    directory.SpaceCreated(
+        **_ENTRY,
+        space="demo",
+        owner="u1",
+        title="A demo",
+        connections="one",
+        start_timeout_s=60.0,
+        execution_timeout_s=30.0,
+        max_attempts=2,
+    ),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY),
+    directory.AgentKeyCreated(**_ENTRY, **_KEY),
+    directory.KeyRevoked(**_ENTRY, key_id="k1"),
+]
+
+_LEASE: dict[str, Any] = {"request_id": RID, "attempt": 2, "lease": 42}
+AGENT_FRAMES: list[msgspec.Struct] = [
+    frames.Hello(
+        agent_id="gpu",
+        boot_id="b1",
+        spaces=["demo"],
+        slots=4,
+        protocol_min=0,
+        protocol_max=2,
+        version="0.1.0",
+        labels={"gpu": "a100"},
+        in_flight=[frames.InFlight(**_LEASE, state="result_pending")],
+    ),
+    frames.Heartbeat(running=[42]),
+    frames.Accept(**_LEASE),
+    frames.Reject(**_LEASE, reason="full", retry_after=1.5),
+    frames.Result(
+        **_LEASE,
+        status="failed",
+        sha256=SHA,
+        output=RAW,
+        error=frames.HandlerError(code="handler_error", message="ValueError", retryable=True),
+        started_s=0.25,
+        run_s=1.5,
+        log_tail="done\n",
+    ),
+    frames.Stopped(**_LEASE, outcome="stopped"),
+    frames.Goodbye(reason="restart"),
+]
+GATEWAY_FRAMES: list[msgspec.Struct] = [
+    frames.Welcome(
+        session_id="c1",
+        gateway_id="gateway-2",
+        spaces=[frames.SpaceVerdict(space="demo", accepted=False, reason="occupied")],
+        protocol=2,
+        heartbeat_s=5.0,
+        grace_s=10.0,
+        max_frame_bytes=4096,
+        max_inline_bytes=2048,
+        verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue")],
+    ),
+    frames.HeartbeatAck(routable=False),
+    frames.Assign(**_LEASE, space="demo", deadline_s=120.0, input=RAW, user="u1", traceparent=TRACE, metadata=META),
+    frames.ResultAck(**_LEASE, outcome="accepted"),
+    frames.Cancel(**_LEASE, reason="canceled", grace_s=5.0),
+    frames.Goaway(reason="drain", reconnect_after_s=0.5),
+    frames.Error(code="bad_frame", message="no such frame", request_id=RID, fatal=True),
+]
+
+_LOGGED = rpc.LoggedEvent(seq=42, at=1767323045678900000, subject=f"ws.req.0b.{RID}.expired.demo.-.gateway-1", data=RAW)
+_HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
+_CHAIN = rpc.Chain(events=[_LOGGED], refused=[_LOGGED])
+MESSAGES: list[msgspec.Struct] = [
+    rpc.RpcError(code="exists", message="the space exists already"),
+    rpc.Attach(
+        conn="c1",
+        gateway="gateway-2",
+        agent="u1/gpu",
+        boot_id="b1",
+        spaces=["demo"],
+        slots=4,
+        version="0.1.0",
+        address="192.0.2.1",
+    ),
+    rpc.SpaceAnswer(space="demo", accepted=False, reason="occupied"),
+    rpc.Attached(spaces=[rpc.SpaceAnswer(space="demo", accepted=True)], revision=7),
+    rpc.Detach(
+        conn="c1", gateway="gateway-2", agent="u1/gpu", spaces=["demo"], reason="goodbye", code=1000, connected_s=12.5
+    ),
+    rpc.Claim(agent="u1/gpu", conn="c1", gateway="gateway-2", boot_id="b1"),
+    rpc.CreateUser(email="a@example.org", password="long enough", role="admin", actor="user:u1"),
+    rpc.CreateSpace(
+        space="demo",
+        owner="u1",
+        title="A demo",
+        connections="one",
+        start_timeout_s=60.0,
+        execution_timeout_s=30.0,
+        max_attempts=2,
+        actor="user:u1",
+    ),
+    rpc.CreateKey(kind="agent", key_id="k1", user="u1", key_hash=SHA, name="gpu box", spaces=["demo"], actor="user:u1"),
+    rpc.RevokeKey(key_id="k1", actor="user:u1"),
+    rpc.Recorded(seq=42, id="demo"),
+    _LOGGED,
+    rpc.GetChain(rid=RID),
+    _CHAIN,
+    rpc.GetOpen(part=11, after=RID),
+    rpc.OpenPage(epoch=1, seq=42, chains=[_CHAIN], next=RID),
+    rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    rpc.GetPositions(),
+    rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
+    rpc.GetQueue(rid=RID),
+    rpc.QueuePlace(position=3, reason="agents_busy"),
+    _HELD,
+    reports.AgentReport(
+        agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4, state="draining", held=[_HELD], gone=True
+    ),
+    reports.Report(
+        gateway="gateway-2",
+        number=9,
+        full=True,
+        agents=[reports.AgentReport(agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4)],
+    ),
+    reports.Ping(),
+    reports.Deliver(rid=RID, lease=42),
+    reports.ControlAnswer(answer="held"),
+]
+
+FAMILIES: dict[str, list[msgspec.Struct]] = {
+    "request": REQUEST_EVENTS,
+    "connection": CONNECTION_EVENTS,
+    "directory": DIRECTORY_EVENTS,
+    "agent_frame": AGENT_FRAMES,
+    "gateway_frame": GATEWAY_FRAMES,
+    "message": MESSAGES,
+}
+
+_PARTS_AND_ROOTS = {
+    events.Event,
+    events.Problem,
+    connections.ConnectionEventBase,
+    directory.DirectoryEventBase,
+    frames.Frame,
+    frames.RequestFrame,
+    frames.InFlight,
+    frames.HandlerError,
+    frames.SpaceVerdict,
+    frames.LeaseVerdict,
+    rpc.Message,
+}
+
+
+def named() -> dict[str, msgspec.Struct]:
+    """Every example under the name of its golden file."""
+    return {f"{family}.{type(value).__name__}": value for family, values in FAMILIES.items() for value in values}
+
+
+def wire_types() -> Iterator[type[msgspec.Struct]]:
+    """Every struct of the contracts."""
+    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, rpc, reports)
+    for module in modules:
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__:
+                yield value
+
+
+def travelling_types() -> set[type[msgspec.Struct]]:
+    """Those that travel by themselves."""
+    return set(wire_types()) - _PARTS_AND_ROOTS

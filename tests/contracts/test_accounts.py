@@ -1,0 +1,90 @@
+"""Given directory events, when they are folded, then this is who may do what."""
+
+from services.contracts.accounts import Directory, may_serve, may_submit
+from services.contracts.directory import (
+    AgentKeyCreated,
+    ApiKeyCreated,
+    DirectoryEvent,
+    KeyRevoked,
+    SpaceCreated,
+    UserCreated,
+    entry_of,
+)
+
+USER = UserCreated(id="e", prev_seq=0, actor="system", user="u1", email="Ada@Example.org", role="admin", password_hash="h")
+SPACE = SpaceCreated(id="e", prev_seq=0, actor="system", space="demo", owner="u1", title="A demo", connections="one")
+
+
+def api_key(key_id: str, key_hash: str, spaces: list[str]) -> ApiKeyCreated:
+    return ApiKeyCreated(
+        id="e", prev_seq=0, actor="system", key_id=key_id, user="u1", key_hash=key_hash, name="laptop", spaces=spaces
+    )
+
+
+def agent_key(key_id: str, key_hash: str) -> AgentKeyCreated:
+    return AgentKeyCreated(
+        id="e", prev_seq=0, actor="system", key_id=key_id, user="u1", key_hash=key_hash, name="box", spaces=["demo"]
+    )
+
+
+def revoked(key_id: str) -> KeyRevoked:
+    return KeyRevoked(id="e", prev_seq=0, actor="system", key_id=key_id)
+
+
+def folded(*events: DirectoryEvent) -> Directory:
+    directory = Directory()
+    for seq, event in enumerate(events, 1):
+        directory.apply(event, *entry_of(event), seq)
+    return directory
+
+
+def test_users_are_found_by_address_whatever_its_case() -> None:
+    directory = folded(USER)
+    assert directory.user_by_email("ada@example.ORG") is directory.users["u1"]
+    assert directory.user_by_email("bob@example.org") is None
+
+
+def test_a_space_has_its_settings() -> None:
+    space = folded(USER, SPACE).spaces["demo"]
+    assert (space.owner, space.title, space.connections) == ("u1", "A demo", "one")
+    assert (space.start_timeout_s, space.execution_timeout_s, space.max_attempts) == (3600.0, 120.0, 1)
+
+
+def test_keys_are_found_by_hash_until_revoked() -> None:
+    directory = folded(api_key("k1", "h1", []), agent_key("k2", "h2"))
+    found = directory.key_by_hash("h1")
+    assert found is not None
+    assert (found.key_id, found.kind) == ("k1", "api")
+    directory.apply(revoked("k1"), "key", "k1", 3)
+    assert directory.key_by_hash("h1") is None
+    assert directory.key_by_hash("h2") is not None
+    assert set(directory.keys) == {"k2"}
+
+
+def test_revoking_again_or_what_never_was_changes_nothing() -> None:
+    directory = folded(api_key("k1", "h1", []), revoked("k1"), revoked("k1"), revoked("k9"))
+    assert directory.keys == {}
+
+
+def test_two_keys_of_one_secret_can_both_be_revoked() -> None:
+    directory = folded(api_key("k1", "h1", []), api_key("k2", "h1", []), revoked("k1"), revoked("k2"))
+    assert directory.key_by_hash("h1") is None
+
+
+def test_each_entry_knows_its_last_sequence() -> None:
+    directory = folded(USER, SPACE, api_key("k1", "h1", []), revoked("k1"))
+    assert directory.sequences == {("user", "u1"): 1, ("space", "demo"): 2, ("key", "k1"): 4}
+
+
+def test_who_may_submit() -> None:
+    directory = folded(api_key("all", "h1", []), api_key("some", "h2", ["demo"]), agent_key("agent", "h3"))
+    keys = directory.keys
+    assert [may_submit(keys[name], "demo") for name in ("all", "some", "agent")] == [True, True, False]
+    assert [may_submit(keys[name], "other") for name in ("all", "some", "agent")] == [True, False, False]
+
+
+def test_who_may_serve() -> None:
+    directory = folded(api_key("all", "h1", []), agent_key("agent", "h3"))
+    keys = directory.keys
+    assert [may_serve(keys[name], "demo") for name in ("all", "agent")] == [False, True]
+    assert not may_serve(keys["agent"], "other")

@@ -1,0 +1,175 @@
+"""The command `spaces-agent`: how it ends, and what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from spaces_agent import frames
+from tests.support.agents import agent_command
+from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
+
+WAITS = """
+import pathlib, time
+def wait(path):
+    while not pathlib.Path(path).exists():
+        time.sleep(0.01)
+    return "done"
+"""
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[ScriptedGateway]:
+    async with scripted_gateway() as running:
+        yield running
+
+
+async def test_it_says_in_one_line_where_it_is_connected_and_never_its_key(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    async with agent_command(gateway.url, state_dir=tmp_path / "state", arguments=["--name", "gpu-1"]) as agent:
+        session = await gateway.session()
+        assert session.hello.agent_id == "gpu-1"
+        url = gateway.url.replace("http", "ws", 1)
+        connected = await agent.says("connected")
+        assert connected == f"spaces-agent: connected to {url}/v1/agents/connect as gpu-1 (1 slots), serving demo\n"
+        agent.signal(signal.SIGINT)
+        await session.expect(frames.Goodbye)
+        assert await agent.ended() == (
+            0,
+            "spaces-agent: ending: no more work is taken; what runs has 30 s to finish\n",
+        )
+
+
+@pytest.mark.parametrize("code", [frames.CLOSE_BAD_KEY, frames.CLOSE_SUPERSEDED])
+async def test_a_final_close_ends_it_with_status_2_and_one_line(gateway: ScriptedGateway, tmp_path: Path, code: int) -> None:
+    gateway.refuse_with = (code, "this key is not valid")
+    async with agent_command(gateway.url, state_dir=tmp_path / "state") as agent:
+        assert await agent.ended() == (2, f"spaces-agent: this key is not valid (code {code})\n")
+
+
+async def test_sigterm_finishes_what_runs_and_takes_no_more(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:waits:wait",
+        arguments=["--slots", "2"],
+    ) as agent:  # fmt: skip
+        session = await gateway.session()
+        await session.assign(1, str(tmp_path / "go"))
+        await session.expect(frames.Accept, 1)
+        agent.signal(signal.SIGTERM)
+        lease = 2
+        while True:  # the signal is on its way
+            await session.assign(lease, str(tmp_path))
+            answer = await session.expect(frames.Accept | frames.Reject, lease)  # type: ignore[arg-type]
+            if isinstance(answer, frames.Reject):
+                break
+            await session.acknowledge(await session.expect(frames.Result, lease))
+            lease += 1
+        assert answer.reason == "draining"
+        (tmp_path / "go").touch()
+        result = await session.expect(frames.Result, 1)
+        assert bytes(result.output) == b'"done"'
+        await session.acknowledge(result)
+        await session.expect(frames.Goodbye)
+        assert (await agent.ended())[0] == 0
+
+
+async def test_a_second_signal_ends_it_at_once_and_its_leases_are_freed(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:waits:wait"
+    ) as agent:
+        session = await gateway.session()
+        await session.assign(1, str(tmp_path / "never"))
+        await session.expect(frames.Accept, 1)
+        agent.signal(signal.SIGTERM)
+        await agent.says("ending:")
+        agent.signal(signal.SIGTERM)
+        await session.expect(frames.Goodbye)
+        assert (await agent.ended())[0] == 1
+
+
+HANGS = """
+import asyncio, sys, time
+from spaces_agent import Agent
+agent = Agent(sys.argv[1], "wsa_test", ["demo"], slots=2, state_dir=sys.argv[2], drain_s=0.2)
+@agent.handler
+{handler}
+agent.run()
+"""
+
+
+@pytest.mark.parametrize(
+    "handler",
+    ["def handle(input): time.sleep(60)", "async def handle(input): await asyncio.to_thread(time.sleep, 60)"],
+    ids=["sync", "async"],
+)
+async def test_a_handler_that_does_not_end_keeps_nobody_waiting_forever(
+    gateway: ScriptedGateway, tmp_path: Path, handler: str
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HANGS.format(handler=handler), gateway.url, str(tmp_path / "state"),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    session = await gateway.session()
+    await session.assign(1, None)
+    await session.expect(frames.Accept, 1)
+    process.terminate()
+    await session.expect(frames.Goodbye)
+    async with asyncio.timeout(15):
+        _, said = await process.communicate()
+    assert process.returncode == 0
+    assert b"ending although not everything is finished" in said
+    assert b"Traceback" not in said
+
+
+async def run(*arguments: str, directory: Path) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "spaces_agent", *arguments, cwd=directory,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(15):
+        said, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, said.decode()
+
+
+URL = ["--url", "http://127.0.0.1:9"]
+WHAT = ["--space", "demo", "--engine", "echo"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--url", "gateway.example.com", "--key", "k", *WHAT], "is not an address of a gateway"),
+        ([*URL, "--key", "", *WHAT], "key is missing"),
+        ([*URL, *WHAT], "give the agent's key"),
+        ([*URL, "--key", "k", "--space", "demo", "--engine", "python:no_such:f"], "there is no module 'no_such'"),
+        ([*URL, "--key", "k", *WHAT, "--name", "Not A Name"], "is no name for an agent"),
+        ([*URL, "--key", "k", *WHAT, "--state-dir", "/dev/null/x"], "cannot be used"),
+        ([*URL, "--key", "k", *WHAT, "--slots", "0"], "--slots"),
+    ],
+)
+async def test_a_wrong_setting_ends_it_with_status_2_and_says_which(
+    arguments: list[str], expected: str, tmp_path: Path
+) -> None:
+    status, said = await run("run", *arguments, directory=tmp_path)
+    assert status == 2
+    assert expected in said
+    assert "Traceback" not in said
+
+
+async def test_a_key_file_is_read(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("wsa_file\n")
+    async with agent_command(gateway.url, state_dir=tmp_path / "state", arguments=["--key-file", str(tmp_path / "key")]):
+        assert (await gateway.session()).key == "Bearer wsa_file"
+
+
+async def test_help_teaches_the_first_call(tmp_path: Path) -> None:
+    status, said = await run("run", "--help", directory=tmp_path)
+    assert status == 0
+    assert "python:model:answer" in said

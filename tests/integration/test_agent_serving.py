@@ -1,0 +1,188 @@
+"""An agent with its link against a real WebSocket server: handlers and what becomes of their outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from spaces_agent import Context, frames
+from tests.support.agents import KEY, agent_command, serving
+from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[ScriptedGateway]:
+    async with scripted_gateway() as running:
+        yield running
+
+
+async def outcome(session: Session, lease: int, value: Any, **changes: Any) -> frames.Result:
+    """Assign, and see it accepted, answered and acknowledged."""
+    await session.assign(lease, value, **changes)
+    await session.expect(frames.Accept, lease)
+    result = await session.expect(frames.Result, lease)
+    await session.acknowledge(result)
+    return result
+
+
+async def test_a_request_is_run_and_its_output_sent_back(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    async with serving(gateway.url, lambda value: {"double": value["x"] * 2}, tmp_path):
+        session = await gateway.session()
+        assert session.key == f"Bearer {KEY}"
+        result = await outcome(session, 1, {"x": 21})
+    assert result.status == "succeeded"
+    assert bytes(result.output) == b'{"double":42}'
+    assert result.sha256 == hashlib.sha256(b'{"double":42}').hexdigest()
+
+
+async def test_an_async_handler_is_awaited(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    both = asyncio.Event()
+
+    async def handle(value: Any) -> Any:
+        if value == "second":
+            both.set()
+        await both.wait()
+        return value
+
+    async with serving(gateway.url, handle, tmp_path, slots=2):
+        session = await gateway.session()
+        await session.assign(1, "first")
+        await session.assign(2, "second")
+        for lease, output in ((1, b'"first"'), (2, b'"second"')):
+            result = await session.expect(frames.Result, lease)
+            await session.acknowledge(result)
+            assert bytes(result.output) == output
+
+
+async def test_sync_handlers_run_side_by_side_up_to_the_slots(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    together = threading.Barrier(2, timeout=10)
+
+    def handle(value: Any) -> Any:
+        together.wait()
+        return value
+
+    async with serving(gateway.url, handle, tmp_path, slots=2):
+        session = await gateway.session()
+        for lease in (1, 2):
+            await session.assign(lease, lease)
+        results = [await session.expect(frames.Result, lease) for lease in (1, 2)]
+        for result in results:
+            await session.acknowledge(result)
+        assert [result.status for result in results] == ["succeeded", "succeeded"]
+
+
+async def test_work_above_the_slots_is_rejected(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    release = threading.Event()
+    async with serving(gateway.url, lambda value: release.wait(10), tmp_path, slots=1):
+        session = await gateway.session()
+        await session.assign(1, None)
+        await session.assign(2, None)
+        assert (await session.expect(frames.Reject, 2)).reason == "full"
+        release.set()
+        await session.acknowledge(await session.expect(frames.Result, 1))
+
+
+async def test_the_context_tells_about_the_request(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    def handle(value: Any, context: Context) -> Any:
+        return [context.attempt, context.space, context.user, context.traceparent, context.metadata, context.deadline_s]
+
+    async with serving(gateway.url, handle, tmp_path):
+        session = await gateway.session()
+        known: dict[str, Any] = {"attempt": 2, "user": "ada", "traceparent": "00-a-b-01", "metadata": {"k": 1}}
+        result = await outcome(session, 1, None, **known)
+    assert msgspec.json.decode(result.output) == [2, "demo", "ada", "00-a-b-01", {"k": 1}, 60.0]
+
+
+async def test_a_handler_that_raises_fails_its_request_only(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    def handle(value: Any) -> Any:
+        if value == "bad":
+            raise ValueError("no such word")
+        if value == "exit":
+            raise SystemExit(3)
+        return value
+
+    async with serving(gateway.url, handle, tmp_path):
+        session = await gateway.session()
+        failed = await outcome(session, 1, "bad")
+        exited = await outcome(session, 2, "exit")
+        fine = await outcome(session, 3, "good")
+    assert failed.status == "failed"
+    assert failed.error == frames.HandlerError(code="handler_error", message="ValueError: no such word")
+    assert exited.error == frames.HandlerError(code="handler_error", message="SystemExit: 3")
+    assert fine.status == "succeeded"
+
+
+async def test_an_output_over_the_gateways_limit_fails(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    gateway.welcome = lambda hello: welcome(hello, max_inline_bytes=100)
+    async with serving(gateway.url, lambda value: "x" * value, tmp_path):
+        session = await gateway.session()
+        assert (await outcome(session, 1, 98)).status == "succeeded"
+        refused = await outcome(session, 2, 99)
+    assert refused.error is not None
+    assert refused.error.code == "output_too_large"
+
+
+async def test_an_output_that_is_not_json_fails(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    async with serving(gateway.url, lambda value: float("nan"), tmp_path):
+        refused = await outcome(await gateway.session(), 1, None)
+    assert refused.error is not None
+    assert refused.error.code == "handler_error"
+    assert "not JSON" in refused.error.message
+
+
+async def test_a_cancel_ends_an_async_handler(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    async def handle(value: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with serving(gateway.url, handle, tmp_path, slots=1):
+        session = await gateway.session()
+        assign = await session.assign(1, None)
+        await session.expect(frames.Accept, 1)
+        await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled", grace_s=5.0))
+        assert (await session.expect(frames.Stopped, 1)).outcome == "stopped"
+
+
+async def test_a_cancel_is_seen_by_a_sync_handler_and_confirmed_when_it_has_returned(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    saw, release = threading.Event(), threading.Event()
+
+    def handle(value: Any, context: Context) -> Any:
+        while not context.cancelled and not release.wait(0.01):
+            pass
+        saw.set()
+        release.wait(10)
+        return "unwanted"
+
+    async with serving(gateway.url, handle, tmp_path, slots=1):
+        session = await gateway.session()
+        assign = await session.assign(1, None)
+        await session.expect(frames.Accept, 1)
+        await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled"))
+        assert await asyncio.to_thread(saw.wait, 10)
+        await session.assign(2, None)
+        assert (await session.expect(frames.Reject, 2)).reason == "full"
+        release.set()
+        assert (await session.expect(frames.Stopped, 1)).outcome == "stopped"
+
+
+async def test_heartbeats_go_on_while_a_handler_holds_the_interpreter_lock(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "greedy.py").write_text("def hold(n):\n    return sum(range(n))\n")
+    gateway.welcome = lambda hello: welcome(hello, heartbeat_s=0.05)
+    async with agent_command(gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:greedy:hold"):
+        session = await gateway.session()
+        await session.assign(1, 60_000_000)
+        await session.expect(frames.Accept, 1)
+        before = session.heartbeats
+        result = await session.expect(frames.Result, 1)
+        beats = session.heartbeats - before
+    # One is due every 50 ms. In the handler's own interpreter none could be sent between its start and its end.
+    assert beats >= 3
+    assert result.status == "succeeded"

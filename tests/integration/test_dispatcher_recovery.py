@@ -1,0 +1,112 @@
+"""The owner of a partition gets the same state back from history's log and from the stream alone."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from services.contracts import codec, ids, subjects
+from services.dispatcher import recovery
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.recovery import RecoveryNeeded, recover
+from services.dispatcher.state import Partition
+from services.history.queries import Queries
+from services.runtime.clock import ServerClock
+from services.runtime.jetstream import stream_info
+from services.runtime.rpc import serve
+from services.runtime.tail import Tail
+from tests.support.history import World, world_on
+from tests.support.servers import Servers
+
+SPACES = ("demo", "digits", "echo", "llama", "whisper")
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with Servers(sync_interval="2m") as servers:
+        yield servers
+
+
+@pytest.fixture
+async def world(servers: Servers) -> AsyncIterator[World]:
+    async with world_on(servers) as world:
+        yield world
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody answers for history, do not ask a second time."""
+    monkeypatch.setattr(recovery, "RETRY_S", 0.0)
+
+
+async def rebuilt(world: World, part: int) -> tuple[Partition, int]:
+    """A partition as a new owner builds it, folded up to the end of the stream, and the sequence it tailed from."""
+    partition, clock, nc = Partition(part, Fleet()), ServerClock(), world.clients["dispatcher"]
+    from_seq = await recover(nc, partition, clock)
+    async for batch in Tail(nc, subjects.REQUESTS, [subjects.partition(part)], from_seq).batches():
+        for message in batch.messages:
+            partition.apply(codec.requests.decode(message.data), message.seq, message.time_ns, clock.now_ns())
+        if batch.pending == 0:
+            break
+    return partition, from_seq
+
+
+def seen(partition: Partition) -> dict[str, Any]:
+    """What two owners must agree on."""
+    return {
+        "requests": partition.requests,
+        "queues": {space: list(queue.in_order()) for space, queue in partition.queues.items()},
+        "leases": {rid: (lease.lease, lease.conn) for rid, lease in partition.leases.items()},
+        "pending": partition.pending,
+    }
+
+
+async def all_parts(world: World) -> tuple[dict[int, dict[str, Any]], list[int]]:
+    states, starts = {}, []
+    for part in range(ids.PARTS):
+        partition, from_seq = await rebuilt(world, part)
+        states[part] = seen(partition)
+        starts.append(from_seq)
+    return states, starts
+
+
+async def test_recovery_from_the_log_and_from_the_stream_give_equal_state(world: World) -> None:
+    waiting = [await world.request(space).accept(user=f"u{n % 3}") for n, space in enumerate(SPACES * 4)]
+    for request in waiting[::4]:
+        await request.assign()
+        await request.requeue()
+    await world.live(60, SPACES)
+    from_stream, starts = await all_parts(world)
+    assert set(starts) == {1}, "history is silent: the whole stream was replayed"
+
+    recorders = world.record(subjects.REQUESTS)
+    await world.recorded()
+    for recorder in recorders:
+        recorder.cancel()  # what comes now is in the stream only: the log ends before it
+    await world.live(60, SPACES)
+    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    from_log, starts = await all_parts(world)
+    assert min(starts) > 1, "the log was read"
+    after = (await stream_info(world.history, subjects.REQUESTS)).state.last_seq
+    assert max(starts) <= after, "and the stream's tail was folded on top of it"
+
+    await world.clients["history"].drain()
+    again, starts = await all_parts(world)
+    assert set(starts) == {1}
+    assert from_log == again
+    assert sum(len(state["requests"]) for state in again.values()) >= len(waiting) + 20
+    assert any(state["leases"] for state in again.values())
+    assert from_stream != again, "the second load changed something"
+
+
+async def test_a_log_that_the_stream_contradicts_is_not_believed(world: World) -> None:
+    world.record(subjects.REQUESTS)
+    await world.live(6)
+    await world.recorded()
+    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    await world.execute("UPDATE log_position SET seq = seq + 1000 WHERE stream = $1", subjects.REQUESTS)
+    with pytest.raises(RecoveryNeeded, match="the stream ends at"):
+        await rebuilt(world, 0)
+    await world.execute("UPDATE log_position SET seq = seq - 1000, epoch = 7 WHERE stream = $1", subjects.REQUESTS)
+    with pytest.raises(RecoveryNeeded, match="epoch 7"):
+        await rebuilt(world, 0)

@@ -1,0 +1,199 @@
+"""Bad input over HTTP: each row is refused with a problem, and nothing of it reaches the stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from services.contracts import subjects
+from services.contracts.ids import request_id
+from services.gateway.intake import MAX_BODY_BYTES
+from services.runtime.jetstream import stream_info
+from tests.support.bus import running_bus
+from tests.support.http_gateway import ADA, AGENT, ONLY_OTHER, Gateway, HttpAnswer, fill_directory, running_gateway
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SUBMIT = "/v1/spaces/demo/requests"
+SOUND = b'{"input":{}}'
+UNKNOWN_ID = request_id("demo", 0, bytes(10))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def gateway() -> AsyncIterator[Gateway]:
+    async with running_bus() as bus:
+        await fill_directory(bus)
+        async with running_gateway(bus) as here:
+            yield here
+
+
+async def events(gateway: Gateway) -> int:
+    return (await stream_info(gateway.process.nc, subjects.REQUESTS)).state.last_seq
+
+
+def check_problem(answer: HttpAnswer, status: int, code: str) -> None:
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    problem = answer.json
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"].endswith(code)
+    assert problem["title"]
+    assert problem["detail"]
+    assert problem["request_id"] == answer.headers["X-Request-Id"]
+    assert isinstance(problem["retryable"], bool)
+    assert b"Traceback" not in answer.body
+    assert b"<html" not in answer.body
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "body", "status", "code"),
+    [
+        ("/v1/spaces/nowhere/requests", ADA, SOUND, 404, "not_found"),
+        ("/v1/spaces/nowhere/requests", "", SOUND, 401, "unauthenticated"),
+        (SUBMIT, "", SOUND, 401, "unauthenticated"),
+        (SUBMIT, "wsk_wrong", SOUND, 401, "unauthenticated"),
+        (SUBMIT, "\xff\xfe", SOUND, 401, "unauthenticated"),
+        (SUBMIT, ONLY_OTHER, SOUND, 403, "forbidden"),
+        (SUBMIT, AGENT, SOUND, 403, "forbidden"),
+        (SUBMIT, ADA, b"", 400, "invalid_request"),
+        (SUBMIT, ADA, b"{", 400, "invalid_request"),
+        (SUBMIT, ADA, b'{"input":{"n":NaN}}', 400, "invalid_request"),
+        (SUBMIT, ADA, b'{"input":{"t":"\xff"}}', 400, "invalid_request"),
+        (SUBMIT, ADA, b'{"input":[]}', 422, "input_invalid"),
+        (SUBMIT, ADA, b'{"input":{},"inptu":1}', 422, "input_invalid"),
+        (SUBMIT, ADA, b'{"input":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}", 422, "input_invalid"),
+        (SUBMIT, ADA, b'{"input":{"a":"' + b"x" * 140_000 + b'"}}', 413, "payload_too_large"),
+    ],
+)
+async def test_a_bad_submission(gateway: Gateway, path: str, key: str, body: bytes, status: int, code: str) -> None:
+    before = await events(gateway)
+    check_problem(await gateway.call("POST", path, body, key=key, Prefer="wait=5"), status, code)
+    assert await events(gateway) == before
+
+
+async def test_flaws_have_pointers(gateway: Gateway) -> None:
+    answer = await gateway.submit(b'{"input":{},"policy":{"priority":11},"metadat":{}}')
+    check_problem(answer, 422, "input_invalid")
+    assert sorted(each["pointer"] for each in answer.json["errors"]) == ["/metadat", "/policy/priority"]
+    assert all(each["detail"] for each in answer.json["errors"])
+
+
+async def test_missing_and_wrong_keys_are_challenged(gateway: Gateway) -> None:
+    for headers in ({}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}, {"Authorization": "Bearer  "}):
+        answer = await gateway.call("POST", SUBMIT, SOUND, key="", **headers)
+        check_problem(answer, 401, "unauthenticated")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+async def test_an_agent_key_is_told_what_it_is(gateway: Gateway) -> None:
+    assert "agent key" in (await gateway.submit(key=AGENT)).json["detail"]
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        "de.mo",
+        "*",
+        "%3E",
+        "de%20mo",
+        "demo%0a",
+        "demo%00",
+        "d%C3%A9mo",
+        "DEMO",
+        "-demo",
+        "x" * 49,
+        "demo%2F..%2Fother",
+        "%2E%2E",
+    ],
+)
+async def test_a_name_that_is_no_space_never_reaches_a_subject(gateway: Gateway, space: str) -> None:
+    before = await events(gateway)
+    check_problem(await gateway.submit(space=space), 404, "not_found")
+    assert await events(gateway) == before
+
+
+@pytest.mark.parametrize("rid", ["x", "*", "%3E", "0" * 34 + "0", "A" * 32 + "06", UNKNOWN_ID[:32] + "ff", "a.b", "%00"])
+async def test_what_cannot_be_a_request_id_is_not_found(gateway: Gateway, rid: str) -> None:
+    check_problem(await gateway.read(rid), 404, "not_found")
+
+
+async def test_reading_needs_a_key_too(gateway: Gateway) -> None:
+    check_problem(await gateway.read(UNKNOWN_ID, key=""), 401, "unauthenticated")
+    check_problem(await gateway.read(UNKNOWN_ID, key=AGENT), 403, "forbidden")
+
+
+async def test_a_declared_length_over_the_limit_is_refused_unread(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    head = (
+        f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADA}\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n"
+    )
+    writer.write(head.encode())
+    status = await asyncio.wait_for(reader.readline(), 10)
+    assert status.split()[1] == b"413"
+    writer.close()
+
+
+async def test_a_body_that_grows_over_the_limit_is_refused_while_it_streams(gateway: Gateway) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(3 * MAX_BODY_BYTES // 65536):
+            yield b" " * 65536
+
+    check_problem(await gateway.submit(endless()), 413, "payload_too_large")
+
+
+async def test_a_large_body_of_blanks_within_the_limit_is_fine(gateway: Gateway) -> None:
+    answer = await gateway.submit(SOUND + b" " * (MAX_BODY_BYTES - len(SOUND)))
+    assert answer.status == 202
+
+
+@pytest.mark.parametrize("value", ["k" * 256, "k\tk", "\xff"])
+async def test_a_bad_idempotency_key(gateway: Gateway, value: str) -> None:
+    check_problem(await gateway.submit(Idempotency_Key=value), 400, "invalid_request")
+
+
+async def test_unknown_paths_and_methods_are_problems(gateway: Gateway) -> None:
+    for path in ("/", "/v1", "/v1/nothing", "/v1/requests", "/v1/requests/", "/docs", "/v1/agents/connect", SUBMIT + "/"):
+        check_problem(await gateway.call("GET", path), 404, "not_found")
+    answer = await gateway.call("DELETE", SUBMIT)
+    check_problem(answer, 405, "method_not_allowed")
+    assert answer.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01 not http\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: ten\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_gets_a_problem_and_a_closed_connection(gateway: Gateway, garbage: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    writer.write(garbage)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    assert b'"code":"invalid_request"' in answer
+    writer.close()
+
+
+async def test_a_client_that_leaves_while_it_sends_submits_nothing(gateway: Gateway) -> None:
+    before = await events(gateway)
+    _, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    head = f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADA}\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head.encode() + SOUND)
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert (await gateway.submit()).status == 202
+    assert await events(gateway) == before + 1
+
+
+async def test_an_agents_socket_on_another_path_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError):
+        await gateway.http.ws_connect(gateway.url + "/v1/elsewhere")

@@ -1,0 +1,45 @@
+"""The server's clock, whatever this machine's says."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.contracts import subjects
+from services.runtime.append import append
+from services.runtime.clock import ServerClock
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import get
+from tests.support.bus import Bus, running_bus
+from tests.support.chains import record
+
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[Bus]:
+    async with running_bus() as here:
+        yield here
+
+
+@pytest.mark.parametrize("skew_ns", [-HOUR_NS, HOUR_NS])
+async def test_a_skewed_clock_is_put_right(bus: Bus, skew_ns: int) -> None:
+    nc = await bus.connect("gateway")
+    clock = ServerClock()
+    clock._offset_ns += skew_ns
+    await clock.measure(nc)
+    before = clock.now_ns()
+    stored = await get(nc, subjects.REQUESTS, seq=await append(nc, record()))
+    assert stored is not None
+    # Far less than the skew; how far off it is depends on the machine's load.
+    assert abs(stored.time_ns - before) < HOUR_NS // 60
+
+
+async def test_without_a_server_the_last_measurement_stays(bus: Bus) -> None:
+    nc = await bus.connect("gateway")
+    clock = ServerClock()
+    await clock.measure(nc)
+    offset = clock._offset_ns
+    await nc.close()
+    with pytest.raises(NatsUnavailable):
+        await clock.measure(nc)
+    assert clock._offset_ns == offset

@@ -1,0 +1,100 @@
+"""Topology: streams and buckets are brought about once and kept as declared."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from services.contracts import subjects
+from services.runtime import bus as runtime_bus
+from services.runtime import topology
+from services.runtime.append import append
+from services.runtime.jetstream import api, stream_info
+from services.runtime.settings import Settings
+from services.runtime.topology import EPOCH, PARTITIONS, RecoveryNeeded, provision
+from tests.support.bus import Bus, running_bus
+from tests.support.chains import record
+from tests.support.servers import running_servers
+
+NAMES = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
+
+
+@pytest.fixture
+async def empty() -> AsyncIterator[Client]:
+    """The provisioner's connection to a server without streams."""
+    async with running_servers(postgres=False, sync_interval="2m") as servers:
+        nc = await runtime_bus.connect(servers.nats_url("provisioner"), "provisioner", "test")
+        yield nc
+        await nc.close()
+
+
+@pytest.fixture
+async def bus() -> AsyncIterator[Bus]:
+    async with running_bus() as here:
+        yield here
+
+
+async def configuration(nc: Client, stream: str) -> dict[str, Any]:
+    config: dict[str, Any] = msgspec.json.decode(await api(nc, f"STREAM.INFO.{stream}"))["config"]
+    return config
+
+
+async def test_everything_is_made_once(empty: Client) -> None:
+    assert await provision(empty, Settings(), recorded=False) == NAMES
+    assert await provision(empty, Settings(), recorded=False) == []
+    assert await provision(empty, Settings(), recorded=True) == []
+
+
+async def test_what_promises_need_is_set(empty: Client) -> None:
+    await provision(empty, Settings(stream_max_bytes=64 * 1024 * 1024), recorded=False)
+    requests = await configuration(empty, "REQUESTS")
+    assert (requests["discard"], requests["deny_delete"], requests["max_bytes"]) == ("new", True, 64 * 1024 * 1024)
+    assert requests.get("max_age", 0) == 0
+    assert requests["metadata"] | {EPOCH: "1", PARTITIONS: "16"} == requests["metadata"]
+    assert (await configuration(empty, "CONNECTIONS"))["max_age"] == 7 * 24 * 3600 * 10**9
+    for bucket in NAMES[3:]:
+        assert (await configuration(empty, bucket))["allow_msg_ttl"], bucket
+
+
+async def test_changed_settings_are_brought_about_and_nothing_is_lost(bus: Bus) -> None:
+    gateway, provisioner = await bus.connect("gateway"), await bus.connect("provisioner")
+    await append(gateway, record())
+    assert await provision(provisioner, Settings(stream_max_bytes=32 * 1024 * 1024), recorded=True) == []
+    info = await stream_info(gateway, subjects.REQUESTS)
+    assert (info.config.max_bytes, info.state.messages) == (32 * 1024 * 1024, 1)
+
+
+async def test_a_streams_epoch_is_kept(bus: Bus) -> None:
+    provisioner = await bus.connect("provisioner")
+    config = await configuration(provisioner, "REQUESTS")
+    config["metadata"][EPOCH] = "7"
+    await api(provisioner, "STREAM.UPDATE.REQUESTS", config)
+    await provision(provisioner, Settings(), recorded=True)
+    assert (await stream_info(provisioner, "REQUESTS")).config.metadata[EPOCH] == "7"
+
+
+async def test_a_stream_that_the_log_remembers_is_not_made_anew(empty: Client) -> None:
+    with pytest.raises(RecoveryNeeded):
+        await provision(empty, Settings(), recorded=True)
+    assert await provision(empty, Settings(), recorded=False) == NAMES, "nothing had been made"
+
+
+async def test_committed_events_are_republished_for_people_and_refused_ones_are_not(bus: Bus) -> None:
+    gateway, operator = await bus.connect("gateway"), await bus.connect("operator")
+    shown = await operator.subscribe("ws.evt.>")
+    await operator.flush()
+    first, last = record(), record()
+    await append(gateway, first)
+    headers = {subjects.EXPECTED_SEQUENCE: "99", subjects.EXPECTED_SUBJECT: first.chain}
+    await gateway.request(first.subject, b"refused", headers=headers)
+    await append(gateway, last)
+    for event in (first, last):
+        message = await shown.next_msg(timeout=30)
+        assert message.subject == f"ws.evt.demo.accepted.{subjects.parse_request_event(event.subject).rid}"
+        assert message.data == event.data
+
+
+def test_each_stream_is_declared_once() -> None:
+    assert [declaration.name for declaration in topology.streams(Settings())] == NAMES

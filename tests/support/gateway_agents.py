@@ -1,0 +1,403 @@
+"""The agents' side of real gateways, in this process: real NATS with the real permissions, the real registry, real sockets.
+The test plays the dispatcher and the agents."""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import msgspec
+import uvicorn
+from nats.aio.client import Client
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from services.contracts import codec, ids, subjects
+from services.contracts.connections import ConnectionEvent, Refused, agent_identity
+from services.contracts.events import Accepted, Assigned, RequestEvent, Requeued, agent_gateway, type_of
+from services.contracts.reports import AgentReport, ControlAnswer, Deliver, Ping, Report
+from services.contracts.rpc import Chain, CreateKey, CreateSpace, CreateUser, GetChain, LoggedEvent, Recorded, RevokeKey
+from services.gateway.agents import Agents
+from services.registry.attaching import Attaching
+from services.registry.gateways import Gateways
+from services.registry.service import DirectoryCommands, serve_registry
+from services.runtime import rpc, topology
+from services.runtime.append import Record, append
+from services.runtime.directory import DirectoryFollower
+from services.runtime.health import Server
+from services.runtime.jetstream import stream_info
+from services.runtime.live import Liveness
+from services.runtime.process import Process, new_process_id
+from services.runtime.settings import Settings
+from services.runtime.tail import Tail
+from spaces_agent import frames
+from tests.support.bus import Bus, until
+from tests.support.servers import Servers
+
+DEADLINE_S = 20.0
+SPACE, OTHER_SPACE = "demo", "other"
+F = TypeVar("F", bound=frames.Frame)
+
+
+class Platform:
+    """NATS, a registry with one user, two spaces and an agent key for the first, and a dispatcher's connection."""
+
+    def __init__(self, bus: Bus, dispatcher: Client, gateway: Client, operator: Client) -> None:
+        self.bus, self.dispatcher, self._gateway, self._operator = bus, dispatcher, gateway, operator
+        self.user, self.key_id, self.secret = "", uuid.uuid4().hex[:16], f"wsa_{uuid.uuid4().hex}"
+        self.leases: dict[str, int] = {}
+        self.chains: dict[str, list[RequestEvent]] = {}
+        self.connections: list[ConnectionEvent] = []
+        self.listed: dict[str, AgentReport] = {}
+        self.said: list[tuple[str, bool, AgentReport]] = []
+
+    async def command(self, operation: str, message: msgspec.Struct) -> Recorded:
+        return await rpc.call(self._operator, subjects.registry_rpc(operation), message, Recorded)
+
+    async def set_up(self) -> None:
+        registry = await self.bus.connect("registry")
+        follower, liveness = DirectoryFollower(registry), Liveness(registry, "registry", "r1")
+        self.bus.spawn(follower.follow())
+        self.bus.spawn(liveness.watch())
+        await asyncio.gather(follower.caught_up.wait(), liveness.caught_up.wait())
+        self._registry = registry
+        attaching = Attaching(registry, follower, Gateways(registry, liveness))
+        await serve_registry(registry, DirectoryCommands(registry, follower), attaching)
+        await stream_info(registry, subjects.DIRECTORY)  # its answer follows the subscriptions
+        user = CreateUser(email="owner@example.com", password="correct horse battery")
+        self.user = (await self.command("create_user", user)).id
+        for space in (SPACE, OTHER_SPACE):
+            await self.command("create_space", CreateSpace(space=space, owner=self.user))
+        await self._create_key()
+        self.bus.spawn(self._follow_requests())
+        self.bus.spawn(self._follow_connections())
+        await self.dispatcher.subscribe(subjects.ALL_REPORTS, cb=self._fold)
+
+    async def _create_key(self) -> None:
+        key = CreateKey(
+            kind="agent",
+            key_id=self.key_id,
+            user=self.user,
+            key_hash=ids.secret_hash(self.secret),
+            name="test",
+            spaces=[SPACE],
+        )
+        await self.command("create_key", key)
+
+    def agent(self, name: str) -> str:
+        """The identity of one of the user's agents."""
+        return agent_identity(self.user, name)
+
+    async def answer_history(self, events: list[RequestEvent]) -> None:
+        """History knows this chain, whatever it is asked for."""
+        logged = [
+            LoggedEvent(seq=seq, at=0, subject="", data=msgspec.Raw(codec.requests.encode(event)))
+            for seq, event in enumerate(events, 2)
+        ]
+
+        async def chain(_: GetChain) -> Chain:
+            return Chain(events=logged)
+
+        history = await self.bus.connect("history")
+        operation = rpc.Operation(subjects.history_rpc("chain"), GetChain, chain)
+        await rpc.serve(history, "history", "a chain for tests", {"chain": operation})
+        await stream_info(history, subjects.REQUESTS)  # its answer follows the subscriptions
+
+    async def stop_registry(self) -> None:
+        """Nobody answers for it any more."""
+        await self._registry.close()
+
+    async def revoke(self) -> None:
+        await self.command("revoke_key", RevokeKey(key_id=self.key_id))
+
+    # A dispatcher, by hand
+
+    async def accept(self, **changes: Any) -> Accepted:
+        rid = ids.request_id(SPACE, time.time_ns() // 10**6, uuid.uuid4().bytes)
+        accepted = Accepted(
+            id=uuid.uuid4().hex,
+            rid=rid,
+            space=SPACE,
+            prev_seq=0,
+            attempt=0,
+            actor=f"user:{self.user}",
+            origin="gateway-origin",
+            user=self.user,
+            key_id="k",
+            input=msgspec.Raw(b'{"x": 1}'),
+            body_sha256="0" * 64,
+            start_timeout_s=60.0,
+            execution_timeout_s=60.0,
+        )
+        return msgspec.structs.replace(accepted, **changes)
+
+    async def assign(self, gateway: str, conn: str, agent: str, **changes: Any) -> tuple[Assigned, int]:
+        """A new request, assigned to a connection: the event and its lease."""
+        accepted = await self.accept()
+        seq = await self.append(self._gateway, accepted)
+        assigned = Assigned(
+            id=uuid.uuid4().hex,
+            rid=accepted.rid,
+            space=SPACE,
+            prev_seq=seq,
+            attempt=1,
+            actor="dispatcher:d1",
+            origin=accepted.origin,
+            agent=agent,
+            conn=conn,
+            gateway=gateway,
+            user=self.user,
+            input=accepted.input,
+            execution_timeout_s=60.0,
+            traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01",
+        )
+        assigned = msgspec.structs.replace(assigned, **changes)
+        return assigned, await self.append(self.dispatcher, assigned)
+
+    async def append(self, nc: Client, event: RequestEvent) -> int:
+        gateway = agent_gateway(event) or subjects.NO_GATEWAY
+        record = Record(
+            stream=subjects.REQUESTS,
+            subject=subjects.request_event(event.rid, type_of(event), event.space, gateway, event.origin),
+            chain=subjects.chain(event.rid),
+            prev_seq=event.prev_seq,
+            id=event.id,
+            data=codec.requests.encode(event),
+        )
+        return await append(nc, record, 10.0)
+
+    async def requeue(self, assigned: Assigned, lease: int, gateway: str) -> None:
+        """The dispatcher gives the lease up."""
+        requeued = Requeued(
+            id=uuid.uuid4().hex,
+            rid=assigned.rid,
+            space=assigned.space,
+            prev_seq=lease,
+            attempt=assigned.attempt,
+            actor="dispatcher:d1",
+            origin=assigned.origin,
+            reason="agent_lost",
+            gateway=gateway,
+        )
+        await self.append(self.dispatcher, requeued)
+
+    async def requeue_last(self, rid: str, gateway: str) -> None:
+        """The same for a request by its id, whose chain ends with an assignment."""
+        assigned = (await self.chain(rid, "assigned"))[-1]
+        assert isinstance(assigned, Assigned)
+        await self.requeue(assigned, self.leases[assigned.id], gateway)
+
+    async def serve_one(self, gateway: "Gateway", agent: "Agent", name: str) -> None:
+        """The agent gets a request and its result is recorded."""
+        assigned, _ = await self.assign(gateway.id, agent.conn, self.agent(name))
+        await agent.send(result(await agent.expect(frames.Assign)))
+        assert (await agent.expect(frames.ResultAck)).outcome == "accepted"
+        await self.chain(assigned.rid, "succeeded")
+
+    def refused(self, rid: str) -> list[tuple[str, int, str, str]]:
+        """The recorded refusals of frames about a request: agent's name, lease, frame, reason."""
+        return [
+            (event.agent.partition("/")[2], event.lease, event.frame, event.reason)
+            for event in self.connections
+            if isinstance(event, Refused) and event.rid == rid
+        ]
+
+    async def ask(self, gateway: str, question: Ping | Deliver) -> str:
+        reply = await self.dispatcher.request(subjects.control(gateway), msgspec.json.encode(question), timeout=5)
+        return msgspec.json.decode(reply.data, type=ControlAnswer).answer
+
+    async def chain(self, rid: str, last: str) -> list[RequestEvent]:
+        """The request's events, once the last is of this type."""
+
+        def there() -> bool:
+            return bool(self.chains.get(rid)) and type_of(self.chains[rid][-1]) == last
+
+        try:
+            await until(there, f"{last} at the end of the chain", DEADLINE_S)
+        except AssertionError:
+            raise AssertionError(f"no {last}: {[type_of(e) for e in self.chains.get(rid, [])]}") from None
+        return self.chains[rid]
+
+    def held(self, conn: str) -> list[int]:
+        """The leases that reports list for a connection."""
+        return sorted(held.lease for held in self.listed[conn].held) if conn in self.listed else []
+
+    def states(self, conn: str) -> dict[int, str]:
+        """The leases that reports list for a connection, with their states."""
+        return {held.lease: held.state for held in self.listed[conn].held} if conn in self.listed else {}
+
+    # What is followed
+
+    async def _follow_requests(self) -> None:
+        async for batch in Tail(self.dispatcher, subjects.REQUESTS, [subjects.ALL_REQUESTS]).batches():
+            for stored in batch.messages:
+                event = codec.requests.decode(stored.data)
+                self.leases[event.id] = stored.seq
+                self.chains.setdefault(event.rid, []).append(event)
+
+    async def _follow_connections(self) -> None:
+        async for batch in Tail(self._operator, subjects.CONNECTIONS, [subjects.ALL_CONNECTIONS]).batches():
+            self.connections.extend(codec.connections.decode(stored.data) for stored in batch.messages)
+
+    async def _fold(self, message: Any) -> None:
+        report = msgspec.json.decode(message.data, type=Report)
+        for agent in report.agents:
+            self.said.append((report.gateway, report.full, agent))
+            if agent.gone:
+                self.listed.pop(agent.conn, None)
+            else:
+                self.listed[agent.conn] = agent
+
+
+class Gateway:
+    """One gateway's agents' side behind a real port."""
+
+    def __init__(self, process: Process, agents: Agents, port: int, secret: str) -> None:
+        self.process, self.agents, self.id, self.secret = process, agents, process.id, secret
+        self.url = f"ws://127.0.0.1:{port}{frames.CONNECT_PATH}"
+
+    async def recheck(self) -> None:
+        """Do what the delivery does when its tail may have missed something."""
+        await self.agents._delivery.recheck(self.agents._table)
+
+
+@contextlib.asynccontextmanager
+async def running_gateway(platform: Platform) -> AsyncIterator[Gateway]:
+    """A gateway with its loops; at the end it is stopped without a drain, as if killed."""
+    id = new_process_id("gateway")
+    nc = await platform.bus.connect("gateway")
+    process = Process("gateway", Settings(), nc, id)
+    directory, liveness = DirectoryFollower(nc), Liveness(nc, "gateway", id)
+    await liveness.announce()
+    process.spawn("directory", directory.follow())
+    process.spawn("liveness", liveness.watch())
+    await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
+    agents = Agents(process, directory, liveness)
+    await agents.start()
+    app = Starlette(routes=[WebSocketRoute(frames.CONNECT_PATH, agents.socket)])
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        ws="websockets-sansio",
+        ws_max_size=frames.MAX_FRAME_BYTES,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started, "the server listens")
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Gateway(process, agents, port, platform.secret)
+        assert process.failure is None, process.failure
+    finally:
+        server.should_exit = True
+        await serving
+        process.stopping.set()
+        await process.close()
+
+
+class Agent:
+    """A WebSocket client that speaks frames and does nothing by itself."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.welcome: frames.Welcome | None = None
+
+    @property
+    def conn(self) -> str:
+        assert self.welcome is not None
+        return self.welcome.session_id
+
+    async def send(self, frame: frames.Frame) -> None:
+        await self.socket.send(frames.encode(frame), text=True)
+
+    async def expect(self, kind: type[F]) -> F:
+        """The next frame, which must be of this kind; heartbeat acks are skipped."""
+        while True:
+            frame = frames.decode_gateway_frame(await asyncio.wait_for(self.socket.recv(decode=False), DEADLINE_S))
+            if not isinstance(frame, frames.HeartbeatAck) or kind is frames.HeartbeatAck:
+                assert isinstance(frame, kind), frame
+                return frame
+
+    async def in_sync(self) -> None:
+        """Return when the gateway has read everything sent so far; no other frame may come before that."""
+        await self.send(frames.Heartbeat())
+        await self.expect(frames.HeartbeatAck)
+
+    async def closed(self) -> int:
+        """The close code."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await asyncio.wait_for(self.socket.recv(), DEADLINE_S)
+        assert self.socket.close_code is not None
+        return self.socket.close_code
+
+    def cut(self) -> None:
+        """Lose the socket without a close frame."""
+        self.socket.transport.abort()
+
+
+async def dial(gateway: Gateway, secret: str = "", subprotocol: str = frames.SUBPROTOCOL) -> Agent:
+    """An open socket."""
+    socket = await connect(
+        gateway.url,
+        subprotocols=[Subprotocol(subprotocol)],
+        additional_headers={"Authorization": f"Bearer {secret or gateway.secret}"},
+        compression=None,
+        max_size=None,
+        ping_interval=None,
+    )
+    return Agent(socket)
+
+
+def hello(name: str = "a1", boot: str = "boot1", slots: int = 2, **changes: Any) -> frames.Hello:
+    return msgspec.structs.replace(frames.Hello(agent_id=name, boot_id=boot, spaces=[SPACE], slots=slots), **changes)
+
+
+async def join(gateway: Gateway, said: frames.Hello | None = None) -> Agent:
+    """An agent that has been welcomed."""
+    agent = await dial(gateway)
+    await agent.send(said or hello())
+    agent.welcome = await agent.expect(frames.Welcome)
+    return agent
+
+
+def result(assign: frames.RequestFrame, output: bytes = b'{"y":2}', **changes: Any) -> frames.Result:
+    frame = frames.Result(
+        request_id=assign.request_id,
+        attempt=assign.attempt,
+        lease=assign.lease,
+        status="succeeded",
+        sha256=hashlib.sha256(output).hexdigest(),
+        output=msgspec.Raw(output),
+        run_s=0.5,
+    )
+    return msgspec.structs.replace(frame, **changes)
+
+
+def about(frame: frames.RequestFrame) -> dict[str, Any]:
+    """The fields that name an attempt."""
+    return {"request_id": frame.request_id, "attempt": frame.attempt, "lease": frame.lease}
+
+
+@contextlib.asynccontextmanager
+async def running_platform(servers: Servers) -> AsyncIterator[Platform]:
+    """A `Platform` that is set up, on a server that others have used before."""
+    bus = Bus(servers)
+    try:
+        await topology.provision(await bus.connect("provisioner"), Settings(), recorded=False)
+        platform = Platform(bus, *[await bus.connect(service) for service in ("dispatcher", "gateway", "operator")])
+        await platform.set_up()
+        yield platform
+    finally:
+        await bus.close()

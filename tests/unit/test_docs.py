@@ -1,0 +1,76 @@
+"""What the documents claim and a machine can check."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from services.runtime.settings import ELSEWHERE, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "agent").glob("*.md"), *(ROOT / "bench").rglob("*.md")]
+)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+def heading_anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def code_words(name: str) -> set[str]:
+    return {word for span in _CODE.findall((ROOT / name).read_text()) for word in span.split()}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_lead_somewhere(document: Path) -> None:
+    for link in _LINK.findall(document.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (document.parent / path) if path else document
+        assert target.exists(), f"{document.name} links to {link}"
+        assert not anchor or anchor in heading_anchors(target), f"{document.name} links to {link}"
+
+
+def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
+    documented = set(re.findall(r"\bWS_[A-Z_]+[A-Z]\b", (ROOT / "docs" / "operations.md").read_text()))
+    assert documented == {field.encode_name for field in msgspec.structs.fields(Settings)} | ELSEWHERE
+
+
+def test_documented_defaults_are_those_of_the_settings() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `(WS_[A-Z_]+)` \|(?: `([^`|]*)`)? \|", table, re.MULTILINE)
+    defaults = {field.encode_name: field.default for field in msgspec.structs.fields(Settings)}
+    assert {name: msgspec.convert(text, type(defaults[name]), strict=False) for name, text in rows} == defaults
+
+
+def test_documented_metrics_exist() -> None:
+    source = "".join(path.read_text() for path in (ROOT / "services").rglob("*.py"))
+    named = [word for word in code_words("docs/operations.md") if re.fullmatch(r"ws_[a-z]+(_[a-z]+)+", word)]
+    assert len(named) > 15
+    assert [name for name in named if f'"{name}"' not in source] == []
+
+
+def test_make_targets_in_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for name in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"):
+        named = set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / name).read_text(), re.MULTILINE))
+        assert named
+        assert named <= targets, name
+
+
+def test_files_of_the_walk_exist_and_have_what_it_names() -> None:
+    sources = [path for top in ("services", "agent") for path in (ROOT / top).rglob("*.py")]
+    for line in (ROOT / "docs" / "walk.md").read_text().splitlines():
+        spans = _CODE.findall(line)
+        files = [span for span in spans if span.endswith(".py")]
+        found = {name: [path for path in sources if path.as_posix().endswith(f"/{name}")] for name in files}
+        assert all(found.values()), f"no such file: {[name for name, paths in found.items() if not paths]}"
+        text = "".join(path.read_text() for paths in found.values() for path in paths)
+        names = [span.rpartition(".")[2] for span in spans if re.fullmatch(r"[A-Z][A-Za-z]+\.[a-z]+|_[a-z_]+", span)]
+        missing = [name for name in names if f"def {name}(" not in text]
+        assert not missing, f"{line}: {missing}"
