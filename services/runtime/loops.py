@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Coroutine
 from typing import Any
 
-_AGAIN_S = 1.0
+_AGAIN_S = 0.25
 
 
 async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -13,10 +13,17 @@ async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
     Again and again: in Python 3.11 `asyncio.wait_for`, which the NATS client uses, forgets a cancellation that comes
     together with its result (https://github.com/python/cpython/issues/86296)."""
     pending = {task for task in tasks if not task.done()}
+    interrupted = False
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=_AGAIN_S)
+        try:
+            await asyncio.wait(pending, timeout=_AGAIN_S)
+        except asyncio.CancelledError:
+            interrupted = True  # we are canceled ourselves, but leave no task behind
+        pending = {task for task in pending if not task.done()}
+    if interrupted:
+        raise asyncio.CancelledError
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:

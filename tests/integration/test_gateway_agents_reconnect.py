@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 import msgspec
 import pytest
 
-from services.contracts.connections import Disconnected
 from services.contracts.events import Requeued, Succeeded, type_of
 from services.contracts.reports import Deliver
 from services.gateway import agents
@@ -71,10 +70,7 @@ async def test_a_lost_socket_delists_but_holds_through_the_grace(platform: Platf
     await until(lambda: agent.conn not in platform.listed, "it is reported gone")
     assert platform.said[-1][2].gone
     assert await platform.ask(gateway.id, Deliver(rid=assign.request_id, lease=assign.lease)) == "held"
-    await until(
-        lambda: any(isinstance(event, Disconnected) and event.conn == agent.conn for event in platform.connections),
-        "the end is recorded",
-    )
+    await until(lambda: agent.conn in platform.ends(), "the end is recorded")
 
 
 async def test_work_goes_on_after_a_reconnect_and_is_recorded_once(platform: Platform, gateway: Gateway) -> None:
@@ -200,6 +196,9 @@ async def test_a_drain_sends_agents_away_and_records_what_is_under_way(platform:
     await until(lambda: platform.listed[agent.conn].state == "draining", "it is reported draining")
     late, _ = await platform.assign(gateway.id, agent.conn, platform.agent("a1"))
     await platform.chain(late.rid, "requeued")
+    newcomer = await dial(gateway)
+    await newcomer.expect(frames.Goaway)
+    assert await newcomer.closed() == frames.CLOSE_GOAWAY
     await agent.send(result(assign))
     assert (await agent.expect(frames.ResultAck)).outcome == "accepted"
     await agent.socket.close()

@@ -289,6 +289,7 @@ async def test_a_connection_that_its_gateway_no_longer_reports_is_ended(registry
     here = await replica(registry.bus)
     for loop in (here.janitor.follow(), here.janitor.follow_reports(), here.janitor.keep_sweeping()):
         registry.bus.spawn(loop)
+    registry.bus.spawn(registry.live.keep_announcing())
     await registry.attach("c1", "gpu", ["one"])
     empty = msgspec.json.encode(Report(gateway="g1", number=1, full=True, agents=[]))
 
@@ -297,6 +298,12 @@ async def test_a_connection_that_its_gateway_no_longer_reports_is_ended(registry
         return await registry.holder(subjects.space_claim("one")) == ""
 
     await until(released, "the space is free")
+
+    async def recorded() -> bool:
+        ends = [event for event in await registry.events() if isinstance(event, Disconnected)]
+        return [event.reason for event in ends] == ["not_reported"]
+
+    await until(recorded, "the end is recorded")
 
 
 async def test_no_gateway_is_lost_before_a_whole_time_to_live_has_been_seen(bus: Bus) -> None:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.contracts import codec, ids, subjects
-from services.contracts.connections import ConnectionEvent, Refused, agent_identity
+from services.contracts.connections import ConnectionEvent, Disconnected, Refused, agent_identity
 from services.contracts.events import Accepted, Assigned, RequestEvent, Requeued, agent_gateway, type_of
 from services.contracts.reports import AgentReport, ControlAnswer, Deliver, Ping, Report
 from services.contracts.rpc import Chain, CreateKey, CreateSpace, CreateUser, GetChain, LoggedEvent, Recorded, RevokeKey
@@ -207,6 +207,10 @@ class Platform:
             for event in self.connections
             if isinstance(event, Refused) and event.rid == rid
         ]
+
+    def ends(self) -> dict[str, int]:
+        """The connections whose end is recorded, with their close codes."""
+        return {event.conn: event.code for event in self.connections if isinstance(event, Disconnected)}
 
     async def ask(self, gateway: str, question: Ping | Deliver) -> str:
         reply = await self.dispatcher.request(subjects.control(gateway), msgspec.json.encode(question), timeout=5)

@@ -60,6 +60,9 @@ def fresh_home() -> Iterator[Path]:
     try:
         yield directory / "home"
     finally:
+        for line in running(directory):  # of a test that failed
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(line.split()[0]), signal.SIGKILL)
         shutil.rmtree(directory, ignore_errors=True)
 
 
