@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from services.contracts.reports import AgentReport, Held, Report
 
+REMEMBERED = 8192
+"""So many leases that ended lately are remembered: a report that was on its way may still list them."""
+
 
 @dataclass(slots=True)
 class Agent:
@@ -21,7 +24,7 @@ class Agent:
     reserved: dict[str, int] = field(default_factory=dict)
     """rid -> lease (0 while the assignment is being appended) of what we assigned and no report has listed yet."""
     released: set[int] = field(default_factory=set)
-    """Leases whose outcome the gateway has recorded, though an older report still lists them."""
+    """Leases that it holds by its report, though their outcome is recorded: reports and events overtake each other."""
     blocked_number: int = -1
     """It said busy when its report number was this: wait for a newer one."""
     blocked_until: int = 0
@@ -58,6 +61,7 @@ class Fleet:
         self.listed: dict[int, Listing] = {}
         self.delisted: dict[int, int] = {}
         """lease -> when it was last taken off a list, for leases that are on none now."""
+        self._over: dict[int, None] = {}
         self.barrier = 0
         """Nothing is decided before every gateway that lived then has reported in full after this instant."""
         self._awaited: frozenset[str] = frozenset()
@@ -142,11 +146,14 @@ class Fleet:
     def release(self, conn: str, rid: str, lease: int, confirmed: bool) -> None:
         """The lease is over. `confirmed`: its gateway said so, the slot is free although a report may still list it."""
         agent = self.agents.get(conn)
-        if agent is None:
-            return
-        agent.reserved.pop(rid, None)
-        if confirmed and lease in agent.held:
-            agent.released.add(lease)
+        if confirmed:
+            self._over[lease] = None
+            if len(self._over) > REMEMBERED:
+                del self._over[next(iter(self._over))]
+        if agent is not None:
+            agent.reserved.pop(rid, None)
+            if confirmed and lease in agent.held:
+                agent.released.add(lease)
 
     def block(self, conn: str, until: int) -> None:
         """It would not take work: wait for a newer report, and at least until `until`."""
@@ -176,7 +183,7 @@ class Fleet:
             self._unlist(agent, [lease for lease in agent.held if lease not in held], now)
             self._unindex(agent)
             agent.report, agent.number, agent.held = new, report.number, held
-            agent.released &= held.keys()
+        agent.released = {lease for lease in held if lease in self._over}
         for lease, entry in held.items():
             self.listed[lease] = Listing(new.conn, entry, now)
             self.delisted.pop(lease, None)

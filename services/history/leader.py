@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ log = logging.getLogger("services.history.leader")
 _LOCK = 0x5350_4143_0002
 _STAND_BY_S = 1.0
 _BACK_OFF_S = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+_STEADY_S = 30.0
+"""What went well for so long does not make the next pause longer."""
 
 Work = Callable[[], Coroutine[Any, Any, None]]
 
@@ -26,7 +29,6 @@ class Leadership:
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._failures = 0
         self.migrated = asyncio.Event()
         self.reachable = False
         """Whether PostgreSQL answers."""
@@ -34,13 +36,17 @@ class Leadership:
 
     async def run(self, work: Sequence[Work]) -> None:
         """For ever: whatever PostgreSQL or NATS do, come back and go on where the log ends."""
+        failures = 0
         while True:
+            started = time.monotonic()
             try:
                 await self._hold(work)
             except (*TRANSIENT, NatsUnavailable, ApiError) as error:
                 log.warning("not recording: %s", str(error) or type(error).__name__)
-            await asyncio.sleep(_BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)])
-            self._failures += 1
+            if time.monotonic() - started > _STEADY_S:
+                failures = 0
+            await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
+            failures += 1
 
     async def _hold(self, work: Sequence[Work]) -> None:
         connection = await connect(self._url)
@@ -52,7 +58,6 @@ class Leadership:
             await _obtain_lock(connection)
             self.leading = True
             LEADING.set(1)
-            self._failures = 0
             log.info("recording")
             await together(alive(connection), *(item() for item in work))
         finally:

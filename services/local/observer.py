@@ -31,8 +31,11 @@ class Observer:
         return sum(len(connections) for heard, connections in self._connections.values() if heard > oldest)
 
     async def listen(self, nc: Client) -> None:
-        """Begin to listen."""
+        """Begin to count agents."""
         await nc.subscribe(subjects.ALL_REPORTS, cb=self._on_report)
+
+    async def listen_to_requests(self, nc: Client) -> None:
+        """Begin to count requests as well: that costs something for each of their events."""
         await nc.subscribe(subjects.ALL_FOR_PEOPLE, cb=self._on_event)
 
     async def _on_report(self, message: Msg) -> None:

@@ -170,6 +170,11 @@ class Stack:
         program = self._program("gateway", f"gateway-{number}", lambda: settings)
         await self._keep("gateway", program.name, program, functools.partial(answers_ready, reachable_host(host), port))
 
+    async def count_requests(self) -> None:
+        """Let the observer count requests from now on."""
+        assert self._operator is not None
+        await self.observer.listen_to_requests(self._operator)
+
     async def _start_agent(self, credentials: Credentials) -> None:
         """Start the demo agent and wait until some gateway reports an agent."""
         arguments = ["run", "--engine", "echo", "--space", credentials.space, "--slots", str(DEMO_SLOTS)]

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 PASSED_ON = ("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES")
 """Settings that the services of an embedded stack take from the environment of `spaces up`."""
+CHECK_S = 1.0
+"""How often a stack is looked at whose status nobody reads."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -88,7 +90,7 @@ async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json
                 ready = await _unless(signals.stopping, stack.start())
                 if ready is not None:
                     _announce(ready, home, console, json=json)
-                    await _unless(signals.stopping, _show_status(stack, console))
+                    await _unless(signals.stopping, _watch(stack, None if json else console))
                 console.end_status()
                 console.line("Stopping; once more ends it at once.")
             finally:
@@ -105,11 +107,15 @@ def _announce(ready: Ready, home: Home, console: Console, *, json: bool) -> None
         console.line(welcome(ready, home.path))
 
 
-async def _show_status(stack: Stack, console: Console) -> None:
+async def _watch(stack: Stack, console: Console | None) -> None:
+    """Look after the stack, and show a console how it does, for ever."""
+    if console is not None:
+        await stack.count_requests()
     while True:
         stack.check()
-        console.status(status_line(stack.observer.agents, stack.observer.events))
-        await asyncio.sleep(console.pause_s)
+        if console is not None:
+            console.status(status_line(stack.observer.agents, stack.observer.events))
+        await asyncio.sleep(CHECK_S if console is None else console.pause_s)
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

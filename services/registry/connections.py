@@ -5,7 +5,6 @@ them. A space of policy `one` has one agent: the first wins, another is refused 
 takes it over with its new connection. What a gateway that is gone held may be taken by anybody.
 """
 
-import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,9 +16,6 @@ from services.contracts.reports import Report
 from services.contracts.rpc import Attach, Attached, Claim, Detach, SpaceAnswer
 
 _EVENT_IDS = uuid.UUID("0d2f3c1e-5b0a-5c5e-8d8e-7d3a5f1c9b42")
-# Names may have dots, but no empty token comes of them.
-_AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
-MAX_AGENT_NAME = 63
 UNLISTED_REPORTS = 30
 """So many full reports in a row without one of its connections (a minute) and a live gateway has ended it, and failed to
 say so."""
@@ -104,10 +100,7 @@ def check(request: Attach | Detach) -> None:
     """Raises InvalidToken unless all that becomes part of a subject or key may."""
     subjects.token("connection", request.conn)
     subjects.token("gateway", request.gateway)
-    owner, _, name = request.agent.partition("/")
-    subjects.token("owner", owner)
-    if len(name) > MAX_AGENT_NAME or _AGENT_NAME.fullmatch(name) is None:
-        raise subjects.InvalidToken("agent", request.agent)
+    subjects.agent_claim(request.agent)
 
 
 def claim_keys(agent: str, spaces: Iterable[str]) -> list[str]:

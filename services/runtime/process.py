@@ -5,6 +5,7 @@ SIGINT stop intake, run the drain steps in reverse order of their registration, 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import nats.errors
 import uvloop
 from nats.aio.client import Client
 
@@ -92,7 +94,8 @@ class Process:
         except TimeoutError:
             log.error("drain took longer than %g s", DRAIN_S)
         await cancel(self._loops)
-        await self.nc.close()
+        with contextlib.suppress(OSError, nats.errors.Error):  # it may be trying to reconnect right now
+            await self.nc.close()
 
 
 def new_process_id(service: str) -> str:

@@ -173,12 +173,13 @@ class Tail:
                 outstanding += PULL
             await self._await_arrival()
             messages: list[Stored] = []
-            pending = 0
+            # The position moves only with what is handed out: a consumer lost half-way takes the rest of the batch with it.
+            pending, reached = 0, self._next_seq
             while self._arrived:
                 message = self._arrived.popleft()
                 if not message.reply:
                     outstanding -= _returned(message)
-                    self._pass_by(message, consumer_seq)
+                    reached = max(reached, _looked_through(message, consumer_seq))
                     continue
                 outstanding -= 1
                 consumer_seq += 1
@@ -187,18 +188,10 @@ class Tail:
                     self._arrived.clear()
                     raise _Recreate
                 messages.append(stored)
-                self._next_seq = stored.seq + 1
+                reached = stored.seq + 1
+            self._next_seq = reached
             if messages:
                 yield Batch(messages, pending)
-
-    def _pass_by(self, heartbeat: Msg, consumer_seq: int) -> None:
-        """An idle heartbeat tells how far the stream has been looked through: a tail whose filter matches seldom must not
-        fall behind what is trimmed. Raises _Recreate when it speaks of messages that have not come."""
-        headers = heartbeat.headers or {}
-        if "Nats-Last-Stream" in headers:
-            if int(headers.get("Nats-Last-Consumer", consumer_seq)) != consumer_seq:
-                raise _Recreate
-            self._next_seq = max(self._next_seq, int(headers["Nats-Last-Stream"]) + 1)
 
     async def _await_arrival(self) -> None:
         if self._arrived:
@@ -236,6 +229,18 @@ def _returned(message: Msg) -> int:
     if (status == "409" and "Deleted" not in headers.get("Description", "")) or status == "408":
         return int(headers.get("Nats-Pending-Messages", PULL))
     raise _Recreate
+
+
+def _looked_through(heartbeat: Msg, consumer_seq: int) -> int:
+    """The sequence up to which an idle heartbeat says that the stream has been looked through, 0 when it does not say: a
+    tail whose filter matches seldom must not fall behind what is trimmed. Raises _Recreate when it speaks of messages that
+    have not come."""
+    headers = heartbeat.headers or {}
+    if "Nats-Last-Stream" not in headers:
+        return 0
+    if int(headers.get("Nats-Last-Consumer", consumer_seq)) != consumer_seq:
+        raise _Recreate
+    return int(headers["Nats-Last-Stream"]) + 1
 
 
 def _stored(message: Msg) -> tuple[Stored, int, int]:

@@ -65,6 +65,8 @@ BUILDERS: dict[str, Callable[[str], object]] = {
     "live service": lambda value: subjects.live_key(value, "g1"),
     "live id": lambda value: subjects.live_key("gateway", value),
     "idempotency_key": subjects.idempotency_key,
+    "agent_claim owner": lambda value: subjects.agent_claim(f"{value}/gpu"),
+    "agent_claim": subjects.agent_claim,
     "space_claim": subjects.space_claim,
 }
 
@@ -80,6 +82,14 @@ def test_hostile_tokens_are_refused(builder: Callable[[str], object], value: str
 def test_a_hostile_agent_gateway_is_refused(value: str) -> None:
     with pytest.raises(InvalidToken):
         subjects.request_event(RID, "assigned", "demo", value, "g1")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "*", "a*", ">", " ", "a b", "a\n", "\x00", "A", "-", ".a", "a/b", "a=b", "ä", "a" * 64]
+)
+def test_an_agents_name_is_no_hostile_token(name: str) -> None:
+    with pytest.raises(InvalidToken):
+        subjects.agent_claim(f"u1/{name}")
 
 
 @pytest.mark.parametrize("space", ["A", "a_b", "-a", "a" * 49])
@@ -125,6 +135,7 @@ def test_what_is_built() -> None:
     assert subjects.live_key("gateway", "g1") == "gateway.g1"
     assert subjects.lease_key(3) == "part.03"
     assert subjects.agent_claim("u1/gpu") == "agent.u1/gpu"
+    assert subjects.agent_claim("u1/a.b..c.") == "agent.u1/a=b==c=", "a dot begins no token"
     assert subjects.space_claim("demo") == "space.demo"
 
 

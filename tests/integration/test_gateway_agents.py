@@ -10,19 +10,8 @@ from services.contracts.reports import Deliver, Ping
 from services.gateway import outcomes
 from spaces_agent import frames
 from tests.support.bus import until
-from tests.support.gateway_agents import (
-    OTHER_SPACE,
-    SPACE,
-    Gateway,
-    Platform,
-    about,
-    dial,
-    hello,
-    join,
-    result,
-    running_gateway,
-    running_platform,
-)
+from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_sockets import OTHER_SPACE, SPACE, Gateway, about, dial, hello, join, result, running_gateway
 from tests.support.servers import Servers
 
 
@@ -40,7 +29,7 @@ async def platform(servers: Servers) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform) as here:
+    async with running_gateway(platform.bus, platform.secret) as here:
         yield here
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 from services.contracts.events import Succeeded
 from spaces_agent import frames
 from tests.support.bus import until
-from tests.support.gateway_agents import SPACE, running_gateway, running_platform
+from tests.support.gateway_agents import running_platform
+from tests.support.gateway_sockets import SPACE, running_gateway
 from tests.support.servers import Servers
 
 
 async def test_the_agent_command_serves_requests_and_leaves_in_order(tmp_path: Path) -> None:
     with Servers(postgres=False, sync_interval="2m") as servers:
-        async with running_platform(servers) as platform, running_gateway(platform) as gateway:
+        async with running_platform(servers) as platform, running_gateway(platform.bus, platform.secret) as gateway:
             url = gateway.url.removesuffix(frames.CONNECT_PATH).replace("ws://", "http://")
             said = ["run", "--url", url, "--key", platform.secret, "--space", SPACE, "--engine", "echo", "--slots", "4"]
             named = ["--name", "real", "--state-dir", str(tmp_path)]

@@ -11,18 +11,8 @@ from services.contracts.reports import Deliver
 from services.gateway import agents
 from spaces_agent import frames
 from tests.support.bus import until
-from tests.support.gateway_agents import (
-    Agent,
-    Gateway,
-    Platform,
-    about,
-    dial,
-    hello,
-    join,
-    result,
-    running_gateway,
-    running_platform,
-)
+from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_sockets import Agent, Gateway, about, dial, hello, join, result, running_gateway
 from tests.support.servers import Servers
 
 
@@ -40,13 +30,13 @@ async def platform(servers: Servers) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform) as here:
+    async with running_gateway(platform.bus, platform.secret) as here:
         yield here
 
 
 @pytest.fixture
 async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform) as here:
+    async with running_gateway(platform.bus, platform.secret) as here:
         yield here
 
 

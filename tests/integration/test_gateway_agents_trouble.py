@@ -9,7 +9,8 @@ import pytest
 from services.gateway import agents, delivery, socket
 from spaces_agent import frames
 from tests.support.bus import until
-from tests.support.gateway_agents import Gateway, Platform, about, hello, join, result, running_gateway, running_platform
+from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_sockets import Gateway, about, hello, join, result, running_gateway
 from tests.support.servers import Servers
 
 
@@ -27,7 +28,7 @@ async def platform(servers: Servers) -> AsyncIterator[Platform]:
 
 @pytest.fixture
 async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform) as here:
+    async with running_gateway(platform.bus, platform.secret) as here:
         yield here
 
 
@@ -38,12 +39,15 @@ async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
     slow, quick = await join(gateway, hello(slots=200)), await join(gateway, hello(name="a2"))
     slow.socket.transport.pause_reading()
     large = msgspec.Raw(b'{"x":"' + b"x" * 100_000 + b'"}')
-    for _ in range(120):
-        await platform.assign(gateway.id, slow.conn, platform.agent("a1"), input=large)
-    await platform.serve_one(gateway, quick, "a2")
-    await until(lambda: platform.ends().get(slow.conn) == socket.CLOSE_SLOW_CONSUMER, "the slow one is given up")
-    await platform.serve_one(gateway, quick, "a2")
-    slow.cut()
+    try:
+        for _ in range(120):
+            await platform.assign(gateway.id, slow.conn, platform.agent("a1"), input=large)
+        await platform.serve_one(gateway, quick, "a2")
+        given_up = socket.CLOSE_SLOW_CONSUMER
+        await until(lambda: platform.ends().get(slow.conn) == given_up, "the slow one is given up", 15.0)
+        await platform.serve_one(gateway, quick, "a2")
+    finally:
+        slow.cut()
 
 
 async def test_cut_off_from_nats_the_gateway_sends_agents_elsewhere(

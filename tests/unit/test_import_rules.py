@@ -13,7 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
     "services.dispatcher": {"decide", "events", "fleet", "ownership", "queue", "state"},
-    "services.gateway": {"decisions", "intake", "leases", "problems", "results", "session", "verdicts", "view"},
+    "services.gateway": {
+        *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
+        *("verdicts", "view"),
+    },
     "services.history": {"chains", "entries", "positions", "requests", "trim_plan"},
     "services.registry": {"connections", "directory"},
     "spaces_agent": {"backoff", "events", "frames", "leases", "messages", "outcome", "session"},
@@ -42,7 +45,7 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"cli", "local", "provision"})
+COMPOSITION = frozenset({"cli", "local", "log_commands", "provision"})
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})

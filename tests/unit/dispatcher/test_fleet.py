@@ -41,6 +41,14 @@ def test_a_slot_is_free_at_the_recorded_outcome_although_an_old_report_still_lis
     assert free(fleet) == 1
 
 
+def test_a_report_that_was_overtaken_by_the_outcome_does_not_take_the_slot_again():
+    fleet = a_fleet(agent_report(slots=1))
+    fleet.reserve(CONN, rid(1), 11)
+    fleet.release(CONN, rid(1), 11, confirmed=True)
+    fleet.fold(report(agent_report(held(1, 11), slots=1), number=1, full=False), NOW)
+    assert free(fleet) == 1
+
+
 def test_a_slot_stays_taken_after_a_timeout_until_the_report_drops_it():
     fleet = a_fleet(agent_report(held(1, 11), slots=1))
     fleet.release(CONN, rid(1), 11, confirmed=False)

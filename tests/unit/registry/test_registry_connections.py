@@ -124,13 +124,13 @@ def test_hostile_names_are_refused(change: dict[str, Any]) -> None:
         connections.check(msgspec.structs.replace(A, **change))
 
 
-@pytest.mark.parametrize("name", ["gpu", "gpu-1", "rack.7.gpu_1", "a" * 63])
+@pytest.mark.parametrize("name", ["gpu", "gpu-1", "rack.7.gpu_1", "a..b", "a.", "a" * 63])
 def test_agents_names(name: str) -> None:
     connections.check(msgspec.structs.replace(A, agent=f"ada/{name}"))
 
 
 def test_claims_of_an_agent() -> None:
-    assert connections.claim_keys("ada/gpu.1", ["one"]) == ["agent.ada/gpu.1", "space.one"]
+    assert connections.claim_keys("ada/gpu.1", ["one"]) == ["agent.ada/gpu=1", "space.one"]
 
 
 def test_events_of_a_connection_have_ids_of_their_own() -> None:
