@@ -15,7 +15,7 @@ help:
 	@echo "  make demo    see it work: starts everything, classifies 20 digits, stops everything"
 	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
 	@echo
-	@echo "  make test    every test, on real NATS and PostgreSQL (up to 8 minutes)"
+	@echo "  make test    every test, on real NATS and PostgreSQL (about 4 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo
@@ -36,7 +36,7 @@ check: setup
 	$(BIN)/python -m pytest -q tests/unit
 
 test: setup
-	$(BIN)/python -m pytest tests/unit tests/contracts tests/integration tests/e2e
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo
