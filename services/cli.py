@@ -64,10 +64,11 @@ def up(
     credentials.json there. The next start goes on where this one ended. It ends with status 2 when it cannot start.
 
     \b
-    Try it:
+    Try it; $API_KEY is api_key of credentials.json:
       spaces up
-      curl -s http://127.0.0.1:5001/v1/spaces/demo/requests -H "Authorization: Bearer $API_KEY" \\
-        -H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{"input": {"prompt": "hello"}}'"""
+      curl -s http://127.0.0.1:5001/v1/spaces/demo/requests \\
+        -H "Authorization: Bearer $API_KEY" -H 'Content-Type: application/json' \\
+        -H 'Prefer: wait=10' -d '{"input": {"prompt": "hello"}}'"""
     from services.local import errors, stack
     from services.local import up as running
 
@@ -79,17 +80,18 @@ def up(
         _fail(str(error), error.exit_code)
 
 
-@main.command()
+@main.command(short_help="Make PostgreSQL's schema, NATS's streams and buckets.")
 def provision() -> None:
     """Bring about what the services expect: PostgreSQL's schema, NATS's streams and buckets.
 
-    For a stack of your own making, before its services start, and again after every upgrade; it changes nothing that is
-    there already. WS_NATS_URL is NATS with the user `provisioner`, WS_DATABASE_URL PostgreSQL with the database's owner.
+    For a stack of your own making, before its services start, and again after every upgrade; to repeat it does no harm.
+    WS_NATS_URL is NATS with the user `provisioner`, WS_DATABASE_URL PostgreSQL with the database's owner.
 
     \b
     Example:
-      WS_NATS_URL=nats://provisioner:secret@nats:4222 \\
-      WS_DATABASE_URL=postgresql://history:secret@postgres/spaces spaces provision"""
+      export WS_NATS_URL=nats://provisioner:secret@nats:4222
+      export WS_DATABASE_URL=postgresql://history:secret@postgres/spaces
+      spaces provision"""
     from services.provision import provision_all
     from services.runtime.errors import SpacesError
     from services.runtime.settings import read
@@ -105,7 +107,7 @@ def provision() -> None:
     print("\n".join(f"made {name}" for name in made) or "nothing to do")
 
 
-@main.group("log")
+@main.group("log", short_help="Check the event log, or rebuild from it what is shown.")
 def log_group() -> None:
     """The event log in PostgreSQL, of which everything that is shown is a fold."""
 
@@ -128,7 +130,7 @@ def _database_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@log_group.command()
+@log_group.command(short_help="Check that log and read table are whole and agree.")
 @_database_options
 def verify(home: Path | None, database_url: str | None, as_json: bool) -> None:
     """Check that the log is whole, and that what is shown is what the log says.

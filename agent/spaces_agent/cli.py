@@ -28,16 +28,20 @@ def main() -> None:
     help="A gateway, like https://spaces.example.com. Repeat it for several: any that answers will do.",
 )  # fmt: skip
 @click.option(
-    "--key", envvar="WS_AGENT_KEY", metavar="KEY", show_envvar=True,
-    help="The agent's key (wsa_…). Others on this machine can see arguments: prefer the variable or --key-file.",
+    "--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="A file that holds the agent's key (wsa_…).",
 )  # fmt: skip
-@click.option("--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file that holds the key.")
+@click.option(
+    "--key", envvar="WS_AGENT_KEY", metavar="KEY", show_envvar=True,
+    help="The key itself. Others on this machine can see arguments: prefer --key-file, or the variable.",
+)  # fmt: skip
 @click.option(
     "--space", "spaces", multiple=True, required=True, metavar="SPACE", help="A space to serve. Repeat it for several."
 )
 @click.option(
-    "--slots", type=click.IntRange(1, 1024), default=1, show_default=True, help="How many requests to run at a time."
-)
+    "--slots", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N",
+    help="How many requests to run at a time.",
+)  # fmt: skip
 @click.option(
     "--engine", required=True, metavar="ENGINE",
     help="What runs a request: `echo` returns its input; `python:module:function` calls your function with the input"
@@ -70,9 +74,11 @@ def run(
 
     \b
     Try it:
-      spaces-agent run --url http://127.0.0.1:5001 --key-file key --space demo --engine echo
+      export WS_AGENT_KEY=wsa_…
+      spaces-agent run --url http://127.0.0.1:5001 --space demo --engine echo
     With your own function, answer(input) in model.py:
-      spaces-agent run --url https://spaces.example.com --space demo --slots 4 --engine python:model:answer"""
+      spaces-agent run --url https://spaces.example.com --key-file agent.key \\
+        --space demo --slots 4 --engine python:model:answer"""
     try:
         agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir)
         agent.handler(engines.load(engine))
@@ -89,7 +95,7 @@ def _key(key: str | None, key_file: Path | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the key file {key_file} cannot be read: {error}") from error
     if key is None:
-        raise ConfigError("give the agent's key: --key-file, the variable WS_AGENT_KEY, or --key")
+        raise ConfigError("give the agent's key: by --key-file or the variable WS_AGENT_KEY")
     return key
 
 

@@ -9,6 +9,7 @@ Adding a field with a default is compatible; anything else is a new protocol ver
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -27,6 +28,10 @@ MAX_FRAME_BYTES = 1024 * 1024
 """The largest frame a gateway accepts; above it the socket is closed with 1009."""
 MAX_INLINE_BYTES = 128 * 1024
 """The largest output that travels inside a frame."""
+MAX_DEPTH = 100
+"""How deep an input or an output may be nested: a decoder down the line runs out of stack at some hundreds."""
+MAX_IN_FLIGHT = 2048
+"""So much work in flight a `hello` may name; each costs the gateway a look into the log."""
 
 _END = r"$(?!\n)"
 """The end of a text. Python's `$` alone also matches before a last line feed; JSON Schema's dialect has no `\\Z`."""
@@ -89,7 +94,7 @@ class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     protocol_max: int = PROTOCOL
     version: ShortText = ""
     labels: Annotated[dict[ShortText, ShortText], msgspec.Meta(max_length=32)] = {}
-    in_flight: list[InFlight] = []
+    in_flight: Annotated[list[InFlight], msgspec.Meta(max_length=MAX_IN_FLIGHT)] = []
 
 
 class Heartbeat(Frame, frozen=True, kw_only=True, tag="heartbeat"):
@@ -228,6 +233,7 @@ class Error(Frame, frozen=True, kw_only=True, tag="error"):
 AgentFrame = Hello | Heartbeat | Accept | Reject | Result | Stopped | Goodbye
 GatewayFrame = Welcome | HeartbeatAck | Assign | ResultAck | Cancel | Goaway | Error
 
+_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{\[]|[}\]]', re.DOTALL)
 _encoder = msgspec.json.Encoder()
 _agent_decoder: msgspec.json.Decoder[AgentFrame] = msgspec.json.Decoder(AgentFrame)
 _gateway_decoder: msgspec.json.Decoder[GatewayFrame] = msgspec.json.Decoder(GatewayFrame)
@@ -256,3 +262,19 @@ def decode_gateway_frame(data: bytes | str) -> GatewayFrame:
         return _gateway_decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise BadFrame(str(error)) from error
+
+
+def too_deep(value: bytes) -> bool:
+    """Whether JSON is nested more than MAX_DEPTH levels deep."""
+    if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for match in _STRUCTURE.finditer(value):
+        first = value[match.start()]
+        if first in b"{[":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif first in b"}]":
+            depth -= 1
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,12 @@ class Held:
             lease=self.lease,
             state="running" if self.occupies_slot else "result_pending",
         )
+
+
+def in_flight(held: Iterable[Held]) -> list[frames.InFlight]:
+    """What a `hello` names: all handlers, and as many waiting results as it may. Results are offered also without."""
+    handlers_first = sorted(held, key=lambda lease: not lease.occupies_slot)
+    return [lease.in_flight() for lease in handlers_first[: frames.MAX_IN_FLIGHT]]
 
 
 class FinishedLeases:

@@ -25,7 +25,7 @@ class BadOutput(Exception):
 
 
 def encode_output(value: Any, max_bytes: int) -> bytes:
-    """The output as JSON. Raises BadOutput: not JSON, or more than `max_bytes`."""
+    """The output as JSON. Raises BadOutput: not JSON, more than `max_bytes`, or nested too deep."""
     try:
         data = _encoder.encode(value).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -33,6 +33,8 @@ def encode_output(value: Any, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         text = f"the output has {len(data)} bytes of JSON; at most {max_bytes} are allowed"
         raise BadOutput(_error("output_too_large", text))
+    if frames.too_deep(data):
+        raise BadOutput(_error("handler_error", f"the output is nested more than {frames.MAX_DEPTH} levels deep"))
     return data
 
 

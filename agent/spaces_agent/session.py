@@ -23,7 +23,7 @@ from spaces_agent.events import (
     StartHandler,
     StopHandler,
 )
-from spaces_agent.leases import FinishedLeases, Held
+from spaces_agent.leases import FinishedLeases, Held, in_flight
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +101,7 @@ class AgentSession:
                 spaces=self._profile.spaces,
                 slots=self._profile.slots,
                 version=self._profile.version,
-                in_flight=[held.in_flight() for held in self._held.values()],
+                in_flight=in_flight(self._held.values()),
             )
         )
 

@@ -2,8 +2,6 @@
 shown, decided and recorded cannot disagree."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, assert_never
 
 import msgspec
@@ -22,6 +20,7 @@ from services.contracts.events import (
     Succeeded,
     type_of,
 )
+from services.contracts.instants import nanoseconds
 from services.contracts.lifecycle import OPEN, Status, after
 
 NULL = msgspec.Raw(b"null")
@@ -161,22 +160,3 @@ def _requeue(state: RequestState, event: Requeued, base: dict[str, Any], at: int
     if event.started:
         changes["waiting_since"] = at
     return _with(state, **base, **changes)
-
-
-def nanoseconds(rfc3339: str) -> int:
-    """An instant as written in events, in nanoseconds since 1970."""
-    whole, _, fraction = rfc3339.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp())
-    return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
-
-
-def rfc3339(at: int) -> str:
-    """Nanoseconds since 1970 as a UTC instant with microseconds."""
-    seconds, rest = divmod(at, 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1000:06d}Z"
-
-
-@lru_cache(maxsize=256)
-def _second(seconds: int) -> str:
-    # Cached: the instants of one request mostly share a second, and this is the costly half of showing it (measured).
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

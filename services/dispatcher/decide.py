@@ -117,17 +117,16 @@ def undo(partition: Partition, decision: AnyDecision) -> None:
     if isinstance(decision, Assign):
         partition.fleet.release(decision.agent.conn, rid, 0, confirmed=False)
     if state is not None and state.status == "queued":
-        partition.queues[state.space].push(state)
-        partition.remind_expiry(state)
+        partition.wait(state)
 
 
 def answered(partition: Partition, check: Check, answer: str, now: int) -> Requeue | None:
     """What follows from a gateway's answer to a delivery check; `no_responders` when it is not there: then its agent may
-    have the lease and be on its way to another gateway, so the grace decides."""
+    have the lease and be on its way to another gateway, so the grace decides. It may even have arrived there."""
     rid = check.state.rid
     partition.pending.pop(rid, None)
     lease = partition.leases.get(rid)
-    if lease is None or lease.lease != check.state.lease:
+    if lease is None or lease.lease != check.state.lease or lease.lease in partition.fleet.listed:
         return None
     match answer:
         case "busy" | "no_connection":

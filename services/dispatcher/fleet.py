@@ -7,10 +7,13 @@ of a dispatcher.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from services.contracts.ids import part_of_request
 from services.contracts.reports import AgentReport, Held, Report
 
 REMEMBERED = 8192
 """So many leases that ended lately are remembered: a report that was on its way may still list them."""
+DELISTED_NS = 60 * 1_000_000_000
+"""So long is remembered when a lease was taken off a list: longer than the grace, after which it makes no difference."""
 
 
 @dataclass(slots=True)
@@ -48,7 +51,6 @@ class Listing:
 @dataclass(slots=True)
 class _Gateway:
     number: int = -1
-    full_at: int = 0
     heard_at: int = 0
     conns: set[str] = field(default_factory=set)
 
@@ -60,7 +62,7 @@ class Fleet:
         self.agents: dict[str, Agent] = {}
         self.listed: dict[int, Listing] = {}
         self.delisted: dict[int, int] = {}
-        """lease -> when it was last taken off a list, for leases that are on none now."""
+        """lease -> when it was taken off a list (in that order), for leases that are on none now."""
         self._over: dict[int, None] = {}
         self.barrier = 0
         """Nothing is decided before every gateway that lived then has reported in full after this instant."""
@@ -68,18 +70,20 @@ class Fleet:
         self._gateways: dict[str, _Gateway] = {}
         self._by_space: dict[str, set[str]] = {}
         self._by_identity: dict[str, str] = {}
+        """Identity -> its newest connection. The others are about to be closed, or their gateway has died unnoticed."""
 
     # Reports
 
     def fold(self, report: Report, now: int) -> set[str]:
-        """One report; the spaces that may have gained capacity by it. After a missed report only a full one counts."""
+        """One report; the spaces that may have gained capacity by it. After a missed report only a full one counts, and
+        never one that a newer one has overtaken."""
         gateway = self._gateways.setdefault(report.gateway, _Gateway())
         gateway.heard_at = now
-        if not report.full and report.number != gateway.number + 1:
+        if report.number <= gateway.number or (not report.full and report.number != gateway.number + 1):
             return set()
         gateway.number = report.number
         if report.full:
-            gateway.full_at = now
+            self._awaited -= {report.gateway}
             reported = {agent.conn for agent in report.agents}
             for conn in gateway.conns - reported:
                 self._drop(conn, now)
@@ -109,15 +113,12 @@ class Fleet:
 
     def complete(self, live: frozenset[str]) -> bool:
         """Whether every gateway that lived at the barrier, and still does, has reported in full since."""
-        waiting = self._awaited & live
-        self._awaited = frozenset(g for g in waiting if g not in self._gateways or self._gateways[g].full_at <= self.barrier)
+        self._awaited &= live
         return not self._awaited
 
     def raise_barrier(self, now: int, live: frozenset[str]) -> None:
         """We may have missed something (takeover, reconnect, pause): count from here, and hear all of `live` first."""
         self.barrier, self._awaited = now, live
-        for lease in self.delisted:
-            self.delisted[lease] = now
 
     # Slots
 
@@ -127,7 +128,8 @@ class Fleet:
         for conn in self._by_space.get(space, ()):
             agent = self.agents[conn]
             blocked = agent.number <= agent.blocked_number or now < agent.blocked_until
-            if agent.report.state != "ready" or blocked or agent.free <= 0:
+            former = self._by_identity.get(agent.report.agent) != conn
+            if agent.report.state != "ready" or blocked or former or agent.free <= 0:
                 continue
             if best is None or agent.free > best.free:
                 best = agent
@@ -144,14 +146,16 @@ class Fleet:
             agent.reserved[rid] = lease
 
     def release(self, conn: str, rid: str, lease: int, confirmed: bool) -> None:
-        """The lease is over. `confirmed`: its gateway said so, the slot is free although a report may still list it."""
+        """The lease (0: the attempt to assign) is over. `confirmed`: its gateway said so, the slot is free although a report
+        may still list it."""
         agent = self.agents.get(conn)
         if confirmed:
             self._over[lease] = None
             if len(self._over) > REMEMBERED:
                 del self._over[next(iter(self._over))]
         if agent is not None:
-            agent.reserved.pop(rid, None)
+            if agent.reserved.get(rid) == lease:
+                del agent.reserved[rid]
             if confirmed and lease in agent.held:
                 agent.released.add(lease)
 
@@ -169,9 +173,10 @@ class Fleet:
         """The newest connection of an agent identity, empty when it is not connected."""
         return self._by_identity.get(identity, "")
 
-    def forget(self, lease: int) -> None:
-        """The lease is over: nobody asks for it any more."""
-        self.delisted.pop(lease, None)
+    def let_go(self, part: int) -> None:
+        """A partition is no longer ours, or is built anew: what we reserved for its requests is not ours to count."""
+        for agent in self.agents.values():
+            agent.reserved = {rid: lease for rid, lease in agent.reserved.items() if part_of_request(rid) != part}
 
     def _upsert(self, report: Report, new: AgentReport, gateway: _Gateway, now: int) -> None:
         held = {h.lease: h for h in new.held}
@@ -179,6 +184,7 @@ class Fleet:
         if agent is None:
             agent = self.agents[new.conn] = Agent(report.gateway, new, report.number, held)
             gateway.conns.add(new.conn)
+            self._by_identity[new.agent] = new.conn
         else:
             self._unlist(agent, [lease for lease in agent.held if lease not in held], now)
             self._unindex(agent)
@@ -188,6 +194,7 @@ class Fleet:
             self.listed[lease] = Listing(new.conn, entry, now)
             self.delisted.pop(lease, None)
             agent.reserved.pop(entry.rid, None)
+        self._by_identity.setdefault(new.agent, new.conn)
         self._index(agent)
 
     def _drop(self, conn: str, now: int) -> None:
@@ -196,6 +203,8 @@ class Fleet:
             return
         self._unlist(agent, list(agent.held), now)
         self._unindex(agent)
+        if self._by_identity.get(agent.report.agent) == conn:
+            del self._by_identity[agent.report.agent]
         if agent.gateway in self._gateways:
             self._gateways[agent.gateway].conns.discard(conn)
 
@@ -205,11 +214,12 @@ class Fleet:
             if listing is not None and listing.conn == agent.report.conn:
                 del self.listed[lease]
                 self.delisted[lease] = now
+        while self.delisted and now - self.delisted[oldest := next(iter(self.delisted))] > DELISTED_NS:
+            del self.delisted[oldest]
 
     def _index(self, agent: Agent) -> None:
         for space in agent.report.spaces:
             self._by_space.setdefault(space, set()).add(agent.report.conn)
-        self._by_identity[agent.report.agent] = agent.report.conn
 
     def _unindex(self, agent: Agent) -> None:
         for space in agent.report.spaces:
@@ -217,5 +227,3 @@ class Fleet:
             conns.discard(agent.report.conn)
             if not conns:
                 self._by_space.pop(space, None)
-        if self._by_identity.get(agent.report.agent) == agent.report.conn:
-            del self._by_identity[agent.report.agent]

@@ -26,10 +26,10 @@ async def start(process: Process) -> None:
     process.spawn("clock", clock.keep_measuring(nc))
     process.spawn("leases", partitions.watch())
     process.spawn("partitions", partitions.keep())
-    process.spawn("gateways", dispatcher.keep_asking())
+    process.spawn("gateways", dispatcher.gateways.keep_asking())
     process.spawn("timers", dispatcher.tick())
 
-    process.on_reconnect(dispatcher.raise_barrier)
+    process.on_reconnect(dispatcher.gateways.raise_barrier)
     process.ready_when("partitions owned", lambda: partitions.everything_owned)
     process.ready_when("partitions caught up", lambda: set(dispatcher.states) >= partitions.owned)
     process.ready_when("no recovery needed", lambda: not liveness.halted)

@@ -61,6 +61,7 @@ class Partitions:
         self._live_since = time.monotonic()
         self._caught_up = asyncio.Event()
         self._ending = False
+        self._round_under_way = asyncio.Lock()
         self.owned: set[int] = set()
 
     @property
@@ -84,19 +85,22 @@ class Partitions:
                 self._caught_up.set()
 
     async def keep(self) -> None:
-        """Claim, renew and release, a round each second, until everything is released."""
+        """Claim, renew and release, a round each second, for ever; after `release_all` nothing is claimed."""
         await self._caught_up.wait()
         await self._liveness.caught_up.wait()
-        while not self._ending:
+        while True:
             started = time.monotonic()
-            await self._round()
+            async with self._round_under_way:
+                if not self._ending:
+                    await self._round()
             await asyncio.sleep(max(0.05, ROUND_S - (time.monotonic() - started)))
 
     async def release_all(self) -> None:
         """Hand everything back at once: this process is about to end."""
         self._ending = True
-        for part in list(self.owned):
-            await self._release(part)
+        async with self._round_under_way:  # it might claim again what we release
+            for part in list(self.owned):
+                await self._release(part)
 
     async def _round(self) -> None:
         live = self._liveness.alive("dispatcher")
@@ -154,7 +158,11 @@ class Partitions:
 
     async def _after_conflict(self, part: int) -> None:
         """Somebody wrote first: perhaps ourselves, with an acknowledgement that was lost."""
-        entry = await self._bucket.get(subjects.lease_key(part))
+        try:
+            entry = await self._bucket.get(subjects.lease_key(part))
+        except (NatsUnavailable, ApiError) as error:
+            log.warning("lease of partition %d cannot be read: %s", part, error)
+            return
         owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
         self._leases[part] = LeaseView(owner, entry.revision)
         if part in self.owned and owner != self._me:

@@ -6,8 +6,9 @@ import logging
 
 from nats.aio.client import Client
 
-from services.contracts import codec, subjects
+from services.contracts import subjects
 from services.contracts.rpc import Chain, GetOpen, OpenPage
+from services.dispatcher.folding import fold
 from services.dispatcher.state import Partition
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable, Retryable
@@ -27,19 +28,19 @@ class RecoveryNeeded(Retryable):
 async def recover(nc: Client, partition: Partition, clock: ServerClock) -> int:
     """Fill an empty partition with what the log knows; the sequence from which to tail. Raises NatsUnavailable,
     RecoveryNeeded."""
-    info = await stream_info(nc, subjects.REQUESTS)
     try:
         try:
-            return await _from_log(nc, partition, clock, info)
+            return await _from_log(nc, partition, clock)
         except NatsUnavailable:
             await asyncio.sleep(RETRY_S)  # history may just be starting as well
-            return await _from_log(nc, partition, clock, info)
+            return await _from_log(nc, partition, clock)
     except (NatsUnavailable, Refused) as error:
-        log.warning("partition %d: history is silent (%s), replaying the stream", partition.part, error)
-        return info.state.first_seq
+        # No warning: it gives the same state, and history's own absence is told where it counts.
+        log.info("partition %d: replaying the stream, since history does not answer (%s)", partition.part, error)
+        return (await stream_info(nc, subjects.REQUESTS)).state.first_seq
 
 
-async def _from_log(nc: Client, partition: Partition, clock: ServerClock, info: StreamInfo) -> int:
+async def _from_log(nc: Client, partition: Partition, clock: ServerClock) -> int:
     cursor, position = "", -1
     chains: list[Chain] = []
     while True:
@@ -47,6 +48,8 @@ async def _from_log(nc: Client, partition: Partition, clock: ServerClock, info: 
         page = await call(nc, subjects.history_rpc("open"), query, OpenPage, timeout_s=10.0)
         if position < 0:
             position = page.seq
+            # Asked for after the page: under load the log has events that were not in the stream a moment before.
+            info = await stream_info(nc, subjects.REQUESTS)
             _check(page, info)
         chains.extend(page.chains)
         cursor = page.next
@@ -57,8 +60,7 @@ async def _from_log(nc: Client, partition: Partition, clock: ServerClock, info: 
         return info.state.first_seq
     for chain in chains:
         for entry in chain.events:
-            event = codec.requests.decode(bytes(entry.data))
-            partition.apply(event, entry.seq, entry.at, clock.now_ns())
+            fold(partition, bytes(entry.data), entry.seq, entry.at, clock.now_ns())
     return position + 1
 
 

@@ -1,4 +1,4 @@
-"""The dispatcher's shell: folds reports and partitions, carries decisions out, answers about queues."""
+"""The dispatcher's shell: follows its partitions and carries out what is decided about them."""
 
 import asyncio
 import logging
@@ -7,29 +7,19 @@ import time
 from collections.abc import Iterable
 
 import msgspec
-import nats.errors
 from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
-from services.contracts import codec, subjects
+from services.contracts import subjects
 from services.contracts.ids import part_of_request
-from services.contracts.lifecycle import InvalidTransition
-from services.contracts.reports import ControlAnswer, Deliver, Ping, Report
-from services.contracts.requests import CutChain
+from services.contracts.reports import ControlAnswer, Deliver, Ping
 from services.contracts.rpc import GetQueue, QueuePlace
-from services.dispatcher.decide import (
-    AnyDecision,
-    Assign,
-    Check,
-    Decision,
-    answered,
-    assignments,
-    timers,
-    undo,
-)
+from services.dispatcher.decide import AnyDecision, Assign, Check, Decision, answered, assignments, timers, undo
 from services.dispatcher.events import event_of
-from services.dispatcher.fleet import Fleet
+from services.dispatcher.folding import fold
+from services.dispatcher.gateways import Gateways
 from services.dispatcher.partitions import Partitions
+from services.dispatcher.places import place
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
@@ -45,17 +35,17 @@ log = logging.getLogger("services.dispatcher")
 
 TICK_S = 0.1
 PAUSE_S = 2.0
-"""After a pause of our own of this length we know nothing: everybody has to report again."""
+"""After a pause of our own of this length we know nothing: everybody has to report again. So it is when the server's clock
+has jumped: how long ago something was heard is counted with it."""
 APPEND_S = 10.0
 CONCURRENCY = 256
-SILENT = 5 * SECOND
-"""A gateway that has not reported for this long is asked whether it is there."""
+FULL_PAUSE_S = 1.0
+"""A full stream is not tried again sooner."""
 
 DECISIONS = Counter("ws_dispatcher_decisions_total", "Decisions that became events", ["type"])
 SUPERSEDED = Counter("ws_dispatcher_superseded_total", "Decisions that somebody else's event preceded")
 QUEUED = Gauge("ws_dispatcher_queued", "Requests waiting in the partitions owned here")
 PROCESSING = Gauge("ws_dispatcher_processing", "Requests assigned in the partitions owned here")
-UNFOLDABLE = Counter("ws_dispatcher_unfoldable_events_total", "Events that do not fit their chain")
 OWNED = Gauge("ws_dispatcher_partitions", "Partitions owned here")
 
 
@@ -65,63 +55,57 @@ class Dispatcher:
     def __init__(self, process: Process, liveness: Liveness, clock: ServerClock) -> None:
         self._process, self._nc, self._me = process, process.nc, process.id
         self._liveness, self._clock = liveness, clock
-        self.fleet = Fleet()
+        self.gateways = Gateways(self._nc, liveness, clock, self._dispatch)
         self.partitions = Partitions(self._nc, self._me, liveness, self._gain, self._lose)
         self._runners: dict[int, asyncio.Task[None]] = {}
         self.states: dict[int, Partition] = {}
         """Partitions that are caught up: only these are decided about."""
         self._slots = asyncio.Semaphore(CONCURRENCY)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._unreachable: frozenset[str] = frozenset()
-
-    # Control and reports
+        self._full_until = 0.0
 
     async def listen(self) -> None:
         """Subscribe to the reports of all gateways and to our own control subject."""
         await self._nc.subscribe(subjects.control(self._me), cb=self._on_control)
-        await self._nc.subscribe(subjects.ALL_REPORTS, cb=self._on_report)
+        await self.gateways.listen()
 
     async def _on_control(self, message: Msg) -> None:
         if msgspec.json.decode(message.data, type=Ping | Deliver) == Ping():
             await message.respond(msgspec.json.encode(ControlAnswer(answer="pong")))
-
-    async def _on_report(self, message: Msg) -> None:
-        report = msgspec.json.decode(message.data, type=Report)
-        spaces = self.fleet.fold(report, self._clock.now_ns())
-        self._dispatch(spaces)
-
-    def raise_barrier(self) -> None:
-        """We may have missed reports: decide nothing before everybody has reported in full again."""
-        self.fleet.raise_barrier(self._clock.now_ns(), self._liveness.alive("gateway"))
 
     @property
     def able(self) -> bool:
         """Whether anything may be decided at all now."""
         return (
             self._nc.is_connected
+            and not self._process.stopping.is_set()
             and not self._liveness.halted
-            and self._liveness.caught_up.is_set()
-            and self.fleet.complete(self._liveness.alive("gateway") - self._unreachable)
+            and time.monotonic() >= self._full_until
+            and self.gateways.reported
         )
 
     # Partitions
 
     def _gain(self, part: int) -> None:
-        self.raise_barrier()
+        self.gateways.raise_barrier()
         self._runners[part] = self._process.spawn(f"partition {part}", self._run(part))
         OWNED.set(len(self.partitions.owned))
 
     async def _lose(self, part: int) -> None:
-        self.states.pop(part, None)
         runner = self._runners.pop(part, None)
         if runner is not None:
             await cancel([runner])
+        self._let_go(part)
         OWNED.set(len(self.partitions.owned))
+
+    def _let_go(self, part: int) -> None:
+        self.states.pop(part, None)
+        self.gateways.fleet.let_go(part)
 
     async def _run(self, part: int) -> None:
         """Recover and then follow one partition for as long as we own it."""
         while True:
-            partition = Partition(part, self.fleet)
+            partition = Partition(part, self.gateways.fleet)
             try:
                 from_seq = await recover(self._nc, partition, self._clock)
                 await self._follow(partition, from_seq)
@@ -133,8 +117,8 @@ class Dispatcher:
             except RecoveryNeeded as error:
                 log.error("partition %d decides nothing: %s", part, error)
                 await asyncio.sleep(5.0)
-            self.states.pop(part, None)
-            self.raise_barrier()
+            self._let_go(part)
+            self.gateways.raise_barrier()
 
     async def _follow(self, partition: Partition, from_seq: int) -> None:
         keep_s = self._process.settings.stream_keep
@@ -149,18 +133,9 @@ class Dispatcher:
             self._dispatch(touched, [partition])
 
     def _fold(self, partition: Partition, messages: list[Stored]) -> set[str]:
-        now, touched = self._clock.now_ns(), set()
-        for stored in messages:
-            try:
-                event = codec.requests.decode(stored.data)
-                space = partition.apply(event, stored.seq, stored.time_ns, now)
-            except (codec.UndecodableEvent, InvalidTransition, CutChain) as error:
-                UNFOLDABLE.inc()
-                log.error("event %d of %s was ignored: %s", stored.seq, stored.subject, error)
-                continue
-            if space is not None:
-                touched.add(space)
-        return touched
+        now = self._clock.now_ns()
+        spaces = {fold(partition, stored.data, stored.seq, stored.time_ns, now) for stored in messages}
+        return {space for space in spaces if space is not None}
 
     # Decisions
 
@@ -178,13 +153,14 @@ class Dispatcher:
 
     async def tick(self) -> None:
         """Decide what time alone brings about, for ever."""
-        last = time.monotonic()
+        last = self._clock.now_ns()
         while True:
             await asyncio.sleep(TICK_S)
-            if time.monotonic() - last > PAUSE_S:
-                log.warning("paused for %.1f s: waiting for full reports", time.monotonic() - last)
-                self.raise_barrier()
-            last = time.monotonic()
+            passed_s = (self._clock.now_ns() - last) / SECOND
+            if not 0 <= passed_s <= PAUSE_S:
+                log.warning("paused, or the clock jumped, for %.1f s: waiting for full reports", passed_s)
+                self.gateways.raise_barrier()
+            last = self._clock.now_ns()
             self._measure()
             if self.able:
                 self._decide_by_time()
@@ -229,6 +205,10 @@ class Dispatcher:
         except (Undecided, StreamFull, ChainClosed) as error:
             log.warning("%s: %s", type(error).__name__, error, extra={"request_id": rid})
             undo(partition, decision)
+            if isinstance(error, StreamFull):
+                self._full_until = time.monotonic() + FULL_PAUSE_S
+            elif isinstance(error, ChainClosed):
+                partition.forget(rid)
         else:
             DECISIONS.labels(type(decision).__name__.lower()).inc()
             partition.settled(rid, seq)
@@ -239,62 +219,20 @@ class Dispatcher:
 
     async def _check(self, partition: Partition, check: Check) -> None:
         state = check.state
-        answer = await self._ask(state.gateway, Deliver(rid=state.rid, lease=state.lease))
-        if answer == "no_responders":
-            self._gateway_gone(state.gateway)
+        answer = await self.gateways.ask(state.gateway, Deliver(rid=state.rid, lease=state.lease))
         requeue = answered(partition, check, answer, self._clock.now_ns())
         if requeue is not None:
             self._start(partition, requeue)
-
-    async def _ask(self, gateway: str, question: Ping | Deliver) -> str:
-        try:
-            reply = await self._nc.request(subjects.control(gateway), msgspec.json.encode(question), timeout=2.0)
-        except nats.errors.NoRespondersError:
-            return "no_responders"
-        except (nats.errors.Error, TimeoutError):
-            return "silence"
-        return msgspec.json.decode(reply.data, type=ControlAnswer).answer
-
-    # Gateways that are not there any more
-
-    async def keep_asking(self) -> None:
-        """Ask silent gateways whether they are there: faster than waiting for their keys to expire. For ever."""
-        while True:
-            await asyncio.sleep(1.0)
-            now = self._clock.now_ns()
-            live = self._liveness.alive("gateway")
-            for gateway in set(self.fleet.gateways()) - live:
-                if now - self.fleet.silent_since(gateway) > SILENT:
-                    self.fleet.gateway_gone(gateway, now)
-            silent = [g for g in live if now - self.fleet.silent_since(g) > SILENT]
-            answers = await asyncio.gather(*(self._ask(gateway, Ping()) for gateway in silent))
-            gone = {g for g, answer in zip(silent, answers, strict=True) if answer == "no_responders"}
-            for gateway in gone:
-                self._gateway_gone(gateway)
-            self._unreachable = frozenset(gone)
-
-    def _gateway_gone(self, gateway: str) -> None:
-        if gateway in self.fleet.gateways():
-            log.info("gateway %s is gone", gateway)
-            self.fleet.gateway_gone(gateway, self._clock.now_ns())
 
     # Queries
 
     async def place(self, query: GetQueue) -> QueuePlace | None:
         """Where a request stands in its queue and why it waits; None when its partition is not ours."""
         partition = self.states.get(part_of_request(query.rid))
-        if partition is None:
-            return None
-        state = partition.requests.get(query.rid)
-        if state is None or state.status != "queued":
-            return QueuePlace(position=0)
-        position = partition.queues[state.space].position(query.rid) if state.space in partition.queues else 0
-        if not self.fleet.online(state.space):
-            return QueuePlace(position=position, reason="no_agent_online")
-        waiting_turn = self.fleet.pick(state.space, self._clock.now_ns()) is not None or position > 1
-        return QueuePlace(position=position, reason="waiting_turn" if waiting_turn else "agents_busy")
+        return None if partition is None else place(partition, query.rid, self._clock.now_ns())
 
     async def drain(self) -> None:
         """Finish what is being appended and hand the partitions back."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
         await self.partitions.release_all()

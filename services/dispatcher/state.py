@@ -11,6 +11,8 @@ from services.dispatcher.queue import SpaceQueue
 SECOND = 1_000_000_000
 REJECTED_PAUSE = 1 * SECOND
 """An agent that turned work down is left alone for this long."""
+SPARE_EXPIRIES = 1024
+"""So many start timeouts of requests that wait no more may be kept, beside one for each open request."""
 
 
 @dataclass(slots=True)
@@ -55,7 +57,9 @@ class Partition:
             return None
         state = evolve(before, event, seq, at)
         if before is not None:
-            self._leave(before, event, now)
+            self._leave(before, confirmed=event.actor.startswith(("agent:", "gateway:")))
+            if isinstance(event, Requeued) and event.reason in ("busy", "rejected"):
+                self.fleet.block(before.conn, now + (REJECTED_PAUSE if event.reason == "rejected" else 0))
         self._enter(state, event, now)
         if 0 < self.pending.get(event.rid, 0) <= seq:
             del self.pending[event.rid]
@@ -67,6 +71,19 @@ class Partition:
             self.pending.pop(rid, None)
         else:
             self.pending[rid] = seq
+
+    def wait(self, state: RequestState) -> None:
+        """The request stands in its queue (again) until it is assigned or its start timeout passes."""
+        self.queues.setdefault(state.space, SpaceQueue()).push(state)
+        self.remind_expiry(state)
+
+    def forget(self, rid: str) -> None:
+        """Its chain has left the stream, so it ended long ago, by an event that we could not read: nothing is left to
+        decide about it."""
+        state = self.requests.pop(rid, None)
+        self.pending.pop(rid, None)
+        if state is not None:
+            self._leave(state, confirmed=False)
 
     def next_expiry(self, now: int) -> list[RequestState]:
         """Queued requests whose start timeout has passed."""
@@ -85,8 +102,11 @@ class Partition:
     def remind_expiry(self, state: RequestState) -> None:
         """Look at its start timeout (again)."""
         heapq.heappush(self._expiries, (start_deadline(state), state.rid))
+        if len(self._expiries) > 2 * len(self.requests) + SPARE_EXPIRIES:
+            self._expiries = [(start_deadline(s), s.rid) for s in self.requests.values() if s.status == "queued"]
+            heapq.heapify(self._expiries)
 
-    def _leave(self, before: RequestState, event: RequestEvent, now: int) -> None:
+    def _leave(self, before: RequestState, confirmed: bool) -> None:
         if before.status == "queued":
             queue = self.queues.get(before.space)
             if queue is not None:
@@ -95,11 +115,7 @@ class Partition:
                     del self.queues[before.space]
         elif before.status == "processing":
             self.leases.pop(before.rid, None)
-            confirmed = event.actor.startswith(("agent:", "gateway:"))
             self.fleet.release(before.conn, before.rid, before.lease, confirmed)
-            self.fleet.forget(before.lease)
-            if isinstance(event, Requeued) and event.reason in ("busy", "rejected"):
-                self.fleet.block(before.conn, now + (REJECTED_PAUSE if event.reason == "rejected" else 0))
 
     def _enter(self, state: RequestState, event: RequestEvent, now: int) -> None:
         if not state.open:
@@ -108,8 +124,7 @@ class Partition:
             return
         self.requests[state.rid] = state
         if state.status == "queued":
-            self.queues.setdefault(state.space, SpaceQueue()).push(state)
-            self.remind_expiry(state)
+            self.wait(state)
         elif isinstance(event, Assigned):
             self.leases[state.rid] = Lease(state.lease, state.conn, self.fleet.boot(state.conn), now)
             self.fleet.reserve(state.conn, state.rid, state.lease)

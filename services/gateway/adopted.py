@@ -4,13 +4,13 @@ The events of those chains name the gateway that the request was assigned to, so
 All of them share one consumer, which is made again when chains are added."""
 
 import asyncio
-import contextlib
 
 from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.gateway.delivery import Delivery, end_of_stream
 from services.gateway.leases import LeaseTable
+from services.runtime.loops import cancel
 from services.runtime.tail import Tail, TailTooOld, TailTrimmed
 
 _GATHER_S = 0.02
@@ -41,10 +41,9 @@ class Adopted:
             try:
                 await asyncio.wait({following, added}, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                following.cancel()
-                added.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await following
+                await cancel((following, added))
+            if not following.cancelled():
+                following.result()
 
     async def _follow(self) -> None:
         """Until each of the chains has moved on."""

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.contracts import ids
 from services.contracts.accounts import Key
+from services.contracts.connections import agent_identity
 from services.contracts.directory import DirectoryEvent, KeyRevoked
 from services.gateway.adopted import Adopted
 from services.gateway.claims import Claims
@@ -157,22 +158,23 @@ class Agents:
     async def _join(self, connection: Connection) -> None:
         session, hello = connection.session, connection.session.hello
         assert hello is not None
+        joined: Joined | None = None
         try:
             joined = await self._joining.attach(hello, connection.key, session.conn, connection.address)
+            if joined.member.spaces:
+                await self._welcome(connection, joined, hello)
+            else:
+                refused = ", ".join(f"{space.space} ({space.reason})" for space in joined.spaces)
+                session.refuse("no_space", f"no space to serve: {refused}", frames.CLOSE_NO_SPACE)
         except NatsUnavailable:
             session.turn_away("the registry does not answer", TURN_AWAY_S)
-            return
         except Refused as error:
             session.refuse(error.code, error.message, frames.CLOSE_RESYNC)
-            return
-        if not joined.member.spaces:
-            refused = ", ".join(f"{space.space} ({space.reason})" for space in joined.spaces)
-            session.refuse("no_space", f"no space to serve: {refused}", frames.CLOSE_NO_SPACE)
-        else:
-            await self._welcome(connection, joined, hello)
-        if session.member is None and joined.member.revision:
-            member = joined.member
-            self._connections.detach(connection, 0, "never joined", agent=member.agent, spaces=member.spaces)
+        finally:
+            # An attach without an answer may have been carried out, or still be: what has ended cannot begin any more.
+            if session.member is None and (joined is None or joined.member.revision):
+                agent = agent_identity(connection.key.user, hello.agent_id)
+                self._connections.detach(connection, 0, "never joined", agent=agent, spaces=hello.spaces)
 
     async def _welcome(self, connection: Connection, joined: Joined, hello: frames.Hello) -> None:
         session, member = connection.session, joined.member

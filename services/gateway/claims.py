@@ -48,3 +48,5 @@ class Claims:
     def _fold(self, entry: Entry) -> None:
         self._newest[entry.key] = entry.revision, None if entry.value is None else _decoder.decode(entry.value)
         self._moved(entry.key)
+        if entry.value is None:
+            del self._newest[entry.key]  # or every identity that ever was would stay

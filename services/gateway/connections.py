@@ -31,7 +31,7 @@ class Connections:
 
     def __init__(self, nc: Client, gateway: str, table: LeaseTable, fail: Fail) -> None:
         self.sessions: dict[str, GatewaySession] = {}
-        self.outcomes = Outcomes(nc, gateway, self._decided, fail)
+        self.outcomes = Outcomes(nc, self._decided, fail)
         self.registration = Registration(nc, fail)
         self.reports = Reports(nc, gateway, self.sessions.values)
         self.empty = asyncio.Event()

@@ -6,7 +6,7 @@ from services.contracts.connections import Refused
 from services.gateway.leases import Outcome
 
 # Close codes of RFC 6455, 7.4.1; the protocol's own are in the frames' module.
-CLOSE_NORMAL, CLOSE_NOT_TEXT, CLOSE_VIOLATION, CLOSE_TOO_BIG = 1000, 1003, 1008, 1009
+CLOSE_NORMAL, CLOSE_NOT_TEXT, CLOSE_VIOLATION = 1000, 1003, 1008
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -156,6 +156,9 @@ class Delivery:
         lease = self._table.get(follower.prev_seq)
         if lease is not None:
             self._void(lease, stored.subject)
+        else:
+            # A delivery under way may have read the chain just before this event came into it.
+            self._table.answered(follower.prev_seq, "no_connection")
 
     async def recheck(self, leases: Iterable[Lease]) -> None:
         """Read the chains of these leases and stop those that are void: the events that say so may have been missed."""

@@ -9,13 +9,12 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from services.contracts.accounts import Space
 from services.gateway.problems import ApiProblem, Flaw
+from spaces_agent import frames
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_INPUT_BYTES = 128 * 1024
 """Inputs travel inside events and frames up to this size."""
 MAX_METADATA_BYTES = 16 * 1024
-MAX_DEPTH = 100
-"""Deeper JSON is refused here, before some decoder down the line runs out of stack."""
 MAX_START_TIMEOUT_S = 48 * 3600
 MAX_EXECUTION_TIMEOUT_S = 24 * 3600
 MAX_WAIT_S = 60
@@ -58,7 +57,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 _body_decoder = msgspec.json.Decoder(SubmitBody)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _members_decoder = msgspec.json.Decoder(dict[str, Raw])
-_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{\[]|[}\]]', re.DOTALL)
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 
@@ -135,7 +133,7 @@ def _checked(input: Raw, metadata: Raw) -> dict[str, Any]:
 
 def _object(raw: Raw, pointer: str) -> dict[str, Any]:
     """The whole value, decoded: while it is raw, numbers out of range and broken UTF-8 go unnoticed."""
-    if _is_deep(bytes(raw)):
+    if frames.too_deep(bytes(raw)):
         raise _too_deep(pointer)
     try:
         return _object_decoder.decode(raw)
@@ -149,23 +147,8 @@ def _object(raw: Raw, pointer: str) -> dict[str, Any]:
         raise ApiProblem("invalid_request", f"The body is not JSON in UTF-8: {error}", flaws) from None
 
 
-def _is_deep(raw: bytes) -> bool:
-    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
-        return False
-    depth = 0
-    for match in _STRUCTURE.finditer(raw):
-        first = raw[match.start()]
-        if first in b"{[":
-            depth += 1
-            if depth > MAX_DEPTH:
-                return True
-        elif first in b"}]":
-            depth -= 1
-    return False
-
-
 def _too_deep(pointer: str) -> ApiProblem:
-    detail = f"Nested more than {MAX_DEPTH} levels deep."
+    detail = f"Nested more than {frames.MAX_DEPTH} levels deep."
     return ApiProblem("input_invalid", detail, [Flaw(pointer, detail)])
 
 

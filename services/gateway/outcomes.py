@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from nats.aio.client import Client
 
-from services.contracts import codec, subjects
 from services.contracts.events import type_of
 from services.gateway.background import Background, Fail
 from services.gateway.decisions import Append
 from services.gateway.leases import Outcome
 from services.runtime import telemetry
-from services.runtime.append import ChainClosed, Record, Superseded, append
+from services.runtime.append import ChainClosed, Record, Superseded, append, request_record
 from services.runtime.errors import Retryable
 from services.runtime.jetstream import ApiError
 
@@ -22,25 +21,12 @@ PAUSE_S = 1.0
 Decided = Callable[[Outcome, bool], None]
 
 
-def record_of(event: Outcome, gateway: str, traceparent: str) -> Record:
-    """The event on its way into the stream."""
-    return Record(
-        stream=subjects.REQUESTS,
-        subject=subjects.request_event(event.rid, type_of(event), event.space, gateway, event.origin),
-        chain=subjects.chain(event.rid),
-        prev_seq=event.prev_seq,
-        id=event.id,
-        data=codec.requests.encode(event),
-        headers={subjects.TRACEPARENT: traceparent} if traceparent else {},
-    )
-
-
 class Outcomes:
     """Appends under way. `decided` is told each event and whether it was recorded; never is there more than one under way
     for a lease that an agent holds, so slots bound their number."""
 
-    def __init__(self, nc: Client, gateway: str, decided: Decided, fail: Fail) -> None:
-        self._nc, self._gateway, self._decided = nc, gateway, decided
+    def __init__(self, nc: Client, decided: Decided, fail: Fail) -> None:
+        self._nc, self._decided = nc, decided
         self._under_way = Background(fail)
 
     def submit(self, decision: Append) -> None:
@@ -54,7 +40,7 @@ class Outcomes:
     async def _run(self, decision: Append) -> None:
         event = decision.event
         telemetry.request_id.set(event.rid)
-        record = record_of(event, self._gateway, decision.traceparent)
+        record = request_record(event, decision.traceparent)
         began = time.monotonic()
         recorded = await self._until_decided(record)
         telemetry.APPEND_SECONDS.observe(time.monotonic() - began)

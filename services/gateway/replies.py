@@ -4,10 +4,20 @@ from typing import Any, Literal
 
 from services.contracts.events import Assigned
 from services.gateway.leases import Lease
+from services.gateway.verdicts import Work
 from spaces_agent import frames
 
 About = Lease | frames.RequestFrame
 MAX_MESSAGE = 1000
+
+
+def welcome(conn: str, gateway: str, spaces: list[frames.SpaceVerdict], works: list[Work]) -> frames.Welcome:
+    """You are in: with these spaces, and this becomes of your work."""
+    verdicts = [
+        frames.LeaseVerdict(request_id=work.claimed.request_id, lease=work.claimed.lease, verdict=work.verdict)
+        for work in works
+    ]
+    return frames.Welcome(session_id=conn, gateway_id=gateway, spaces=spaces, verdicts=verdicts)
 
 
 def assign(assigned: Assigned, seq: int) -> frames.Assign:

@@ -53,9 +53,8 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
     }
     if result.status == "failed":
         return Failed(**common, error=_problem(result.error))
-    if len(bytes(result.output)) > frames.MAX_INLINE_BYTES:
-        message = f"the output has {len(bytes(result.output))} bytes; the limit is {frames.MAX_INLINE_BYTES}"
-        return Failed(**common, error=Problem(code="output_too_large", message=message))
+    if (problem := _unfit(bytes(result.output))) is not None:
+        return Failed(**common, error=problem)
     return Succeeded(**common, output=result.output, output_sha256=sha256)
 
 
@@ -76,6 +75,21 @@ def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = ""
         conn=lease.conn,
         detail=detail,
     )
+
+
+def _unfit(output: bytes) -> Problem | None:
+    """What keeps an output from being passed on. It came raw, and while it is raw nobody has looked inside: everybody down
+    the line must be able to decode the event that carries it."""
+    if len(output) > frames.MAX_INLINE_BYTES:
+        message = f"the output has {len(output)} bytes; the limit is {frames.MAX_INLINE_BYTES}"
+        return Problem(code="output_too_large", message=message)
+    if frames.too_deep(output):
+        return Problem(code="handler_error", message=f"the output is nested more than {frames.MAX_DEPTH} levels deep")
+    try:
+        msgspec.json.decode(output)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        return Problem(code="handler_error", message=f"the output is not JSON that can be read: {error}")
+    return None
 
 
 def _problem(error: frames.HandlerError | None) -> Problem:

@@ -28,7 +28,7 @@ class GatewaySession:
     def __init__(self, conn: str, gateway: str, table: LeaseTable, now: float) -> None:
         self.conn = conn
         self.phase: Literal["hello", "joining", "ready", "closed"] = "hello"
-        self.hello: frames.Hello | None = None
+        self.hello: frames.Hello | None = None  # until the welcome
         self.member: Member | None = None
         self.routable = True
         self._gateway, self._table = gateway, table
@@ -130,10 +130,8 @@ class GatewaySession:
             self._give_back(lease, "agent_lost", "the agent came back without it", now)
         for work in works:
             self._held.adopt(work, member.agent, now)
-        verdicts = [
-            frames.LeaseVerdict(request_id=w.claimed.request_id, lease=w.claimed.lease, verdict=w.verdict) for w in works
-        ]
-        self._outbox.append(frames.Welcome(session_id=self.conn, gateway_id=self._gateway, spaces=spaces, verdicts=verdicts))
+        self.hello = None
+        self._outbox.append(replies.welcome(self.conn, self._gateway, spaces, works))
 
     # Events about leases
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nats.aio.client import Client
 
-from services.contracts import codec, ids, subjects
+from services.contracts import ids
 from services.contracts.events import Accepted
 from services.contracts.requests import RequestState, begin
 from services.contracts.trace import continued
@@ -18,7 +18,7 @@ from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.waiting import Waiting
 from services.runtime import telemetry
-from services.runtime.append import Record, Superseded, append
+from services.runtime.append import Record, Superseded, append, request_record
 from services.runtime.errors import NatsUnavailable, SpacesError
 
 
@@ -78,15 +78,7 @@ class Submissions:
     async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
         telemetry.request_id.set(rid)
         event = self._event(rid, order, digest)
-        record = Record(
-            subjects.REQUESTS,
-            subjects.request_event(rid, "accepted", order.space, subjects.NO_GATEWAY, self._origin),
-            subjects.chain(rid),
-            0,
-            event.id,
-            codec.requests.encode(event),
-            {subjects.TRACEPARENT: event.traceparent},
-        )
+        record = request_record(event, event.traceparent)
         with self._waiting.expect(rid) as waiter:
             seq = await self._append(record)
             state = await self._waiting.outcome(waiter, order.wait_s)

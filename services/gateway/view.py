@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from services.contracts.instants import rfc3339
 from services.contracts.lifecycle import Status
-from services.contracts.requests import RequestState, rfc3339
+from services.contracts.requests import RequestState
 from services.contracts.rpc import QueuePlace
 from services.gateway.problems import ProblemObject, request_error
 

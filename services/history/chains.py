@@ -8,6 +8,7 @@ from services.contracts import codec
 from services.contracts.events import RequestEvent, type_of
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import CutChain, RequestState
+from services.history.entries import refers_rightly
 from services.history.requests import Row, follow, row_of, state_of
 
 
@@ -60,7 +61,11 @@ def _mislabeled(logged: Logged, event: RequestEvent) -> list[str]:
     labels = (logged.rid, logged.type, logged.prev_seq)
     said = (event.rid, type_of(event), event.prev_seq)
     agrees = labels == said and logged.subject.startswith(f"ws.req.{event.rid[32:]}.{event.rid}.{type_of(event)}.")
-    return [] if agrees else [f"mislabeled event: at {logged.seq} the columns say {labels}, the event {said}"]
+    if not agrees:
+        return [f"mislabeled event: at {logged.seq} the columns say {labels}, the event {said}"]
+    if not refers_rightly(event, logged.payload_sha):
+        return [f"mislabeled event: at {logged.seq} the columns name another payload than the event"]
+    return []
 
 
 def difference(expected: Row | None, found: Row | None) -> str | None:

@@ -6,6 +6,7 @@ are folded without loading payloads.
 """
 
 import hashlib
+import re
 
 import msgspec
 
@@ -16,6 +17,7 @@ from services.contracts.events import Accepted, Assigned, RequestEvent, Restored
 from services.contracts.ids import is_request_id
 
 ERASED = b"null"
+_REFERENCE = re.compile(rb'"sha256:[0-9a-f]{64}"')
 _MAX_SEQ, _MAX_ATTEMPT = 2**63, 2**31
 
 
@@ -89,6 +91,12 @@ def whole(data: bytes, payload_sha: bytes | None, payload: bytes | None) -> byte
     if payload_sha is None:
         return data
     return data.replace(_reference(payload_sha), ERASED if payload is None else payload, 1)
+
+
+def refers_rightly(event: RequestEvent, payload_sha: bytes | None) -> bool:
+    """Whether an event, as its row keeps it, refers to the payload that the row names, or to none when it names none."""
+    _, payload = _payload(event)
+    return _REFERENCE.fullmatch(payload) is None if payload_sha is None else payload == _reference(payload_sha)
 
 
 def _reference(digest: bytes) -> bytes:

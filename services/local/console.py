@@ -1,6 +1,7 @@
 """Lines for people, and one that is kept up to date."""
 
 import contextlib
+import shutil
 from typing import TextIO
 
 _ERASE_LINE = "\r\x1b[K"
@@ -21,13 +22,13 @@ class Console:
 
     def line(self, text: str) -> None:
         """Print a line."""
-        self._write(f"{_ERASE_LINE}{text}\n{self._live}" if self._terminal else f"{text}\n")
+        self._write(f"{_ERASE_LINE}{text}\n{_fitting(self._live)}" if self._terminal else f"{text}\n")
 
     def status(self, text: str) -> None:
         """Show the status, if it is another than the last one."""
         if text != self._live:
             self._live = text
-            self._write(f"{_ERASE_LINE}{text}" if self._terminal else f"{text}\n")
+            self._write(f"{_ERASE_LINE}{_fitting(text)}" if self._terminal else f"{text}\n")
 
     def end_status(self) -> None:
         """Leave the last status standing."""
@@ -39,3 +40,9 @@ class Console:
         with contextlib.suppress(BrokenPipeError):  # nobody reads any more: no reason to stop
             self._stream.write(text)
             self._stream.flush()
+
+
+def _fitting(text: str) -> str:
+    """As much as fits into one row of the terminal: no more than that can be erased again."""
+    room = shutil.get_terminal_size().columns - 1
+    return text if len(text) <= room else f"{text[: room - 1]}…"

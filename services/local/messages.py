@@ -1,5 +1,7 @@
 """What `spaces up` tells people."""
 
+import shutil
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,29 +15,45 @@ def change_line(name: str, state: str, detail: str) -> str:
 
 
 def status_line(agents: int, events: Counter[str]) -> str:
-    """How many agents and requests there are."""
+    """How many agents there are, and what has become of requests since the start."""
     counts = ", ".join(f"{events[type_]} {type_}" for type_ in ("accepted", "succeeded", "failed", "requeued", "expired"))
-    return f"{agents} {'agent' if agents == 1 else 'agents'} online · requests since the start: {counts}"
+    return f"{agents} {'agent' if agents == 1 else 'agents'} online · {counts}"
 
 
 def welcome(ready: Ready, home: Path) -> str:
     """What to do with a stack that is ready."""
-    key = f"-H 'Authorization: Bearer {ready.api_key}'"
-    body = """-H 'Content-Type: application/json' -H 'Prefer: wait=10' -d '{"input": {"prompt": "hello"}}'"""
     return f"""
 WebSocket Spaces is ready.
 
   URL          {"  ".join(ready.urls)}
   API key      {ready.api_key}   (space {ready.space})
   agent key    {ready.agent_key}
-  credentials  {home / "credentials.json"}   (also the administrator's password)
-  logs         {home / "logs"}
+  credentials  {_from_here(home / "credentials.json")}   (also the administrator's password)
+  logs         {_from_here(home / "logs")}
 
-Submit a request and wait for its result:
-  curl -s {ready.url}/v1/spaces/{ready.space}/requests {key} {body}
+In another terminal, submit a request and wait for its result:
+  curl -s {ready.url}/v1/spaces/{ready.space}/requests \\
+    -H 'Authorization: Bearer {ready.api_key}' \\
+    -H 'Content-Type: application/json' -H 'Prefer: wait=10' \\
+    -d '{{"input": {{"prompt": "hello"}}}}'
 
 Serve the space with a function of your own, answer(input) in model.py:
-  WS_AGENT_KEY={ready.agent_key} spaces-agent run --url {ready.url} --space {ready.space} --engine python:model:answer
+  export WS_AGENT_KEY={ready.agent_key}
+  {agent_command()} run --url {ready.url} \\
+    --space {ready.space} --slots 8 --engine python:model:answer
 
 Ctrl-C stops everything; the next start goes on where this one ended.
 """
+
+
+def agent_command() -> str:
+    """What to type for the command `spaces-agent` of this installation, in a shell that stands where we do."""
+    installed = Path(sys.executable).with_name("spaces-agent")
+    if not installed.exists() or shutil.which(installed.name) == str(installed):
+        return installed.name
+    return _from_here(installed)
+
+
+def _from_here(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -137,7 +137,7 @@ class Supervisor:
                     return
                 self._change("starting", "")
                 await self._until_exit()
-                problem = ServerFailed(self.name, f"{_how(self.server.poll())}: {self.server.last_words()}")
+                problem = ServerFailed(self.name, _how(self.server))
             except (LocalError, OSError) as error:
                 problem = error if isinstance(error, ServerFailed) else ServerFailed(self.name, str(error))
                 if self._starting_up():
@@ -200,7 +200,9 @@ def restart_delay_s(failures: int) -> float:
     return _BACK_OFF_S[min(failures - 1, len(_BACK_OFF_S) - 1)]
 
 
-def _how(status: int | None) -> str:
-    if status is None:
-        return "ended"
-    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+def _how(server: Server) -> str:
+    """How it has ended, for people. One that a signal ended had no say: the last line of its log would mislead."""
+    status = server.poll()
+    if status is not None and status < 0:
+        return f"ended by signal {-status} ({signal.strsignal(-status)})"
+    return f"{'ended' if status is None else f'ended with status {status}'}: {server.last_words()}"

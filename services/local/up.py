@@ -80,7 +80,8 @@ async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json
     with Exits().watched() as exits:
 
         def on_change(supervisor: Supervisor, detail: str) -> None:
-            log.info("%s %s %s", supervisor.name, supervisor.state, detail)
+            level = logging.WARNING if supervisor.state == "died" else logging.INFO
+            log.log(level, "%s %s%s", supervisor.name, supervisor.state, f": {detail}" if detail else "")
             console.line(change_line(supervisor.name, supervisor.state, detail))
 
         _log_to(home)

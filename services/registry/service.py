@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 from nats.aio.client import Client
-from nats.micro.service import Service
 
 from services.contracts import codec, subjects
 from services.contracts.directory import DirectoryEvent, entry_of
@@ -18,7 +17,7 @@ from services.registry.passwords import Passwords
 from services.runtime.append import Record, Superseded, append
 from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
-from services.runtime.rpc import Operation, Refused, serve
+from services.runtime.rpc import Operation, Refused, Serving, serve
 
 TRIES = 5
 APPEND_S = 4.0
@@ -67,7 +66,7 @@ class DirectoryCommands:
         return await append(self._nc, Record(subjects.DIRECTORY, subject, chain, event.prev_seq, event.id, data), APPEND_S)
 
 
-async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Attaching) -> Service:
+async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Attaching) -> Serving:
     """Answer on `ws.rpc.registry.*`."""
 
     def operation(name: str, request: type[Any], handler: Callable[[Any], Awaitable[msgspec.Struct]]) -> Operation:

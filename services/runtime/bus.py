@@ -31,22 +31,30 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
     """Connect to the servers in `url` (comma separated). Reconnects for ever; a half-open socket is found within 15 s.
 
     Each service has its own inbox prefix, so that none can listen to another's answers."""
+    nc = _Client()
+    told: set[str] = set()
 
     async def lost() -> None:
         NATS_CONNECTED.set(0)
-        log.warning("connection to NATS lost")
+        if not nc.is_closed:  # nothing is lost by closing it ourselves
+            log.warning("connection to NATS lost")
 
     async def back() -> None:
         NATS_CONNECTED.set(1)
+        told.clear()
         log.info("connection to NATS is back")
         if on_back is not None:
             await on_back()
 
     async def failed(error: Exception) -> None:
         NATS_ERRORS.inc()
-        log.warning("NATS: %s", str(error) or type(error).__name__)
+        text = str(error) or type(error).__name__
+        if nc.is_connected:
+            log.warning("NATS: %s", text)
+        elif text not in told:  # every try to reconnect fails alike: once says it
+            told.add(text)
+            log.warning("NATS: %s", text)
 
-    nc = _Client()
     await nc.connect(
         url.split(","),
         name=name,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+log = logging.getLogger("services.health")
 
 NotReady = Callable[[], list[str]]
 Spawn = Callable[[str, Coroutine[Any, Any, None]], asyncio.Task[None]]
@@ -46,6 +49,13 @@ def routes(not_ready: NotReady) -> list[Route]:
 async def serve_health(spawn: Spawn, host: str, port: int, not_ready: NotReady) -> None:
     """Serve the three routes on a port of their own until the process ends."""
     config = uvicorn.Config(
-        Starlette(routes=routes(not_ready)), host=host, port=port, log_config=None, access_log=False, lifespan="off"
+        Starlette(routes=routes(not_ready)),
+        host=host,
+        port=port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
     )
+    log.info("health and metrics on %s port %d", host, port)
     spawn("health", Server(config).serve())

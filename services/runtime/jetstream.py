@@ -6,7 +6,6 @@ cannot say why they failed.
 
 import base64
 from dataclasses import dataclass, field
-from datetime import datetime
 from email.parser import BytesHeaderParser
 from typing import Any
 
@@ -14,10 +13,12 @@ import msgspec
 import nats.errors
 from nats.aio.client import Client
 
+from services.contracts.instants import nanoseconds
 from services.runtime.errors import Final, NatsUnavailable
 
 API_TIMEOUT_S = 5.0
 NOT_FOUND = 10037
+UNAVAILABLE = 503
 _HEADER_LINE = b"NATS/1.0\r\n"
 
 
@@ -104,19 +105,6 @@ _message_decoder = msgspec.json.Decoder(_MessageAnswer)
 _info_decoder = msgspec.json.Decoder(_StreamInfoAnswer)
 
 
-def nanoseconds(rfc3339: str) -> int:
-    """A server's timestamp (up to nanosecond digits) in nanoseconds since 1970."""
-    seconds, _, rest = rfc3339.rstrip("Z").partition(".")
-    zone = "+00:00" if rfc3339.endswith("Z") else ""
-    fraction = rest
-    for sign in "+-":
-        head, found, tail = rest.partition(sign)
-        if found:
-            fraction, zone = head, sign + tail
-    whole = int(datetime.fromisoformat(seconds + zone).timestamp())
-    return whole * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)
-
-
 async def api(nc: Client, operation: str, body: Any = None, timeout_s: float = API_TIMEOUT_S) -> bytes:
     """One request to `$JS.API.<operation>`. Raises NatsUnavailable."""
     payload = b"" if body is None else msgspec.json.encode(body)
@@ -127,8 +115,10 @@ async def api(nc: Client, operation: str, body: Any = None, timeout_s: float = A
 
 
 def raise_error(error: ErrorBody | None) -> None:
-    """Raises ApiError when an answer carries an error."""
+    """Raises ApiError when an answer carries an error; NatsUnavailable when it only says: not now."""
     if error is not None:
+        if error.code == UNAVAILABLE:
+            raise NatsUnavailable(f"{error.description} ({error.err_code})")
         raise ApiError(error.code, error.err_code, error.description)
 
 

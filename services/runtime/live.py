@@ -26,6 +26,8 @@ class Liveness:
         self._bucket = Bucket(nc, subjects.LIVE)
         self._key = subjects.live_key(service, id)
         self._revision = 0
+        self._writing = asyncio.Lock()
+        self._withdrawn = False
         self._alive: dict[str, set[str]] = {}
         self.caught_up = asyncio.Event()
         self.halted = False
@@ -39,9 +41,11 @@ class Liveness:
         return frozenset(self._alive.get(service, ()))
 
     async def announce(self) -> None:
-        """Write the own key once. Raises NatsUnavailable."""
-        self._revision = await self._bucket.put(self._key, b"{}", TTL_S)
-        self.renewed_at = time.monotonic()
+        """Write the own key once, unless it was withdrawn. Raises NatsUnavailable."""
+        async with self._writing:
+            if not self._withdrawn:
+                self._revision = await self._bucket.put(self._key, b"{}", TTL_S)
+                self.renewed_at = time.monotonic()
 
     async def keep_announcing(self) -> None:
         """Renew the own key for ever; without NATS try again soon."""
@@ -53,9 +57,11 @@ class Liveness:
                 await asyncio.sleep(0.5)
 
     async def withdraw(self) -> None:
-        """Delete the own key: the others need not wait for its expiry."""
+        """Delete the own key for good, although `keep_announcing` still runs: the others need not wait for its expiry."""
+        self._withdrawn = True
         with contextlib.suppress(NatsUnavailable, ApiError, Conflict):
-            await self._bucket.delete(self._key, self._revision)
+            async with self._writing:
+                await self._bucket.delete(self._key, self._revision)
 
     async def watch(self) -> None:
         """Fold the bucket for ever."""

@@ -18,6 +18,8 @@ from services.runtime.errors import Final, NatsUnavailable, Retryable
 
 log = logging.getLogger("services.rpc")
 T = TypeVar("T")
+CALL_S = 5.0
+"""How long a caller waits for its answer."""
 CONCURRENCY = 64
 """Operations that one process of a service works on at a time."""
 VERSION = "1.0.0"
@@ -46,7 +48,7 @@ class Operation:
     everyone: bool = False
 
 
-async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T], timeout_s: float = 5.0) -> T:
+async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T], timeout_s: float = CALL_S) -> T:
     """Ask and wait for the typed answer. Raises Refused, NatsUnavailable."""
     try:
         reply = await nc.request(subject, msgspec.json.encode(message), timeout=timeout_s)
@@ -60,7 +62,20 @@ async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T
     return msgspec.json.decode(reply.data, type=answer)
 
 
-async def serve(nc: Client, name: str, description: str, operations: Mapping[str, Operation]) -> Service:
+class Serving:
+    """The operations that this process answers, until it is told to stop."""
+
+    def __init__(self, service: Service, answers: set[asyncio.Task[None]]) -> None:
+        self._service, self._answers = service, answers
+
+    async def stop(self) -> None:
+        """Take no more questions; return when those that came are answered, or nobody waits for the answers any more."""
+        await self._service.stop()
+        if self._answers:
+            await asyncio.wait(self._answers, timeout=CALL_S)
+
+
+async def serve(nc: Client, name: str, description: str, operations: Mapping[str, Operation]) -> Serving:
     """Answer the operations (by endpoint name) as the micro service `name`."""
     service = await add_service(nc, name=name, version=VERSION, description=description)
     slots = asyncio.Semaphore(CONCURRENCY)
@@ -85,7 +100,7 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
     # overtakes what it has not written yet.
     await nc.flush()
     await nc.flush()
-    return service
+    return Serving(service, tasks)
 
 
 async def _answer(request: Request, operation: Operation) -> None:

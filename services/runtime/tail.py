@@ -29,6 +29,8 @@ HEARTBEAT_S = 1.0
 EXPIRES_S = 30.0
 INACTIVE_S = 30.0
 """The server forgets a consumer that nobody has asked for this long."""
+BEHIND_S = 10.0
+"""A new leader may for a while know less than the one before it; a stream that stays behind has lost its end."""
 _RETRY_S = 0.25
 _CONSUMER_GONE = frozenset({"404", "409", "503"})
 
@@ -39,6 +41,11 @@ class TailTrimmed(Retryable):
     def __init__(self, stream: str, wanted: int, first: int) -> None:
         super().__init__(f"{stream} was to be read from {wanted} but begins at {first}")
         self.stream, self.wanted, self.first = stream, wanted, first
+
+
+class TailAhead(TailTrimmed):
+    """The stream ends before what it has already given us: it was replaced, or has lost its end. `first` is what it holds
+    next: events of other meaning under numbers that we have seen."""
 
 
 class TailTooOld(Retryable):
@@ -89,7 +96,6 @@ class Tail:
         self._last_per_subject = last_per_subject
         self._keep_s = keep_s
         self._name = token("consumer", name)
-        self._incarnation = 0
         self._contact = time.monotonic()
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
@@ -103,22 +109,25 @@ class Tail:
     async def batches(self) -> AsyncIterator[Batch]:
         """What the stream holds from `from_seq` on, and then whatever is appended, in order, without gap or repeat.
 
-        Raises TailTrimmed, TailTooOld; never ends by itself."""
+        Raises TailTrimmed, TailAhead, TailTooOld; never ends by itself."""
         while True:
             try:
                 async for batch in self._consume():
                     yield batch
             except (_Recreate, NatsUnavailable, nats.errors.Error, ApiError) as error:
-                if isinstance(error, ApiError) and error.code not in (404, 500, 503):
+                if isinstance(error, ApiError) and error.code not in (404, 500):
                     raise
                 await self._check_age()
                 self.recreations += 1
                 await asyncio.sleep(_RETRY_S)
 
     async def _check_age(self) -> None:
-        away = time.monotonic() - self._contact
-        if self._keep_s is not None and away > self._keep_s / 2:
-            raise TailTooOld(f"{self._stream}: cut off for {away:.0f} s")
+        if self._keep_s is not None and self._away_s > self._keep_s / 2:
+            raise TailTooOld(f"{self._stream}: cut off for {self._away_s:.0f} s")
+
+    @property
+    def _away_s(self) -> float:
+        return time.monotonic() - self._contact
 
     async def _consume(self) -> AsyncIterator[Batch]:
         """One consumer's life."""
@@ -137,8 +146,7 @@ class Tail:
             await self._discard(subscription, consumer)
 
     async def _create(self) -> tuple[str, int]:
-        await self._check_trimmed()
-        self._incarnation += 1
+        await self._check_position()
         name = f"{self._name}-{self._nc.new_inbox()[-22:]}"
         config: dict[str, Any] = {
             "name": name,
@@ -158,12 +166,17 @@ class Tail:
         raise_error(answer.error)
         return name, answer.num_pending
 
-    async def _check_trimmed(self) -> None:
-        if self._last_per_subject or self._next_seq <= 1:
+    async def _check_position(self) -> None:
+        """Raises TailTrimmed, TailAhead when the stream cannot continue from here."""
+        if self._next_seq <= 1:
             return
-        first = (await stream_info(self._nc, self._stream)).state.first_seq
-        if first > self._next_seq:
-            raise TailTrimmed(self._stream, self._next_seq, first)
+        state = (await stream_info(self._nc, self._stream)).state
+        if state.last_seq + 1 < self._next_seq:
+            if self._away_s < BEHIND_S:
+                raise _Recreate
+            raise TailAhead(self._stream, self._next_seq, state.last_seq + 1)
+        if state.first_seq > self._next_seq and not self._last_per_subject:
+            raise TailTrimmed(self._stream, self._next_seq, state.first_seq)
 
     async def _pull_loop(self, consumer: str, inbox: str) -> AsyncIterator[Batch]:
         outstanding, consumer_seq = 0, 0
@@ -194,14 +207,13 @@ class Tail:
                 yield Batch(messages, pending)
 
     async def _await_arrival(self) -> None:
-        if self._arrived:
-            return
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(HEARTBEAT_S * 3):
-                await self._wake.wait()
-        except TimeoutError:
-            raise _Recreate from None
+        if not self._arrived:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(HEARTBEAT_S * 3):
+                    await self._wake.wait()
+            except TimeoutError:
+                raise _Recreate from None
         self._contact = time.monotonic()
 
     async def _on_message(self, message: Msg) -> None:

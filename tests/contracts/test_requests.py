@@ -20,7 +20,7 @@ from services.contracts.events import (
     Succeeded,
 )
 from services.contracts.lifecycle import InvalidTransition
-from services.contracts.requests import NULL, CutChain, RequestState, evolve, fold, nanoseconds, rfc3339
+from services.contracts.requests import NULL, CutChain, RequestState, evolve, fold
 
 S = 1_000_000_000
 INPUT, OUTPUT = msgspec.Raw(b'{"n":1}'), msgspec.Raw(b"[2]")
@@ -190,21 +190,3 @@ def test_folding_is_step_by_step() -> None:
     for n, event in enumerate(chain, 1):
         state = evolve(state, event, 10 * n, n * S)
     assert state == folded(*chain)
-
-
-@pytest.mark.parametrize(
-    ("text", "at"),
-    [
-        ("1970-01-01T00:00:00Z", 0),
-        ("1970-01-01T00:00:01.5Z", S + S // 2),
-        ("2026-01-02T03:04:05.678901Z", 1767323045678901000),
-        ("2026-01-02T03:04:05.123456789Z", 1767323045123456789),
-    ],
-)
-def test_instants_are_read(text: str, at: int) -> None:
-    assert nanoseconds(text) == at
-
-
-def test_instants_are_written_with_microseconds() -> None:
-    assert rfc3339(1767323045678901999) == "2026-01-02T03:04:05.678901Z"
-    assert nanoseconds(rfc3339(1767323045678901000)) == 1767323045678901000

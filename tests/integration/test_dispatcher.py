@@ -17,10 +17,11 @@ from services.contracts.events import Accepted, Assigned, Expired, RequestEvent,
 from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report
 from services.contracts.rpc import GetQueue, QueuePlace
 from services.dispatcher import main
+from services.dispatcher.partitions import Partitions
 from services.runtime import rpc
 from services.runtime.append import append, request_record
 from services.runtime.errors import NatsUnavailable
-from services.runtime.kv import Bucket
+from services.runtime.kv import Bucket, Conflict, Entry
 from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
@@ -290,3 +291,56 @@ async def test_nats_may_restart_while_requests_wait(world: World):
     await until(lambda: world.nc.is_connected, "the client is back")
     await world.succeed(first)
     await assigned(world, second)
+
+
+async def test_what_is_handed_over_is_not_claimed_again_by_a_round_that_was_under_way(world: World):
+    nc = await world.bus.connect("dispatcher")
+    liveness = Liveness(nc, "dispatcher", "d1")
+    world.bus.spawn(liveness.watch())
+    lost: list[int] = []
+
+    async def on_loss(part: int) -> None:
+        lost.append(part)
+
+    partitions = Partitions(nc, "d1", liveness, lambda part: None, on_loss)
+    world.bus.spawn(partitions.watch())
+    world.bus.spawn(partitions.keep())
+    await until(lambda: len(partitions.owned) == ids.PARTS, "everything is ours")
+    asked = asyncio.Event()
+
+    async def slow_ping(_: Msg) -> None:
+        asked.set()  # never answered: the round waits for a second
+
+    await nc.subscribe(subjects.control("d2"), cb=slow_ping)
+    await Liveness(nc, "dispatcher", "d2").announce()
+    await asyncio.wait_for(asked.wait(), 30)
+    await partitions.release_all()
+    assert len(lost) == ids.PARTS
+    await until(lambda: "d2" in partitions._strikes, "the round has heard that nothing was answered")
+    bucket = Bucket(nc, subjects.LEASES)
+    for part in range(ids.PARTS):
+        assert (await bucket.get(subjects.lease_key(part))).value is None
+    assert partitions.owned == set()
+
+
+async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
+    write, read, failures = Bucket.set, Bucket.get, ["write", "read"]
+
+    async def conflicting(self: Bucket, key: str, value: bytes, revision: int, ttl_s: float | None = None) -> int:
+        if "write" in failures:
+            failures.remove("write")
+            raise Conflict(key)
+        return await write(self, key, value, revision, ttl_s)
+
+    async def unreadable(self: Bucket, key: str) -> Entry:
+        if "read" in failures:
+            failures.remove("read")
+            raise NatsUnavailable("not now")
+        return await read(self, key)
+
+    monkeypatch.setattr(Bucket, "set", conflicting)
+    monkeypatch.setattr(Bucket, "get", unreadable)
+    process = await world.dispatcher()
+    await until(lambda: not failures, "a lease was neither written nor read")
+    await ready(process)
+    assert process.failure is None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.contracts import codec, ids, subjects
+from services.contracts.rpc import GetOpen, OpenPage
 from services.dispatcher import recovery
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.recovery import RecoveryNeeded, recover
@@ -13,7 +14,7 @@ from services.dispatcher.state import Partition
 from services.history.queries import Queries
 from services.runtime.clock import ServerClock
 from services.runtime.jetstream import stream_info
-from services.runtime.rpc import serve
+from services.runtime.rpc import Operation, serve
 from services.runtime.tail import Tail
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
@@ -110,3 +111,31 @@ async def test_a_log_that_the_stream_contradicts_is_not_believed(world: World) -
     await world.execute("UPDATE log_position SET seq = seq - 1000, epoch = 7 WHERE stream = $1", subjects.REQUESTS)
     with pytest.raises(RecoveryNeeded, match="epoch 7"):
         await rebuilt(world, 0)
+
+
+async def test_what_is_recorded_while_the_log_is_asked_contradicts_nothing(world: World) -> None:
+    world.record(subjects.REQUESTS)
+    first = await world.request().accept()
+    queries = Queries(world.pool)
+
+    async def open_after_more_has_come(query: GetOpen) -> OpenPage:
+        await world.request().accept()
+        await world.recorded()
+        return await queries.open(query)
+
+    slow = {"open": Operation(subjects.history_rpc("open"), GetOpen, open_after_more_has_come)}
+    await serve(world.history, "history", "for this test", queries.operations() | slow)
+    partition, from_seq = await rebuilt(world, ids.part_of_request(first.rid))
+    assert from_seq == 3
+    assert len(partition.requests) == 2
+
+
+async def test_an_event_of_a_newer_version_in_the_log_does_not_keep_its_partition_from_being_served(world: World) -> None:
+    world.record(subjects.REQUESTS)
+    newer, known = await world.request().accept(), await world.request().accept()
+    await world.recorded()
+    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    await world.execute("UPDATE event_log SET data = $1 WHERE rid = $2", b'{"type":"accepted","schema":99}', newer.rid)
+    partition, from_seq = await rebuilt(world, ids.part_of_request(known.rid))
+    assert from_seq == 3
+    assert set(partition.requests) == {known.rid}

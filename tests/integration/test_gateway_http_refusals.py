@@ -1,17 +1,26 @@
 """Bad input over HTTP: each row is refused with a problem, and nothing of it reaches the stream."""
 
 import asyncio
+import contextlib
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from multidict import CIMultiDict
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from services.contracts import subjects
 from services.contracts.ids import request_id
+from services.gateway import intake
+from services.gateway.api import requests
 from services.gateway.intake import MAX_BODY_BYTES
 from services.runtime.jetstream import stream_info
-from tests.support.bus import running_bus
+from spaces_agent import frames
+from tests.support.bus import running_bus, until
 from tests.support.http_gateway import ADA, AGENT, ONLY_OTHER, Gateway, HttpAnswer, fill_directory, running_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -31,6 +40,11 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 async def events(gateway: Gateway) -> int:
     return (await stream_info(gateway.process.nc, subjects.REQUESTS)).state.last_seq
+
+
+def memory_kib() -> int:
+    """Of this process, where the gateway runs."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * (os.sysconf("SC_PAGE_SIZE") // 1024)
 
 
 def check_problem(answer: HttpAnswer, status: int, code: str) -> None:
@@ -179,6 +193,117 @@ async def test_what_is_not_http_gets_a_problem_and_a_closed_connection(gateway: 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
     assert b'"code":"invalid_request"' in answer
+    writer.close()
+
+
+async def sent_without_end(gateway: Gateway, head: bytes, endless: bytes, most: int) -> tuple[bytes, int]:
+    """What is answered while a head is followed by something without an end, and how much of that could be sent before the
+    connection was closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    writer.write(head)
+    sent = 0
+    with contextlib.suppress(OSError):
+        while sent < most and not reader.at_eof():
+            writer.write(endless)
+            await asyncio.wait_for(writer.drain(), 10)
+            sent += len(endless)
+    answer = b""
+    with contextlib.suppress(OSError):
+        answer = await asyncio.wait_for(reader.read(4096), 10)
+    writer.transport.abort()
+    return answer, sent
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nX: ",
+        b"GET / HTTP/1.1\r\n",
+        b"GET /",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    ],
+)
+async def test_a_head_without_an_end_is_not_read_for_ever(gateway: Gateway, head: bytes) -> None:
+    _, sent = await sent_without_end(gateway, head, b"x" * 65536, 64 * 2**20)
+    assert sent < 32 * 2**20
+    assert (await gateway.submit()).status == 202
+
+
+async def test_a_head_of_many_small_fields_is_too_large(gateway: Gateway) -> None:
+    answer, _ = await sent_without_end(gateway, b"GET / HTTP/1.1\r\n", b"a:\r\n" * 3000, 1)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_that_goes_on_after_the_answer_is_not_read_for_ever(gateway: Gateway) -> None:
+    head = f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nContent-Length: {2**40}\r\n\r\n".encode()
+    answer, sent = await sent_without_end(gateway, head, b"x" * 65536, 128 * 2**20)
+    assert sent < 64 * 2**20
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "BODY_S", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    head = f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADA}\r\nContent-Length: 100\r\n\r\n"
+    writer.write(head.encode() + SOUND)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"did not come" in answer
+    writer.close()
+
+
+async def test_several_prefer_headers_are_one(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def no_wait(prefer: str) -> int:
+        asked.append(prefer)
+        return 0
+
+    monkeypatch.setattr(intake, "wait_s", no_wait)
+    headers = [("Authorization", f"Bearer {ADA}"), ("Prefer", "wait=5"), ("Prefer", "respond-async")]
+    async with gateway.http.post(gateway.url + SUBMIT, data=SOUND, headers=CIMultiDict(headers)) as answer:
+        assert answer.status == 202
+    assert asked == ["wait=5,respond-async"]
+
+
+async def test_an_agent_that_does_not_read_is_sent_no_pongs(gateway: Gateway) -> None:
+    await gateway.http.get(gateway.url + "/healthz")
+    before = memory_kib()
+    port = int(gateway.url.rpartition(":")[2])
+    url = f"ws://127.0.0.1:{port}{frames.CONNECT_PATH}"
+    headers = {"Authorization": f"Bearer {AGENT}"}
+    async with connect(url, subprotocols=[Subprotocol(frames.SUBPROTOCOL)], additional_headers=headers) as socket:
+        socket.transport.pause_reading()
+        pings = (b"\x89\xfd\0\0\0\0" + b"p" * 125) * 500
+        for _ in range(1000):
+            socket.transport.write(pings)
+            await until(lambda: socket.transport.get_write_buffer_size() < 2**20, "the pings are read")
+        socket.transport.abort()
+    assert memory_kib() - before < 20_000
+
+
+async def test_an_upgrade_by_another_method_is_answered(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\n{}"
+    writer.write(f"POST {frames.CONNECT_PATH} HTTP/1.1\r\nHost: x\r\n{upgrade}".encode())
+    assert (await asyncio.wait_for(reader.readline(), 10)).split()[1] == b"404"
+    writer.close()
+
+
+async def test_head_has_no_body_and_options_are_a_problem(gateway: Gateway) -> None:
+    head = await gateway.call("HEAD", "/healthz")
+    assert (head.status, head.body) == (200, b"")
+    check_problem(await gateway.call("OPTIONS", SUBMIT), 405, "method_not_allowed")
+
+
+async def test_pipelined_requests_are_answered_in_order(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    submit = f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADA}\r\nContent-Length: {len(SOUND)}\r\n\r\n"
+    writer.write(submit.encode() + SOUND + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answers = await asyncio.wait_for(reader.read(), 10)
+    assert answers.startswith(b"HTTP/1.1 202 ")
+    assert answers.endswith(b'{"status":"alive"}')
     writer.close()
 
 

@@ -107,6 +107,15 @@ DAMAGES = {
         "UPDATE payloads SET data = '1' FROM event_log WHERE sha256 = payload_sha AND rid = $1 AND type = 'accepted'",
         ("damaged payload",),
     ),
+    "a payload put in another's place": (
+        "UPDATE event_log SET payload_sha ="
+        " (SELECT payload_sha FROM event_log WHERE rid = $1 AND type = 'accepted') WHERE rid = $1 AND type = 'succeeded'",
+        ("mislabeled event",),
+    ),
+    "a payload cut off": (
+        "UPDATE event_log SET payload_sha = NULL WHERE rid = $1 AND type = 'succeeded'",
+        ("mislabeled event",),
+    ),
     "a conflict": (
         "INSERT INTO event_conflicts SELECT stream, epoch, 0, at, subject, data, 'why' FROM event_log"
         " WHERE rid = $1 AND type = 'accepted'",

@@ -55,6 +55,7 @@ OTHERS = {
     "$JS.API.STREAM.UPDATE.KV_ws_leases": {"provisioner"},
     "$JS.API.STREAM.CREATE.MINE": set(),
     "$JS.API.STREAM.NAMES": {"operator"},
+    "$JS.ACK.REQUESTS.viewer.1.1.1.1.0": {"operator"},
     "$SYS.REQ.SERVER.PING": set(),
     "_INBOX_gateway.x": set(),
 }

@@ -43,3 +43,16 @@ async def test_without_a_server_the_last_measurement_stays(bus: Bus) -> None:
     with pytest.raises(NatsUnavailable):
         await clock.measure(nc)
     assert clock._offset_ns == offset
+
+
+async def test_a_pause_of_our_own_between_question_and_answer_does_not_move_the_clock(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nc = await bus.connect("gateway")
+    clock = ServerClock()
+    await clock.measure(nc)
+    offset = clock._offset_ns
+    instants = iter([0, 30 * 10**9])
+    monkeypatch.setattr("services.runtime.clock.time.monotonic_ns", lambda: next(instants))
+    await clock.measure(nc)
+    assert clock._offset_ns == offset

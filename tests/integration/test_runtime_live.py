@@ -75,3 +75,23 @@ async def test_the_mark_of_recovery_is_seen_and_is_no_process(bus: Bus, watcher:
     assert watcher.alive(subjects.HALTED_KEY) == frozenset()
     await bucket.delete(subjects.HALTED_KEY, revision)
     await until(lambda: not watcher.halted, "the mark is gone")
+
+
+async def test_who_has_withdrawn_is_not_announced_again(
+    bus: Bus, watcher: Liveness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.runtime.live.RENEW_S", 0.05)
+    gateway = Liveness(await bus.connect("gateway"), "gateway", "g1")
+    bus.spawn(gateway.keep_announcing())
+    await until(lambda: watcher.alive("gateway") == {"g1"}, "it is seen")
+    await gateway.withdraw()
+    await until(lambda: watcher.alive("gateway") == frozenset(), "it is gone")
+    withdrawn = gateway.renewed_at
+    for _ in range(3):
+        other = Liveness(await bus.connect("gateway"), "gateway", "g2")
+        await other.announce()
+        await until(lambda: "g2" in watcher.alive("gateway"), "another is seen")
+        await other.withdraw()
+        await until(lambda: "g2" not in watcher.alive("gateway"), "and gone")
+    assert gateway.renewed_at == withdrawn
+    assert watcher.alive("gateway") == frozenset()

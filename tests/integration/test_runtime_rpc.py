@@ -166,3 +166,25 @@ async def test_everyone_is_asked_and_who_knows_answers(bus: Bus, caller: Client)
     await serving(bus, answer, everyone=True)
     for _ in range(10):
         assert await ask(caller) == Recorded(seq=7)
+
+
+async def test_a_process_that_stops_answers_what_it_was_asked(bus: Bus, caller: Client) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def answer(message: RevokeKey) -> Recorded:
+        asked.set()
+        await release.wait()
+        return Recorded(seq=1)
+
+    nc = await bus.connect("registry")
+    service = await rpc.serve(nc, "registry", "a test", {"ask": Operation(ASK, RevokeKey, answer)})
+    question = asyncio.ensure_future(ask(caller))
+    await asked.wait()
+    stopping = asyncio.ensure_future(service.stop())
+    with pytest.raises(NatsUnavailable):
+        await ask(caller, timeout_s=1.0)
+    assert not stopping.done()
+    release.set()
+    await stopping
+    await nc.close()
+    assert (await question).seq == 1

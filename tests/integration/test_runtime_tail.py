@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator
 
@@ -12,7 +13,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.runtime.append import append
 from services.runtime.jetstream import Stored, api
-from services.runtime.tail import Batch, Tail, TailTooOld, TailTrimmed
+from services.runtime.tail import Batch, Tail, TailAhead, TailTooOld, TailTrimmed
 from tests.support.bus import Bus, running_bus, until
 from tests.support.chains import purge, record, rid_of
 
@@ -229,3 +230,39 @@ async def test_a_tail_that_was_cut_off_for_too_long_says_so(bus: Bus) -> None:
     await asyncio.to_thread(bus.servers.nats.stop)
     with pytest.raises(TailTooOld):
         await asyncio.wait_for(task, 60)
+
+
+async def test_a_stream_that_has_lost_its_end_is_noticed(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.runtime.tail.BEHIND_S", 2.0)
+    store, backup = bus.servers.directory / "nats", bus.servers.directory / "backup"
+    nc = await bus.connect("gateway")
+    await appended(nc, 5)
+    await asyncio.to_thread(bus.servers.nats.stop)
+    await asyncio.to_thread(shutil.copytree, store, backup)
+    await asyncio.to_thread(bus.servers.nats.start)
+    follower, task = await following(bus)
+    await until(lambda: nc.is_connected, "the client is back")
+    await appended(nc, 5)
+    await follower.until_seq(10)
+    await asyncio.to_thread(bus.servers.nats.stop)
+    await asyncio.to_thread(shutil.rmtree, store)
+    await asyncio.to_thread(shutil.copytree, backup, store)
+    await asyncio.to_thread(bus.servers.nats.start)
+    with pytest.raises(TailAhead) as error:
+        await asyncio.wait_for(task, 30)
+    assert (error.value.wanted, error.value.first) == (11, 6)
+
+
+async def test_a_tail_that_is_never_idle_is_not_taken_for_one_that_was_cut_off(bus: Bus) -> None:
+    nc = await bus.connect("gateway")
+    tail = Tail(nc, subjects.REQUESTS, [subjects.ALL_REQUESTS], keep_s=1.0)
+    batches = tail.batches()
+    await anext(batches)
+    await appended(nc, 1)
+    await anext(batches)
+    before = tail._contact
+    await appended(nc, 3)
+    await until(lambda: len(tail._arrived) == 3, "all have arrived before anybody waits")
+    assert (await anext(batches)).messages
+    assert tail._contact > before
+    await batches.aclose()

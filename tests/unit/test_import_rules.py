@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "events", "fleet", "ownership", "queue", "state"},
+    "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
     "services.gateway": {
         *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
         *("verdicts", "view"),

@@ -1,14 +1,21 @@
-"""HTTP/1.1 as uvicorn parses it, with a bound on the head of a request and problems instead of plain text."""
+"""HTTP/1.1 and WebSocket as uvicorn speaks them, with bounds on what one peer may make us keep, and problems instead of
+plain text."""
 
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from services.gateway.api.responses import new_request_id
+from services.gateway.intake import MAX_BODY_BYTES
 from services.gateway.problems import MEDIA_TYPE, ApiProblem
 from services.gateway.view import encode
 
 MAX_HEAD_BYTES = 64 * 1024
+MAX_IGNORED_BYTES = 4 * MAX_BODY_BYTES
+"""A client that only reads our answer when it has sent everything is not cut off before that, within reason."""
+FIELD_BYTES = 32
+"""What keeping a header field costs beside its text: many empty ones are a large head too."""
 
 
 class HeadTooLarge(ValueError):
@@ -21,25 +28,50 @@ class Http(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_bytes = 0
+        self._unparsed_bytes = 0
+        self._ignored_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """See HttpToolsProtocol. The parser keeps an unfinished header field, however long it gets, and copies it whenever
+        more of it comes: a peer that sends nothing else is given up."""
+        self._unparsed_bytes += len(data)
+        super().data_received(data)
+        if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("")
 
     def on_message_begin(self) -> None:
         """See HttpToolsProtocol."""
-        self._head_bytes = 0
+        self._head_bytes = self._unparsed_bytes = self._ignored_bytes = 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """See HttpToolsProtocol. Raises HeadTooLarge, which the parser turns into a 400."""
-        self._head_bytes += len(url)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLarge
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See HttpToolsProtocol. Raises HeadTooLarge."""
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise HeadTooLarge
+        self._count(len(name) + len(value) + FIELD_BYTES)
         super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """See HttpToolsProtocol."""
+        self._unparsed_bytes = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """See HttpToolsProtocol. What comes after the answer is not kept, but neither is it read for ever."""
+        self._unparsed_bytes = 0
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._ignored_bytes += len(body)
+            if self._ignored_bytes > MAX_IGNORED_BYTES:
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        """See HttpToolsProtocol."""
+        self._unparsed_bytes = 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, and close."""
@@ -54,3 +86,25 @@ class Http(HttpToolsProtocol):
         ]
         self.transport.write("\r\n".join(head).encode() + body)
         self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        """Only a GET opens a WebSocket (RFC 6455, 4.1); the WebSocket parser would leave others without an answer."""
+        return self.scope["method"] == "GET" and super()._should_upgrade()
+
+    def _count(self, size: int) -> None:
+        self._unparsed_bytes = 0
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise HeadTooLarge
+
+
+class WebSocketConnection(WebSocketsSansIOProtocol):
+    """One agent's connection."""
+
+    def handle_ping(self) -> None:
+        """See WebSocketsSansIOProtocol. A peer that does not read gets no pongs: they would pile up here. It may expect
+        one for its latest ping only (RFC 6455, 5.5.3)."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()

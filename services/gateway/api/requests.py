@@ -1,5 +1,7 @@
 """Requests: submit and read. Hot endpoints take the bare request and answer bytes; no framework machinery in between."""
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,6 +21,9 @@ from services.runtime import telemetry
 from services.runtime.directory import DirectoryFollower
 
 RETRY_AFTER_S = 1
+BODY_S = 60.0
+"""A body that takes longer is not waited for."""
+_CLOSE = {"Connection": "close"}
 
 
 def router(follower: DirectoryFollower, admission: Admission, submissions: Submissions, reader: Reader) -> APIRouter:
@@ -35,7 +40,7 @@ def router(follower: DirectoryFollower, admission: Admission, submissions: Submi
             space=space.space,
             idempotency_key=None if key is None else intake.idempotency_key(key),
             traceparent=_text(headers.get(b"traceparent")),
-            wait_s=intake.wait_s(_text(headers.get(b"prefer")) or ""),
+            wait_s=intake.wait_s(_preferences(request)) if b"prefer" in headers else 0,
             submission=intake.submission(await _body(request, headers), space),
         )
         return _submitted(await submissions.submit(order))
@@ -74,6 +79,14 @@ async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:
     """The whole body. Raises ApiProblem as soon as it is known to be too large, ClientDisconnect."""
     if int(headers.get(b"content-length", b"0")) > intake.MAX_BODY_BYTES:
         raise intake.too_large()
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _received(request)
+    except TimeoutError:
+        raise ApiProblem("invalid_request", f"The body did not come within {BODY_S:g} s.", headers=_CLOSE) from None
+
+
+async def _received(request: Request) -> bytes:
     chunks: list[bytes] = []
     size, more = 0, True
     while more:
@@ -86,6 +99,11 @@ async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:
             raise intake.too_large()
         more = message.get("more_body", False)
     return b"".join(chunks)
+
+
+def _preferences(request: Request) -> str:
+    """All that the client prefers: several Prefer headers are one (RFC 7240, 2)."""
+    return ",".join(value.decode("latin-1") for name, value in request.scope["headers"] if name == b"prefer")
 
 
 def _text(value: bytes | None) -> str | None:

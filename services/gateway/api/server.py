@@ -7,7 +7,7 @@ import socket
 import uvicorn
 from starlette.types import ASGIApp
 
-from services.gateway.api.protocol import Http
+from services.gateway.api.protocol import Http, WebSocketConnection
 from services.runtime.errors import Final
 from services.runtime.health import Server
 from spaces_agent.frames import MAX_FRAME_BYTES
@@ -44,7 +44,7 @@ class HttpServer:
                 app,
                 loop="none",
                 http=Http,
-                ws="websockets-sansio",
+                ws=WebSocketConnection,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
                 ws_ping_interval=None,  # the agents' protocol has heartbeats of its own

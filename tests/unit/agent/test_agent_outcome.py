@@ -67,3 +67,12 @@ def test_an_exception_that_cannot_be_printed_is_told_by_its_type() -> None:
             raise RuntimeError("no")
 
     assert outcome.raised(Rude()).message == "Rude"
+
+
+def test_an_output_that_others_could_not_decode_is_refused() -> None:
+    value: Any = 1
+    for _ in range(frames.MAX_DEPTH):
+        value = [value]
+    assert outcome.encode_output(value, 1000)
+    error = error_of([value])
+    assert (error.code, error.message) == ("handler_error", "the output is nested more than 100 levels deep")

@@ -379,3 +379,15 @@ class TestTime:
         assert session.wakeup() == 3.0
         session.tick(3.0)
         assert session.events() == [events.Abandon(reason="the gateway is going away: restart")]
+
+
+class TestHelloLimits:
+    def test_a_hello_names_all_handlers_and_no_more_results_than_it_may(self) -> None:
+        results = [result(lease) for lease in range(1, frames.MAX_IN_FLIGHT + 10)]
+        handler = in_flight(999_999, "running")
+        session = AgentSession(PROFILE, running=[handler], pending=results)
+        session.connected(0.0)
+        (hello,) = session.frames_to_send()
+        assert isinstance(hello, frames.Hello)
+        assert frames.decode_agent_frame(frames.encode(hello)) == hello
+        assert handler in hello.in_flight

@@ -308,3 +308,50 @@ def test_an_assign_decision_carries_what_the_event_needs():
     (decision,) = assignments(partition, "demo", NOW)
     assert isinstance(decision, Assign)
     assert decision.state.seq == 1
+
+
+# What must not pile up, or be forgotten
+
+
+def test_an_assignment_is_given_back_although_its_queue_has_emptied_meanwhile():
+    partition = a_partition(agent_report(slots=1))
+    partition.apply(accepted(1), 1, NOW, NOW)
+    (decision,) = assignments(partition, "demo", NOW)
+    partition.apply(accepted(2), 2, NOW, NOW)
+    partition.apply(following(Canceled, 2, 2, attempt=0), 3, NOW, NOW)
+    undo(partition, decision)
+    assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
+
+
+def test_start_timeouts_of_closed_requests_are_not_kept():
+    partition = a_partition(agent_report())
+    for number in range(1, 5000):
+        partition.apply(accepted(number, start_timeout_s=3600.0), 2 * number, NOW, NOW)
+        partition.apply(following(Canceled, number, 2 * number, attempt=0), 2 * number + 1, NOW, NOW)
+    assert len(partition._expiries) < 2000
+    partition.apply(accepted(5000, start_timeout_s=1.0), 20_000, NOW, NOW)
+    assert rids(timers(partition, NOW + 2 * SECOND)) == [rid(5000)]
+
+
+def test_a_lease_that_was_listed_while_its_gateway_was_asked_is_left_alone():
+    partition = assigned_partition(agent_report())
+    (check,) = timers(partition, NOW + 2 * SECOND)
+    assert isinstance(check, Check)
+    moved = agent_report(held(1, 11), conn="conn-2")
+    partition.fleet.fold(report(moved, gateway="gateway-2"), NOW + 2 * SECOND)
+    assert answered(partition, check, "no_connection", NOW + 2 * SECOND) is None
+    assert partition.pending == {}
+
+
+@pytest.mark.parametrize("status", ["queued", "processing"])
+def test_a_request_whose_chain_was_trimmed_is_forgotten(status: str):
+    partition = assigned_partition(agent_report(slots=1))
+    if status == "queued":
+        partition = a_partition(agent_report(slots=1))
+        partition.apply(accepted(1), 10, NOW, NOW)
+        assignments(partition, "demo", NOW)
+        partition.fleet.release(CONN, rid(1), 0, confirmed=False)
+    partition.forget(rid(1))
+    assert (partition.requests, partition.leases, partition.pending) == ({}, {}, {})
+    assert assignments(partition, "demo", NOW) == []
+    assert partition.fleet.agents[CONN].free == 1

@@ -1,5 +1,6 @@
 """What the reports of gateways add up to."""
 
+from services.contracts.ids import part_of_space
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import SECOND
 from tests.unit.dispatcher.given import CONN, GATEWAY, NOW, agent_report, held, report, rid
@@ -123,3 +124,54 @@ def test_a_gateway_that_starts_after_the_barrier_is_not_waited_for():
     fleet.raise_barrier(NOW, frozenset({GATEWAY}))
     fleet.fold(report(agent_report(), number=1), NOW + 1)
     assert fleet.complete(frozenset({GATEWAY, "gateway-new"}))
+
+
+def test_leases_that_ended_are_not_remembered_for_ever():
+    fleet = a_fleet(agent_report(slots=1))
+    for number in range(1, 1000):
+        now = NOW + number * SECOND
+        fleet.fold(report(agent_report(held(number, number), slots=1), number=2 * number - 1, full=False), now)
+        fleet.fold(report(agent_report(slots=1), number=2 * number, full=False), now)
+    assert fleet.listed == {}
+    assert 999 in fleet.delisted
+    assert len(fleet.delisted) < 100
+
+
+def test_an_attempt_that_lost_does_not_give_back_the_slot_of_the_one_that_won():
+    fleet = a_fleet(agent_report(slots=1))
+    fleet.reserve(CONN, rid(1), 0)
+    fleet.reserve(CONN, rid(1), 11)  # an earlier try of ours, thought lost, was stored after all
+    fleet.release(CONN, rid(1), 0, confirmed=False)
+    assert free(fleet) == 0
+
+
+def test_a_report_that_was_overtaken_by_a_newer_one_changes_nothing():
+    fleet = a_fleet(agent_report(slots=4))
+    fleet.fold(report(agent_report(slots=2), number=5), NOW)
+    fleet.fold(report(agent_report(slots=9), number=4), NOW)
+    assert free(fleet) == 2
+
+
+def test_a_partition_that_is_let_go_gives_its_reservations_back():
+    fleet = a_fleet(agent_report(slots=2))
+    fleet.reserve(CONN, rid(1), 0)
+    fleet.reserve(CONN, rid(2, "else"), 0)
+    assert part_of_space("demo") != part_of_space("else")
+    fleet.let_go(part_of_space("demo"))
+    assert fleet.agents[CONN].reserved == {rid(2, "else"): 0}
+
+
+def test_an_agent_that_has_connected_anew_gets_nothing_through_its_former_connection():
+    fleet = a_fleet(agent_report(slots=4))
+    anew = agent_report(slots=1, conn="conn-2", boot_id="boot-2")
+    fleet.fold(report(anew, gateway="gateway-2"), NOW)
+    fleet.fold(report(agent_report(slots=4), number=1), NOW)  # its former gateway has not noticed
+    picked = fleet.pick("demo", NOW)
+    assert picked is not None
+    assert picked.report.conn == "conn-2"
+    fleet.fold(report(number=1, gateway="gateway-2"), NOW)
+    assert fleet.pick("demo", NOW) is None, "its former gateway may have died since it reported it"
+    fleet.fold(report(agent_report(slots=4), number=2), NOW)
+    picked = fleet.pick("demo", NOW)
+    assert picked is not None
+    assert picked.report.conn == CONN

@@ -134,6 +134,15 @@ def test_an_output_at_the_limit_is_recorded_and_above_it_fails() -> None:
     assert event.error.code == "output_too_large"
 
 
+@pytest.mark.parametrize("output", [b"[" * 101 + b"]" * 101, b'{"a":1e999}', b'{"a":"\xff"}', b"1" * 5000])
+def test_an_output_that_others_could_not_decode_fails_its_request(output: bytes) -> None:
+    given = Given().running(5)
+    given.session.receive(result(5, output), 1.0)
+    event = given.appended()
+    assert isinstance(event, Failed)
+    assert event.error.code == "handler_error"
+
+
 def test_an_accept_of_something_not_held_is_refused_and_stopped() -> None:
     given = Given().ready()
     given.session.receive(frames.Accept(**names(5)), 1.0)

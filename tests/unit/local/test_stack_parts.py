@@ -136,3 +136,14 @@ def test_lines_stay_above_the_status_of_a_terminal() -> None:
     console.status("working")
     console.line("news")
     assert stream.getvalue().endswith("\r\x1b[Knews\nworking")
+
+
+def test_a_status_is_no_longer_than_a_row_that_can_be_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = Terminal()
+    Console(stream).status("a line that would take two rows")
+    assert stream.getvalue() == "\r\x1b[Ka line that would …"

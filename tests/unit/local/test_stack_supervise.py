@@ -81,16 +81,24 @@ async def test_started_ready_died_started_again_stopped(threads: ThreadPoolExecu
     it = Watched(PretendedServer(), threads)
     await it.supervisor.start()
     assert it.supervisor.pid == 1001
-    await it.dies(-9)
+    await it.dies(1)
     assert it.supervisor.pid is None
     await it.until("ready")
     assert it.supervisor.pid == 1002
     await it.supervisor.stop()
     states = [state for state, _ in it.changes]
     assert states == ["starting", "ready", "died", "starting", "ready", "stopped"]
-    assert it.changes[2] == ("died", "ended by signal 9: farewell")
+    assert it.changes[2] == ("died", "ended with status 1: farewell")
     assert it.supervisor.restarts == 1
     assert it.server.poll() == 0
+
+
+async def test_what_a_killed_one_said_before_is_not_taken_for_the_reason(threads: ThreadPoolExecutor) -> None:
+    it = Watched(PretendedServer(), threads)
+    await it.supervisor.start()
+    await it.dies(-9)
+    await it.supervisor.stop()
+    assert it.changes[2] == ("died", "ended by signal 9 (Killed)")
 
 
 async def test_it_is_not_ready_before_it_says_so(threads: ThreadPoolExecutor) -> None:
