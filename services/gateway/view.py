@@ -40,6 +40,7 @@ class UrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
     """Where to look further."""
 
     itself: str
+    cancel: str
 
 
 class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +62,7 @@ class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
     agent: AgentObject | None
     queue: QueueObject | None
     metrics: MetricsObject
+    retry_of: Annotated[str | None, Meta(description="The request whose input this one takes again.")]
     metadata: Annotated[dict[str, Any], Meta(extra_json_schema=_OBJECT)]
     urls: UrlsObject
 
@@ -92,8 +94,9 @@ def request_object(state: RequestState, place: QueuePlace | None = None) -> Requ
         agent=AgentObject(state.agent) if state.agent else None,
         queue=_queue(place) if state.status == "queued" else None,
         metrics=_metrics(state),
+        retry_of=state.retry_of or None,
         metadata=state.metadata,
-        urls=UrlsObject(self_url(state.rid)),
+        urls=UrlsObject(self_url(state.rid), f"{self_url(state.rid)}/cancel"),
     )
 
 

@@ -37,6 +37,7 @@ ACCEPTED = events.Accepted(
     priority=5,
     max_attempts=3,
     key_digest="d1",
+    retry_of=RID,
     metadata=META,
     traceparent=TRACE,
 )

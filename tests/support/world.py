@@ -114,6 +114,14 @@ class Client:
         request: dict[str, Any] = response.json()
         return request
 
+    async def act(self, rid: str, action: str, *, wait: int = 0) -> dict[str, Any]:
+        """`cancel` or `retry` a request."""
+        headers = {"Prefer": f"wait={wait}"} if wait else {}
+        response = await self.http.post(f"/v1/requests/{rid}/{action}", headers=headers)
+        assert response.is_success, f"{response.status_code} {response.text}"
+        request: dict[str, Any] = response.json()
+        return request
+
     async def finished(self, rid: str, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
         """The request once it is done; a gateway that is just away is asked again."""
 
