@@ -7,7 +7,7 @@ agent's side mirrors it. Instants are monotonic seconds and come in as arguments
 from typing import Literal, assert_never
 
 from services.contracts.events import Assigned, Requeued, RequeueReason
-from services.contracts.reports import AgentReport
+from services.contracts.reports import AgentReport, AgentState
 from services.gateway import replies, results
 from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Append, Close, Decision, RecordRefused
 from services.gateway.holding import Holding
@@ -34,7 +34,7 @@ class GatewaySession:
         self._gateway, self._table = gateway, table
         self._held = Holding(conn, gateway, table)
         self._refusals = Refusals(conn, gateway, now)
-        self._draining = False
+        self._loading = self._draining = False
         self._opened_at = self._heard_at = now
         self._bad_frames = 0
         self._outbox: list[frames.GatewayFrame] = []
@@ -66,7 +66,8 @@ class GatewaySession:
         """The session as reports show it; None before it is ready and after its end."""
         if self.phase != "ready" or self.member is None:
             return None
-        return self.member.report(self.conn, "draining" if self._draining else "ready", self._held.listed(now))
+        state: AgentState = "draining" if self._draining else "loading" if self._loading else "ready"
+        return self.member.report(self.conn, state, self._held.listed(now))
 
     def last_report(self) -> AgentReport | None:
         """How reports say that it is over; None when it was never in them."""
@@ -145,7 +146,7 @@ class GatewaySession:
         """A new assignment for this connection: hand it to the agent, or say why not."""
         if self.phase != "ready" or self._draining or self.member is None:
             return "no_connection"
-        if self._held.slots_taken() >= self.member.slots:
+        if self._loading or self._held.slots_taken() >= self.member.slots:
             return "busy"
         self._held.take(Lease.of(assigned, seq, self.conn))
         self._outbox.append(replies.assign(assigned, seq))
@@ -184,6 +185,7 @@ class GatewaySession:
             case frames.Hello():
                 self._bad_frame("hello came twice")
             case frames.Heartbeat():
+                self._hear_state(frame.state)
                 self._outbox.append(frames.HeartbeatAck(routable=self.routable))
             case frames.Accept():
                 self._receive_accept(frame, now)
@@ -206,6 +208,12 @@ class GatewaySession:
             self.refuse("unsupported_version", message, frames.CLOSE_UNSUPPORTED)
         else:
             self.hello, self.phase = frame, "joining"
+            self._hear_state(frame.state)
+
+    def _hear_state(self, state: frames.AgentState) -> None:
+        loading = state == "loading"
+        self._held.changed = self._held.changed or loading != self._loading
+        self._loading = loading
 
     def _receive_accept(self, frame: frames.Accept, now: float) -> None:
         lease = self._held.current(frame)

@@ -1,6 +1,7 @@
 """Handlers for end-to-end tests, run by `spaces-agent run --engine python:tests.e2e.handlers:<name>`."""
 
 import asyncio
+import os
 import threading
 import time
 from pathlib import Path
@@ -68,3 +69,16 @@ async def patient_async(input: dict[str, Any]) -> None:
         await asyncio.sleep(WAIT_S)
     finally:
         (directory / f"ended-{input['n']}").write_text("canceled")
+
+
+def load() -> None:
+    """A setup that takes until the test lets it go."""
+    directory = Path(os.environ["TEST_DIRECTORY"])
+    (directory / "loading").touch()
+    while not (directory / "loaded").exists():
+        time.sleep(0.02)
+
+
+def broken_load() -> None:
+    """A setup without which there is nothing to serve with."""
+    raise MemoryError("the model does not fit")
