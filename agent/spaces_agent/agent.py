@@ -16,8 +16,8 @@ from spaces_agent import identity
 from spaces_agent.address import connect_url
 from spaces_agent.errors import AgentError, ConfigError
 from spaces_agent.handler import Function, Handler
+from spaces_agent.profile import Profile
 from spaces_agent.serving import Serving
-from spaces_agent.session import Profile
 from spaces_agent.version import __version__
 
 logger = logging.getLogger("spaces_agent")
@@ -63,6 +63,7 @@ class Agent:
         self._state_dir = Path(state_dir) if state_dir is not None else identity.default_state_dir(os.environ)
         self._drain_s = drain_s
         self._handler: Handler | None = None
+        self._setup: Function | None = None
         self._serving: Serving | None = None
         self._unfinished = False
 
@@ -71,9 +72,16 @@ class Agent:
         self._handler = Handler(function)
         return function
 
+    def setup(self, function: _F) -> _F:
+        """Call `function` once before any work is taken, to load what the handler needs; return it unchanged. The agent
+        is connected meanwhile, and whoever waits is told that it is loading. It takes no arguments; one that is not an
+        `async def` runs in a thread. When it raises, the agent ends."""
+        self._setup = function
+        return function
+
     async def serve(self) -> None:
         """Serve until `drain` is called. Raises ConfigError, and ClosedForGood when the gateway says that this agent
-        need not come back; network errors are never raised."""
+        need not come back, SetupFailed; network errors are never raised."""
         if self._handler is None:
             raise ConfigError("the agent has no handler: decorate one with @agent.handler")
         with identity.acquire(self._state_dir, self._name) as held:
@@ -84,7 +92,8 @@ class Agent:
                 slots=self._slots,
                 version=__version__,
             )
-            self._serving = Serving(profile, self._urls, self._key, held.spool_directory, self._handler, self._drain_s)
+            spool = held.spool_directory
+            self._serving = Serving(profile, self._urls, self._key, spool, self._handler, self._setup, self._drain_s)
             try:
                 await self._serving.run()
             finally:

@@ -48,6 +48,11 @@ def main() -> None:
     " and returns what it returns. The module may lie in the working directory.",
 )  # fmt: skip
 @click.option(
+    "--setup", metavar="MODULE:FUNCTION",
+    help="A function of yours to call once before any request is taken, to load a model for example. Requests wait"
+    " meanwhile and are told why.",
+)  # fmt: skip
+@click.option(
     "--name", metavar="NAME",
     help="The identity of this agent. Without it a random one is made and kept in the state directory.",
 )  # fmt: skip
@@ -63,6 +68,7 @@ def run(
     spaces: tuple[str, ...],
     slots: int,
     engine: str,
+    setup: str | None,
     name: str | None,
     state_dir: Path | None,
 ) -> None:
@@ -82,6 +88,8 @@ def run(
     try:
         agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir)
         agent.handler(engines.load(engine))
+        if setup is not None:
+            agent.setup(engines.function(setup))
     except (ConfigError, TypeError) as error:
         print(f"spaces-agent: {error}", file=sys.stderr)
         raise SystemExit(2) from None

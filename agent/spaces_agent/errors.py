@@ -9,6 +9,10 @@ class ConfigError(AgentError):
     """The agent was set up wrongly (address, key, space, name, state directory): trying again does not help."""
 
 
+class SetupFailed(AgentError):
+    """The user's setup function raised an error: there is nothing to serve with."""
+
+
 class ClosedForGood(AgentError):
     """The gateway closed the session with a final code (4500-4599): trying again does not help."""
 

@@ -50,6 +50,8 @@ CLOSE_NO_SPACE = 4600
 
 Identity = Annotated[str, msgspec.Meta(pattern=IDENTITY_PATTERN)]
 RequestId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{34}" + _END)]
+AgentState = Literal["loading", "ready"]
+"""While it is loading (a model, say) an agent is connected but takes no work."""
 Sequence = Annotated[int, msgspec.Meta(ge=1)]
 Slots = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Duration = Annotated[float, msgspec.Meta(ge=0)]
@@ -93,14 +95,16 @@ class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
     protocol_min: int = PROTOCOL
     protocol_max: int = PROTOCOL
     version: ShortText = ""
+    state: AgentState = "ready"
     labels: Annotated[dict[ShortText, ShortText], msgspec.Meta(max_length=32)] = {}
     in_flight: Annotated[list[InFlight], msgspec.Meta(max_length=MAX_IN_FLIGHT)] = []
 
 
 class Heartbeat(Frame, frozen=True, kw_only=True, tag="heartbeat"):
-    """Proof of life; `running` lists the leases whose handler runs now."""
+    """Proof of life; `running` lists the leases whose handler runs now. One is sent at once when `state` changes."""
 
     running: list[Sequence] = []
+    state: AgentState = "ready"
 
 
 class Accept(RequestFrame, frozen=True, kw_only=True, tag="accept"):

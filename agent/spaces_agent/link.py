@@ -41,7 +41,7 @@ class Link:
         self._channel = channel
         pending = {result.lease: result for result in spool.load()}
         pending.update((result.lease, result) for result in map(_result, setup.pending))
-        self._session = AgentSession(setup.profile, running=setup.running, pending=pending.values())
+        self._session = AgentSession(setup.profile, running=setup.running, pending=pending.values(), loading=setup.loading)
         self._outstanding = Outstanding(spool, list(pending.values()), self._notice)
         self._url = ""
         self._abandoned: str | None = None
@@ -77,6 +77,8 @@ class Link:
                 self._session.handler_finished(result)
             case messages.Stopped():
                 self._session.handler_stopped(message.lease)
+            case messages.Loaded():
+                self._session.loaded()
             case messages.Drain():
                 self._session.drain()
             case messages.Leave():

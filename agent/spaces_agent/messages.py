@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from spaces_agent import frames
-from spaces_agent.session import Profile
+from spaces_agent.profile import Profile
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=True):
@@ -29,6 +29,7 @@ class Setup(Message, frozen=True, kw_only=True):
     parent_pid: int
     running: list[frames.InFlight] = []
     pending: list[bytes] = []
+    loading: bool = False
 
 
 class Started(Message, frozen=True, kw_only=True):
@@ -47,6 +48,10 @@ class Stopped(Message, frozen=True, kw_only=True):
     """The handler of this lease has ended without an outcome."""
 
     lease: int
+
+
+class Loaded(Message, frozen=True, kw_only=True):
+    """What the handler needs is there: work may come."""
 
 
 class Drain(Message, frozen=True, kw_only=True):
@@ -111,7 +116,7 @@ class Ended(Message, frozen=True, kw_only=True):
     reason: str
 
 
-ToLink = Setup | Started | Finished | Stopped | Drain | Leave
+ToLink = Setup | Started | Finished | Stopped | Loaded | Drain | Leave
 FromLink = Connected | Disconnected | Start | Stop | Forget | Notice | Ended
 
 _encoder = msgspec.msgpack.Encoder()

@@ -12,11 +12,12 @@ from typing import assert_never
 
 from spaces_agent import frames, messages
 from spaces_agent.backoff import Backoff
-from spaces_agent.errors import AgentError, ClosedForGood, ConfigError
-from spaces_agent.handler import Handler
+from spaces_agent.errors import AgentError, ClosedForGood, ConfigError, SetupFailed
+from spaces_agent.handler import Function, Handler
 from spaces_agent.jobs import Jobs
 from spaces_agent.linkprocess import LinkProcess
-from spaces_agent.session import Profile
+from spaces_agent.loading import load
+from spaces_agent.profile import Profile
 from spaces_agent.waiting import happens
 
 logger = logging.getLogger("spaces_agent")
@@ -31,13 +32,21 @@ class Serving:
     and so is every result that is not acknowledged."""
 
     def __init__(
-        self, profile: Profile, urls: list[str], key: str, spool_directory: Path, handler: Handler, drain_s: float
+        self,
+        profile: Profile,
+        urls: list[str],
+        key: str,
+        spool_directory: Path,
+        handler: Handler,
+        setup: Function | None,
+        drain_s: float,
     ) -> None:
         self._profile = profile
         self._urls = urls
         self._key = key
         self._spool_directory = spool_directory
         self._drain_s = drain_s
+        self._to_load = setup
         self._jobs = Jobs(handler, profile.slots, self._ended)
         self._unacknowledged: dict[int, bytes] = {}
         self._all_acknowledged = asyncio.Event()
@@ -64,8 +73,10 @@ class Serving:
             self._send(messages.Drain())
 
     async def run(self) -> None:
-        """Serve. Raises ClosedForGood or ConfigError when the gateway, or the link, says that it is no use."""
+        """Serve. Raises ClosedForGood or ConfigError when the gateway, or the link, says that it is no use, and
+        SetupFailed."""
         draining = asyncio.create_task(self._drain())
+        loading = asyncio.create_task(self._load())
         restarts = Backoff()
         try:
             while not self._drained.is_set():
@@ -81,6 +92,7 @@ class Serving:
                 await happens(self._drained, delay)
         finally:
             draining.cancel()
+            loading.cancel()
             self._jobs.stop_all()
 
     async def _one_link(self) -> str:
@@ -114,6 +126,18 @@ class Serving:
             logger.warning("ending although not everything is finished")
         self._drained.set()
 
+    async def _load(self) -> None:
+        if self._to_load is None:
+            return
+        try:
+            await load(self._to_load)
+        except SetupFailed as error:
+            self._failure = error
+            self._drained.set()
+        else:
+            self._to_load = None
+            self._send(messages.Loaded())
+
     def _setup(self) -> messages.Setup:
         return messages.Setup(
             urls=self._urls,
@@ -123,6 +147,7 @@ class Serving:
             parent_pid=os.getpid(),
             running=self._jobs.in_flight(),
             pending=list(self._unacknowledged.values()),
+            loading=self._to_load is not None,
         )
 
     def _receive(self, message: messages.FromLink) -> None:

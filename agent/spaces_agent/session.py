@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, assert_never
 
-import msgspec
-
 from spaces_agent import frames
 from spaces_agent.backoff import FINAL_CODES, SLOW_CODES, Backoff
 from spaces_agent.events import (
@@ -24,23 +22,14 @@ from spaces_agent.events import (
     StopHandler,
 )
 from spaces_agent.leases import FinishedLeases, Held, in_flight
-
-
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent says about itself in each `hello`."""
-
-    agent_id: str
-    boot_id: str
-    spaces: list[str]
-    slots: int
-    version: str = ""
+from spaces_agent.profile import Profile
 
 
 class AgentSession:
     """The agent's half of `spaces.v1`, across reconnects.
 
     `running` and `pending` are what a predecessor of this process left behind: handlers that still run, and results
-    that no gateway has acknowledged."""
+    that no gateway has acknowledged. `loading`: it takes no work before `loaded`."""
 
     def __init__(
         self,
@@ -48,6 +37,7 @@ class AgentSession:
         *,
         running: Iterable[frames.InFlight] = (),
         pending: Iterable[frames.Result] = (),
+        loading: bool = False,
     ) -> None:
         self._profile = profile
         self._held: dict[int, Held] = {work.lease: Held.of(work, "running") for work in running}
@@ -58,6 +48,7 @@ class AgentSession:
         self._outbox: list[frames.AgentFrame] = []
         self._events: list[SessionEvent] = []
         self._phase: Literal["closed", "hello", "ready"] = "closed"
+        self._state: frames.AgentState = "loading" if loading else "ready"
         self._draining = False
         self._abandoned = False
         self._after_welcome: list[frames.AgentFrame] = []
@@ -101,6 +92,7 @@ class AgentSession:
                 spaces=self._profile.spaces,
                 slots=self._profile.slots,
                 version=self._profile.version,
+                state=self._state,
                 in_flight=in_flight(self._held.values()),
             )
         )
@@ -129,8 +121,7 @@ class AgentSession:
             self._abandon(self._leave[1])
         elif self._phase == "ready" and now >= self._beat_at:
             self._beat_at = now + self._heartbeat_s
-            running = [held.lease for held in self._held.values() if held.occupies_slot]
-            self._outbox.append(frames.Heartbeat(running=running))
+            self._send(self._heartbeat())
 
     # Frames from the gateway
 
@@ -189,6 +180,8 @@ class AgentSession:
             return  # its outcome was acknowledged or its stop confirmed: nothing is left to answer
         elif self._draining:
             self._reject(assign, "draining")
+        elif self._state == "loading":
+            self._reject(assign, "unhealthy")
         elif assign.space not in self._profile.spaces:
             self._reject(assign, "unsupported")
         elif sum(held.occupies_slot for held in self._held.values()) >= self._profile.slots:
@@ -204,7 +197,7 @@ class AgentSession:
         elif held.state == "running":
             self._send(frames.Accept(request_id=held.request_id, attempt=held.attempt, lease=held.lease))
 
-    def _reject(self, assign: frames.Assign, reason: Literal["full", "draining", "unsupported"]) -> None:
+    def _reject(self, assign: frames.Assign, reason: Literal["full", "draining", "unhealthy", "unsupported"]) -> None:
         self._send(frames.Reject(request_id=assign.request_id, attempt=assign.attempt, lease=assign.lease, reason=reason))
 
     def _receive_cancel(self, cancel: frames.Cancel) -> None:
@@ -256,6 +249,11 @@ class AgentSession:
             self._forget(lease)
             self._send_stopped(held, "stopped" if held.started else "never_started")
 
+    def loaded(self) -> None:
+        """The handler is ready for work."""
+        self._state = "ready"
+        self._send(self._heartbeat())
+
     def drain(self) -> None:
         """Take no more work; what runs may finish."""
         self._draining = True
@@ -274,6 +272,10 @@ class AgentSession:
             self._outbox.append(frame)
         elif self._phase == "hello":
             self._after_welcome.append(frame)
+
+    def _heartbeat(self) -> frames.Heartbeat:
+        running = [held.lease for held in self._held.values() if held.occupies_slot]
+        return frames.Heartbeat(running=running, state=self._state)
 
     def _send_stopped(
         self, work: Held | frames.RequestFrame, outcome: Literal["stopped", "never_started", "already_finished"]

@@ -41,7 +41,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
 
     `input` is the JSON object as submitted. `start_timeout_s` counts from this event until the first handler start,
     `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
-    recovery rebuilds the keys from it."""
+    recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again."""
 
     user: str
     key_id: str
@@ -52,6 +52,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     priority: int = 0
     max_attempts: int = 1
     key_digest: str = ""
+    retry_of: str = ""
     metadata: dict[str, Any] = {}
     traceparent: str = ""
 

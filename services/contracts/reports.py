@@ -9,6 +9,7 @@ FULL_REPORT_S = 2.0
 COALESCE_S = 0.05
 """A change is reported at most this late."""
 
+AgentState = Literal["loading", "ready", "draining"]
 HeldState = Literal["sent", "running", "stopping"]
 
 
@@ -31,7 +32,7 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     boot_id: str
     spaces: list[str]
     slots: int
-    state: Literal["loading", "ready", "draining"] = "ready"
+    state: AgentState = "ready"
     held: list[Held] = []
     gone: bool = False
 

@@ -48,6 +48,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     key_digest: str
     metadata: dict[str, Any]
     traceparent: str
+    retry_of: str = ""
     attempt: int = 0
     failures: int = 0
     """Attempts that consumed the user's budget."""
@@ -98,6 +99,7 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         priority=event.priority,
         max_attempts=event.max_attempts,
         key_digest=event.key_digest,
+        retry_of=event.retry_of,
         metadata=event.metadata,
         traceparent=event.traceparent,
     )

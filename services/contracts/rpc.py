@@ -183,6 +183,9 @@ class Positions(Message, frozen=True, kw_only=True):
 # Dispatcher
 
 
+WaitReason = Literal["waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining"]
+
+
 class GetQueue(Message, frozen=True, kw_only=True):
     """Where in the queue is this request?"""
 
@@ -193,7 +196,7 @@ class QueuePlace(Message, frozen=True, kw_only=True):
     """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits."""
 
     position: int
-    reason: Literal["", "waiting_turn", "no_agent_online", "agents_busy"] = ""
+    reason: WaitReason | Literal[""] = ""
 
 
 Json = dict[str, Any]

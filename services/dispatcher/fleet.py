@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from services.contracts.ids import part_of_request
-from services.contracts.reports import AgentReport, Held, Report
+from services.contracts.reports import AgentReport, AgentState, Held, Report
 
 REMEMBERED = 8192
 """So many leases that ended lately are remembered: a report that was on its way may still list them."""
@@ -90,6 +90,8 @@ class Fleet:
         spaces: set[str] = set()
         for agent in report.agents:
             if agent.gone:
+                if agent.conn not in self.agents:  # it came and went unseen: what we know of the agent is older
+                    self._by_identity.pop(agent.agent, None)
                 self._drop(agent.conn, now)
             else:
                 self._upsert(report, agent, gateway, now)
@@ -135,9 +137,9 @@ class Fleet:
                 best = agent
         return best
 
-    def online(self, space: str) -> bool:
-        """Whether any agent of the space is connected."""
-        return bool(self._by_space.get(space))
+    def states(self, space: str) -> set[AgentState]:
+        """The states of the agents of a space that are connected."""
+        return {self.agents[conn].report.state for conn in self._by_space.get(space, ())}
 
     def reserve(self, conn: str, rid: str, lease: int) -> None:
         """We assigned (or are about to assign, lease 0) a request to this connection."""

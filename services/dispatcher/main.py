@@ -19,7 +19,7 @@ async def start(process: Process) -> None:
     await dispatcher.listen()
     await liveness.announce()
     place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)
-    await rpc.serve(nc, "dispatcher", "Where a request stands in its queue", {"place": place})
+    answers = await rpc.serve(nc, "dispatcher", "Where a request stands in its queue", {"place": place})
 
     process.spawn("liveness", liveness.keep_announcing())
     process.spawn("live processes", liveness.watch())
@@ -35,6 +35,7 @@ async def start(process: Process) -> None:
     process.ready_when("no recovery needed", lambda: not liveness.halted)
     process.on_drain(liveness.withdraw)
     process.on_drain(dispatcher.drain)
+    process.on_drain(answers.stop)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Why a request waits, and how long its queue is before it. Pure."""
 
-from services.contracts.rpc import QueuePlace
+from services.contracts.rpc import QueuePlace, WaitReason
+from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import Partition
 
 
@@ -11,7 +12,15 @@ def place(partition: Partition, rid: str, now: int) -> QueuePlace:
         return QueuePlace(position=0)
     queue = partition.queues.get(state.space)
     position = queue.position(rid) if queue is not None else 0
-    if not partition.fleet.online(state.space):
-        return QueuePlace(position=position, reason="no_agent_online")
-    waiting_turn = partition.fleet.pick(state.space, now) is not None or position > 1
-    return QueuePlace(position=position, reason="waiting_turn" if waiting_turn else "agents_busy")
+    return QueuePlace(position=position, reason=_reason(partition.fleet, state.space, position, now))
+
+
+def _reason(fleet: Fleet, space: str, position: int, now: int) -> WaitReason:
+    states = fleet.states(space)
+    if not states:
+        return "no_agent_online"
+    if "ready" not in states:
+        return "agent_loading" if "loading" in states else "agent_draining"
+    if position > 1 or fleet.pick(space, now) is not None:
+        return "waiting_turn"
+    return "agents_busy"

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from services.contracts.accounts import Space
+from services.contracts.requests import RequestState
 from services.gateway.problems import ApiProblem, Flaw
 from spaces_agent import frames
 
@@ -52,6 +53,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     max_attempts: int
     metadata: dict[str, Any]
+    retry_of: str = ""
 
 
 _body_decoder = msgspec.json.Decoder(SubmitBody)
@@ -75,6 +77,24 @@ def submission(body: bytes, space: Space) -> Submission:
         priority=0 if policy.priority is UNSET else policy.priority,
         max_attempts=space.max_attempts if policy.max_attempts is UNSET else policy.max_attempts,
         metadata=metadata,
+    )
+
+
+def resubmission(state: RequestState) -> Submission:
+    """The submission that a request which has ended was made of, to be made again. Raises ApiProblem."""
+    if state.open:
+        raise ApiProblem("not_done", "Only a request that has ended can be retried; cancel it first.")
+    if state.erased:
+        raise ApiProblem("data_expired", "The request's input has been erased, so it cannot be retried.")
+    return Submission(
+        input=state.input,
+        body_sha256=hashlib.sha256(f"retry of {state.rid}".encode()).hexdigest(),
+        start_timeout_s=state.start_timeout_s,
+        execution_timeout_s=state.execution_timeout_s,
+        priority=state.priority,
+        max_attempts=state.max_attempts,
+        metadata=state.metadata,
+        retry_of=state.rid,
     )
 
 

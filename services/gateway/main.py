@@ -8,6 +8,7 @@ from services.gateway.agents import Agents
 from services.gateway.api import requests
 from services.gateway.api.app import application
 from services.gateway.api.server import HttpServer, listen
+from services.gateway.canceling import Cancellations
 from services.gateway.reading import Reader
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
@@ -31,7 +32,11 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     waiting = Waiting(nc, process.id, reader)
     submissions = Submissions(nc, process.id, reader, waiting)
     agents = Agents(process, directory, liveness)
-    app = application(process.not_ready, agents.socket, requests.router(directory, admission, submissions, reader))
+    app = application(
+        process.not_ready,
+        agents.socket,
+        requests.router(directory, admission, submissions, Cancellations(nc, reader), reader),
+    )
     server = HttpServer(app, listener)
 
     process.ready_when("liveness", liveness.caught_up.is_set)

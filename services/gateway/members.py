@@ -1,10 +1,8 @@
 """Who is at the other end of a socket. Pure."""
 
-from typing import Literal
-
 import msgspec
 
-from services.contracts.reports import AgentReport, Held
+from services.contracts.reports import AgentReport, AgentState, Held
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,7 +14,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     spaces: list[str]
     revision: int
 
-    def report(self, conn: str, state: Literal["ready", "draining"], held: list[Held]) -> AgentReport:
+    def report(self, conn: str, state: AgentState, held: list[Held]) -> AgentReport:
         """What reports say of it."""
         return AgentReport(
             agent=self.agent,

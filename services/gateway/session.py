@@ -7,7 +7,7 @@ agent's side mirrors it. Instants are monotonic seconds and come in as arguments
 from typing import Literal, assert_never
 
 from services.contracts.events import Assigned, Requeued, RequeueReason
-from services.contracts.reports import AgentReport
+from services.contracts.reports import AgentReport, AgentState
 from services.gateway import replies, results
 from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Append, Close, Decision, RecordRefused
 from services.gateway.holding import Holding
@@ -34,7 +34,7 @@ class GatewaySession:
         self._gateway, self._table = gateway, table
         self._held = Holding(conn, gateway, table)
         self._refusals = Refusals(conn, gateway, now)
-        self._draining = False
+        self._state: AgentState = "ready"
         self._opened_at = self._heard_at = now
         self._bad_frames = 0
         self._outbox: list[frames.GatewayFrame] = []
@@ -66,7 +66,7 @@ class GatewaySession:
         """The session as reports show it; None before it is ready and after its end."""
         if self.phase != "ready" or self.member is None:
             return None
-        return self.member.report(self.conn, "draining" if self._draining else "ready", self._held.listed(now))
+        return self.member.report(self.conn, self._state, self._held.listed(now))
 
     def last_report(self) -> AgentReport | None:
         """How reports say that it is over; None when it was never in them."""
@@ -101,7 +101,7 @@ class GatewaySession:
 
     def goaway(self, reason: str, reconnect_after_s: float) -> None:
         """Take no more work for this agent, and let it leave for another gateway with all it holds."""
-        self._draining = self._held.changed = True
+        self._set_state("draining")
         self._outbox.append(frames.Goaway(reason=reason, reconnect_after_s=reconnect_after_s))
 
     def unroutable(self) -> None:
@@ -141,9 +141,9 @@ class GatewaySession:
 
     def deliver(self, assigned: Assigned, seq: int) -> Answer:
         """A new assignment for this connection: hand it to the agent, or say why not."""
-        if self.phase != "ready" or self._draining or self.member is None:
+        if self.phase != "ready" or self._state == "draining" or self.member is None:
             return "no_connection"
-        if self._held.slots_taken() >= self.member.slots:
+        if self._state == "loading" or self._held.slots_taken() >= self.member.slots:
             return "busy"
         self._held.take(Lease.of(assigned, seq, self.conn))
         self._outbox.append(replies.assign(assigned, seq))
@@ -182,6 +182,7 @@ class GatewaySession:
             case frames.Hello():
                 self._bad_frame("hello came twice")
             case frames.Heartbeat():
+                self._set_state(frame.state)
                 self._outbox.append(frames.HeartbeatAck(routable=self.routable))
             case frames.Accept():
                 self._receive_accept(frame, now)
@@ -204,6 +205,11 @@ class GatewaySession:
             self.refuse("unsupported_version", message, frames.CLOSE_UNSUPPORTED)
         else:
             self.hello, self.phase = frame, "joining"
+            self._set_state(frame.state)
+
+    def _set_state(self, state: AgentState) -> None:
+        if self._state not in (state, "draining"):
+            self._state, self._held.changed = state, True
 
     def _receive_accept(self, frame: frames.Accept, now: float) -> None:
         lease = self._held.current(frame)
@@ -219,7 +225,7 @@ class GatewaySession:
             self._refuse_frame(frame, "reject", now)
             return
         if frame.reason == "draining":
-            self._draining = True
+            self._set_state("draining")
         if lease.state == "stopping":
             self._held.release(lease)
         elif lease.outcome is None:

@@ -117,6 +117,7 @@ class Submissions:
             priority=wanted.priority,
             max_attempts=wanted.max_attempts,
             key_digest=digest,
+            retry_of=wanted.retry_of,
             metadata=wanted.metadata,
             traceparent=continued(order.traceparent, entropy),
         )

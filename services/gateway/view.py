@@ -23,7 +23,8 @@ class AgentObject(msgspec.Struct, frozen=True):
 
 
 class QueueObject(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a queued request waits: `waiting_turn`, `no_agent_online`, `agents_busy`, or empty when nobody can tell."""
+    """Why a queued request waits: `waiting_turn`, `no_agent_online`, `agents_busy`, `agent_loading`,
+    `agent_draining`, or empty when nobody can tell."""
 
     position: Annotated[int, Meta(description="1: the next to go")] | UnsetType = UNSET
     reason: str
@@ -41,6 +42,7 @@ class UrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
     """Where to look further."""
 
     itself: str
+    cancel: str
 
 
 class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +64,7 @@ class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
     agent: AgentObject | None
     queue: QueueObject | None
     metrics: MetricsObject
+    retry_of: Annotated[str | None, Meta(description="The request whose input this one takes again.")]
     metadata: Annotated[dict[str, Any], Meta(extra_json_schema=_OBJECT)]
     urls: UrlsObject
 
@@ -93,8 +96,9 @@ def request_object(state: RequestState, place: QueuePlace | None = None) -> Requ
         agent=AgentObject(state.agent) if state.agent else None,
         queue=_queue(place) if state.status == "queued" else None,
         metrics=_metrics(state),
+        retry_of=state.retry_of or None,
         metadata=state.metadata,
-        urls=UrlsObject(self_url(state.rid)),
+        urls=UrlsObject(self_url(state.rid), f"{self_url(state.rid)}/cancel"),
     )
 
 

@@ -28,7 +28,8 @@ async def start(process: Process) -> None:
 
     async def answer() -> None:
         await leadership.migrated.wait()
-        await serve(nc, "history", "The event log: chains, open requests, positions", Queries(pool).operations())
+        answers = await serve(nc, "history", "The event log: chains, open requests, positions", Queries(pool).operations())
+        process.on_drain(answers.stop)
         await asyncio.Event().wait()
 
     async def finish() -> None:

@@ -37,6 +37,7 @@ ACCEPTED = events.Accepted(
     priority=5,
     max_attempts=3,
     key_digest="d1",
+    retry_of=RID,
     metadata=META,
     traceparent=TRACE,
 )
@@ -100,10 +101,11 @@ AGENT_FRAMES: list[msgspec.Struct] = [
         protocol_min=0,
         protocol_max=2,
         version="0.1.0",
+        state="loading",
         labels={"gpu": "a100"},
         in_flight=[frames.InFlight(**_LEASE, state="result_pending")],
     ),
-    frames.Heartbeat(running=[42]),
+    frames.Heartbeat(running=[42], state="loading"),
     frames.Accept(**_LEASE),
     frames.Reject(**_LEASE, reason="full", retry_after=1.5),
     frames.Result(

@@ -1,5 +1,7 @@
 """Handlers for end-to-end tests, run by `spaces-agent run --engine python:tests.e2e.handlers:<name>`."""
 
+import asyncio
+import os
 import threading
 import time
 from pathlib import Path
@@ -44,3 +46,39 @@ def raising(_: Any) -> None:
 def verbose(_: Any) -> str:
     """Answers with more than fits inline."""
     return "x" * (128 * 1024)
+
+
+def patient(input: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Works in a thread until it is told that nobody wants its result any more, and says so before it ends."""
+    directory = Path(input["directory"])
+    (directory / f"started-{input['n']}").touch()
+    end = time.monotonic() + WAIT_S
+    while not context.cancelled and not (directory / "go").exists():
+        if time.monotonic() > end:
+            raise TimeoutError("nobody canceled it")
+        time.sleep(0.02)
+    (directory / f"ended-{input['n']}").write_text("canceled" if context.cancelled else "done")
+    return {"n": input["n"]}
+
+
+async def patient_async(input: dict[str, Any]) -> None:
+    """The same in the event loop: there, canceling is what asyncio does."""
+    directory = Path(input["directory"])
+    (directory / f"started-{input['n']}").touch()
+    try:
+        await asyncio.sleep(WAIT_S)
+    finally:
+        (directory / f"ended-{input['n']}").write_text("canceled")
+
+
+def load() -> None:
+    """A setup that takes until the test lets it go."""
+    directory = Path(os.environ["TEST_DIRECTORY"])
+    (directory / "loading").touch()
+    while not (directory / "loaded").exists():
+        time.sleep(0.02)
+
+
+def broken_load() -> None:
+    """A setup without which there is nothing to serve with."""
+    raise MemoryError("the model does not fit")

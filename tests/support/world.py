@@ -64,7 +64,7 @@ async def marker(path: Path, what: str) -> None:
 
 @contextlib.contextmanager
 def agent(
-    stack: Stack, handler: str, *, slots: int = 4, gateways: list[int] | None = None, name: str = "agent-1"
+    stack: Stack, handler: str, *, slots: int = 4, gateways: list[int] | None = None, name: str = "agent-1", setup: str = ""
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`spaces-agent run` with a handler of tests.e2e.handlers, in a session of its own; ended by SIGKILL if need be."""
     urls = [stack.ready.urls[i] for i in gateways] if gateways else stack.ready.urls
@@ -73,6 +73,8 @@ def agent(
     command += ["--state-dir", str(stack.home / "agents" / name)]
     for url in urls:
         command += ["--url", url]
+    if setup:
+        command += ["--setup", setup]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent")])}
     (stack.home / "logs").mkdir(exist_ok=True)
     with (stack.home / "logs" / f"{name}.log").open("ab") as log:
@@ -110,6 +112,14 @@ class Client:
     async def get(self, rid: str) -> dict[str, Any]:
         """Read a request."""
         response = await self.http.get(f"/v1/requests/{rid}")
+        assert response.is_success, f"{response.status_code} {response.text}"
+        request: dict[str, Any] = response.json()
+        return request
+
+    async def act(self, rid: str, action: str, *, wait: int = 0) -> dict[str, Any]:
+        """`cancel` or `retry` a request."""
+        headers = {"Prefer": f"wait={wait}"} if wait else {}
+        response = await self.http.post(f"/v1/requests/{rid}/{action}", headers=headers)
         assert response.is_success, f"{response.status_code} {response.text}"
         request: dict[str, Any] = response.json()
         return request

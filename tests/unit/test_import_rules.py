@@ -19,7 +19,7 @@ PURE = {
     },
     "services.history": {"chains", "entries", "positions", "requests", "trim_plan"},
     "services.registry": {"connections", "directory"},
-    "spaces_agent": {"backoff", "events", "frames", "leases", "messages", "outcome", "session"},
+    "spaces_agent": {"backoff", "events", "frames", "leases", "messages", "outcome", "profile", "session"},
 }
 """Modules that decide and perform nothing, by package; all of services.contracts are as well."""
 

@@ -72,4 +72,29 @@ READ = Operation(
     answer=RequestObject,
     answers={200: "The request.", 401: "No valid key.", 404: "No such request.", 503: "Not possible right now."},
 )
-OPERATIONS = (SUBMIT, READ)
+CANCEL = Operation(
+    id="cancel",
+    method="POST",
+    path="/v1/requests/{id}/cancel",
+    summary="Cancel a request that has not ended",
+    parameters=(_ID,),
+    answer=RequestObject,
+    answers={
+        200: "Canceled: nobody waits for its outcome any more. Its agent is told, and its slot is free when it has stopped.",
+        401: "No valid key.",
+        404: "No such request.",
+        409: "The request has ended in another way.",
+        503: "Not possible right now.",
+    },
+)
+RETRY = Operation(
+    id="retry",
+    method="POST",
+    path="/v1/requests/{id}/retry",
+    summary="Submit the input of a request that has ended again, as a new request",
+    parameters=(_ID, _PREFER, _KEY, _TRACE),
+    answer=RequestObject,
+    answers=SUBMIT.answers
+    | {404: "No such request.", 409: "The request has not ended.", 410: "The request's input has been erased."},
+)
+OPERATIONS = (SUBMIT, READ, CANCEL, RETRY)

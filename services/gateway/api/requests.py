@@ -1,4 +1,5 @@
-"""Requests: submit and read. Hot endpoints take the bare request and answer bytes; no framework machinery in between."""
+"""Requests: submit, read, cancel, retry. Hot endpoints take the bare request and answer bytes, without the framework's
+machinery in between."""
 
 import asyncio
 
@@ -10,9 +11,10 @@ from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState
 from services.gateway import intake
 from services.gateway.admission import Admission
-from services.gateway.api.operations import READ, SUBMIT
+from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
-from services.gateway.auth import authenticate, may_read, submittable
+from services.gateway.auth import Caller, authenticate, may_read, submittable
+from services.gateway.canceling import Cancellations
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
@@ -26,7 +28,13 @@ BODY_S = 60.0
 _CLOSE = {"Connection": "close"}
 
 
-def router(follower: DirectoryFollower, admission: Admission, submissions: Submissions, reader: Reader) -> APIRouter:
+def router(
+    follower: DirectoryFollower,
+    admission: Admission,
+    submissions: Submissions,
+    cancellations: Cancellations,
+    reader: Reader,
+) -> APIRouter:
     """The routes of requests."""
 
     async def submit(request: Request) -> Response:
@@ -34,35 +42,55 @@ def router(follower: DirectoryFollower, admission: Admission, submissions: Submi
         caller = authenticate(follower, headers.get(b"authorization"))
         space = submittable(follower, caller, request.path_params["space"])
         admission.check()
-        key = headers.get(b"idempotency-key")
-        order = Order(
-            caller=caller,
-            space=space.space,
-            idempotency_key=None if key is None else intake.idempotency_key(key),
-            traceparent=_text(headers.get(b"traceparent")),
-            wait_s=intake.wait_s(_preferences(request)) if b"prefer" in headers else 0,
-            submission=intake.submission(await _body(request, headers), space),
-        )
+        order = _order(caller, request, intake.submission(await _body(request, headers), space), space.space)
         return _submitted(await submissions.submit(order))
 
     async def read(request: Request) -> Response:
-        caller = authenticate(follower, request.headers.get("authorization", "").encode("latin-1") or None)
-        rid = request.path_params["id"]
-        state = await _readable(reader, rid)
+        state = await readable(caller_of(request), request.path_params["id"])
+        place = await reader.place(state.rid) if state.status == "queued" else None
+        return json_response(request_object(state, place))
+
+    async def cancel(request: Request) -> Response:
+        caller = caller_of(request)
+        state = await readable(caller, request.path_params["id"])
+        return json_response(request_object(await cancellations.cancel(state, caller.user.user)))
+
+    async def retry(request: Request) -> Response:
+        caller = caller_of(request)
+        state = await readable(caller, request.path_params["id"])
+        space = submittable(follower, caller, state.space)
+        admission.check()
+        order = _order(caller, request, intake.resubmission(state), space.space)
+        return _submitted(await submissions.submit(order))
+
+    def caller_of(request: Request) -> Caller:
+        return authenticate(follower, request.headers.get("authorization", "").encode("latin-1") or None)
+
+    async def readable(caller: Caller, rid: str) -> RequestState:
+        """The request, if the caller may see it; whether another's exists is not told."""
+        state = await reader.read(rid) if is_request_id(rid) else None
         if state is None or not may_read(caller, state):
             raise ApiProblem("not_found", "There is no such request.")
         telemetry.request_id.set(rid)
-        place = await reader.place(rid) if state.status == "queued" else None
-        return json_response(request_object(state, place))
+        return state
 
     routes = APIRouter()
-    routes.add_route(SUBMIT.path, submit, methods=[SUBMIT.method])
-    routes.add_route(READ.path, read, methods=[READ.method])
+    for operation, endpoint in ((SUBMIT, submit), (READ, read), (CANCEL, cancel), (RETRY, retry)):
+        routes.add_route(operation.path, endpoint, methods=[operation.method])
     return routes
 
 
-async def _readable(reader: Reader, rid: str) -> RequestState | None:
-    return await reader.read(rid) if is_request_id(rid) else None
+def _order(caller: Caller, request: Request, submission: intake.Submission, space: str) -> Order:
+    headers = dict(request.scope["headers"])
+    key = headers.get(b"idempotency-key")
+    return Order(
+        caller=caller,
+        space=space,
+        idempotency_key=None if key is None else intake.idempotency_key(key),
+        traceparent=_text(headers.get(b"traceparent")),
+        wait_s=intake.wait_s(_preferences(request)) if b"prefer" in headers else 0,
+        submission=submission,
+    )
 
 
 def _submitted(answer: Answer) -> Response:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from spaces_agent import events, frames
-from spaces_agent.session import AgentSession, Profile
+from spaces_agent.profile import Profile
+from spaces_agent.session import AgentSession
 
 PROFILE = Profile(agent_id="agent-1", boot_id="boot-1", spaces=["demo"], slots=2, version="1")
 
@@ -168,6 +169,29 @@ class TestAssignment:
         session.drain()
         session.receive(assign(3), 0.0)
         assert session.frames_to_send() == [frames.Reject(**ids(3), reason="draining")]
+
+    def test_a_loading_agent_says_so_and_takes_no_work_until_it_has_loaded(self) -> None:
+        session = AgentSession(PROFILE, loading=True)
+        session.connected(0.0)
+        [hello] = session.frames_to_send()
+        assert isinstance(hello, frames.Hello)
+        assert hello.state == "loading"
+        session.receive(welcome(), 0.0)
+        session.receive(assign(7), 0.0)
+        assert session.frames_to_send() == [frames.Reject(**ids(7), reason="unhealthy")]
+        assert [event for event in session.events() if isinstance(event, events.StartHandler)] == []
+        session.loaded()
+        assert session.frames_to_send() == [frames.Heartbeat(state="ready")]
+        session.receive(assign(8), 0.0)
+        assert [event.assign.lease for event in session.events() if isinstance(event, events.StartHandler)] == [8]
+
+    def test_an_agent_that_loads_while_it_is_away_says_ready_in_its_next_hello(self) -> None:
+        session = AgentSession(PROFILE, loading=True)
+        session.loaded()
+        session.connected(0.0)
+        [hello] = session.frames_to_send()
+        assert isinstance(hello, frames.Hello)
+        assert hello.state == "ready"
 
     def test_work_for_a_space_that_it_does_not_serve_is_rejected(self) -> None:
         session = ready()

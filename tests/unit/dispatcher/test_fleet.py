@@ -96,7 +96,7 @@ def test_a_lease_is_delisted_when_its_agent_goes_or_its_gateway_goes():
         go(fleet)
         assert 11 not in fleet.listed
         assert fleet.delisted[11] == NOW + SECOND
-        assert not fleet.online("demo")
+        assert fleet.states("demo") == set()
 
 
 def test_a_lease_that_moved_to_another_gateway_stays_listed():
@@ -175,3 +175,11 @@ def test_an_agent_that_has_connected_anew_gets_nothing_through_its_former_connec
     picked = fleet.pick("demo", NOW)
     assert picked is not None
     assert picked.report.conn == CONN
+
+
+def test_a_connection_that_came_and_went_between_two_reports_shows_that_the_one_we_know_is_a_former_one():
+    fleet = a_fleet(agent_report())
+    fleet.fold(report(agent_report(conn="conn-2", gone=True), gateway="gateway-2", number=0, full=False), NOW)
+    assert fleet.pick("demo", NOW) is None
+    fleet.fold(report(agent_report(), number=1), NOW)
+    assert fleet.pick("demo", NOW) is not None, "its gateway lives and still has it"

@@ -152,3 +152,19 @@ def test_a_flood_of_refused_frames_is_not_all_recorded() -> None:
     assert given.session.unsent == 2 * (AT_ONCE + 20)
     given.session.receive(result(99), 3.0)
     given.decisions(RecordRefused)
+
+
+def test_a_loading_agent_is_reported_as_such_and_given_nothing_until_it_says_ready() -> None:
+    given = Given().ready(said=hello(state="loading"))
+    report = given.session.report(0.0)
+    assert report is not None
+    assert report.state == "loading"
+    assert given.session.deliver(assigned(), 11) == "busy"
+    given.session.take_changed()
+    given.session.receive(frames.Heartbeat(state="ready"), 1.0)
+    given.frames(frames.HeartbeatAck)
+    assert given.session.take_changed(), "a changed state is reported at once"
+    report = given.session.report(1.0)
+    assert report is not None
+    assert report.state == "ready"
+    assert given.session.deliver(assigned(), 12) == "held"

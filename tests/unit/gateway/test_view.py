@@ -72,7 +72,8 @@ def test_a_queued_request() -> None:
         "queue": {"position": 3, "reason": "agents_busy"},
         "metrics": {"queue_s": None, "run_s": None, "total_s": None},
         "metadata": {"tag": "x"},
-        "urls": {"self": f"/v1/requests/{RID}"},
+        "retry_of": None,
+        "urls": {"self": f"/v1/requests/{RID}", "cancel": f"/v1/requests/{RID}/cancel"},
     }
 
 
