@@ -11,7 +11,7 @@ from services.contracts.events import RequeueReason
 from services.contracts.reports import AgentReport
 from services.contracts.requests import RequestState
 from services.dispatcher.fleet import Fleet
-from services.dispatcher.state import SECOND, Lease, Partition
+from services.dispatcher.state import MAX_LOSSES, SECOND, Lease, Partition
 
 GRACE = 20 * SECOND
 """A lease is lost when no live gateway has listed it for this long."""
@@ -19,8 +19,6 @@ DELIVERY_CHECK = 1 * SECOND
 """An assignment that no report has listed after this is asked for."""
 NEVER_LISTED = 10 * SECOND
 """Where nobody reports a handler's time, it is taken to have started this long after the assignment."""
-MAX_LOSSES = 5
-"""So many agents may be lost while running a request before it fails: it may be what kills them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,9 @@ def timers(partition: Partition, now: int) -> list[AnyDecision]:
             continue
         partition.pending[state.rid] = 0
         decided.append(Expire(state))
+    for rid in partition.exhausted - partition.pending.keys():
+        partition.pending[rid] = 0
+        decided.append(Fail(partition.requests[rid], "agent_lost"))
     for rid, lease in list(partition.leases.items()):
         if rid in partition.pending:
             continue

@@ -11,6 +11,8 @@ from services.dispatcher.queue import SpaceQueue
 SECOND = 1_000_000_000
 REJECTED_PAUSE = 1 * SECOND
 """An agent that turned work down is left alone for this long."""
+MAX_LOSSES = 5
+"""So many agents may be lost while running a request before it fails: it may be what kills them."""
 SPARE_EXPIRIES = 1024
 """So many start timeouts of requests that wait no more may be kept, beside one for each open request."""
 
@@ -44,6 +46,8 @@ class Partition:
         self.leases: dict[str, Lease] = {}
         self.pending: dict[str, int] = {}
         """rid -> sequence that must have been folded before the next decision about it (0: an append is under way)."""
+        self.exhausted: set[str] = set()
+        """Requests that have cost MAX_LOSSES agents, as gateways have found: they wait for nothing but their failure."""
         self.seq = 0
         self._expiries: list[tuple[int, str]] = []
 
@@ -58,7 +62,7 @@ class Partition:
         state = evolve(before, event, seq, at)
         if before is not None:
             self._leave(before, confirmed=event.actor.startswith(("agent:", "gateway:")))
-            if isinstance(event, Requeued) and event.reason in ("busy", "rejected"):
+            if isinstance(event, Requeued):  # until its next report says otherwise, this connection is of no use
                 self.fleet.block(before.conn, now + (REJECTED_PAUSE if event.reason == "rejected" else 0))
         self._enter(state, event, now)
         if 0 < self.pending.get(event.rid, 0) <= seq:
@@ -74,6 +78,9 @@ class Partition:
 
     def wait(self, state: RequestState) -> None:
         """The request stands in its queue (again) until it is assigned or its start timeout passes."""
+        if state.losses >= MAX_LOSSES:
+            self.exhausted.add(state.rid)
+            return
         self.queues.setdefault(state.space, SpaceQueue()).push(state)
         self.remind_expiry(state)
 
@@ -108,6 +115,7 @@ class Partition:
 
     def _leave(self, before: RequestState, confirmed: bool) -> None:
         if before.status == "queued":
+            self.exhausted.discard(before.rid)
             queue = self.queues.get(before.space)
             if queue is not None:
                 queue.discard(before.rid)

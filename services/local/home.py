@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Home:
         self.path = path.absolute()
         self.credentials_file = self.path / "credentials.json"
         self._state_file = self.path / "state.json"
+        self._changing = threading.Lock()
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -62,21 +64,23 @@ class Home:
 
     def secret(self, name: str) -> str:
         """The password of that name: made on the first call, the same ever after."""
-        state = read_json(self._state_file) or {}
-        passwords: dict[str, str] = state.setdefault("passwords", {})
-        if name not in passwords:
-            passwords[name] = secrets.token_urlsafe(24)
-            self._write(self._state_file, state)
+        with self._changing:
+            state = read_json(self._state_file) or {}
+            passwords: dict[str, str] = state.setdefault("passwords", {})
+            if name not in passwords:
+                passwords[name] = secrets.token_urlsafe(24)
+                self._write(self._state_file, state)
         return passwords[name]
 
     def port(self, name: str, host: str = "127.0.0.1") -> int:
         """The port of an internal server: the same as last time when it is still free."""
-        state = read_json(self._state_file) or {}
-        ports: dict[str, int] = state.setdefault("ports", {})
-        port = free_port(host, preferred=ports.get(name, 0))
-        if ports.get(name) != port:
-            ports[name] = port
-            self._write(self._state_file, state)
+        with self._changing:
+            state = read_json(self._state_file) or {}
+            ports: dict[str, int] = state.setdefault("ports", {})
+            port = free_port(host, preferred=ports.get(name, 0))
+            if ports.get(name) != port:
+                ports[name] = port
+                self._write(self._state_file, state)
         return port
 
     def known_port(self, name: str) -> int | None:

@@ -355,3 +355,43 @@ def test_a_request_whose_chain_was_trimmed_is_forgotten(status: str):
     assert (partition.requests, partition.leases, partition.pending) == ({}, {}, {})
     assert assignments(partition, "demo", NOW) == []
     assert partition.fleet.agents[CONN].free == 1
+
+
+# Losses that gateways have found
+
+
+def lost_by_its_gateway(times: int) -> Partition:
+    """Request 1, of which the gateway has found so often that its agent was lost."""
+    partition = a_partition(agent_report())
+    partition.apply(accepted(1), 10, NOW, NOW)
+    for seq in range(11, 11 + 2 * times, 2):
+        partition.apply(following(Assigned, 1, seq - 1), seq, NOW, NOW)
+        partition.apply(following(Requeued, 1, seq, reason="agent_lost", started=True), seq + 1, NOW, NOW)
+    return partition
+
+
+def test_a_request_that_has_cost_too_many_agents_fails_whoever_found_it():
+    partition = lost_by_its_gateway(MAX_LOSSES)
+    assert assignments(partition, "demo", NOW) == []
+    (failure,) = timers(partition, NOW)
+    assert isinstance(failure, Fail)
+    assert failure.code == "agent_lost"
+    assert timers(partition, NOW) == []
+    undo(partition, failure)
+    assert timers(partition, NOW) == [failure]
+
+
+def test_before_that_it_is_given_to_another_agent():
+    partition = lost_by_its_gateway(MAX_LOSSES - 1)
+    assert timers(partition, NOW) == []
+    partition.fleet.fold(report(agent_report(), number=1), NOW)
+    assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
+
+
+@pytest.mark.parametrize("reason", ["no_connection", "agent_lost"])
+def test_a_connection_that_is_gone_is_left_alone_until_the_next_report(reason: str):
+    partition = assigned_partition(agent_report())
+    partition.apply(following(Requeued, 1, 11, reason=reason, conn=CONN), 12, NOW, NOW)
+    assert assignments(partition, "demo", NOW) == []
+    partition.fleet.fold(report(agent_report(), number=1), NOW)
+    assert rids(assignments(partition, "demo", NOW)) == [rid(1)]

@@ -2,6 +2,7 @@
 
 import json
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,15 @@ def test_a_free_port_stays_and_is_none_that_outgoing_connections_take(tmp_path: 
     port = Home(tmp_path).port("nats")
     assert LOWEST <= port < 32768
     assert Home(tmp_path).port("nats") == port
+
+
+def test_ports_and_secrets_made_by_many_threads_at_once_are_all_kept(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    names = [f"part-{number}" for number in range(16)]
+    with home.lock(), ThreadPoolExecutor(len(names)) as threads:
+        ports, passwords = list(threads.map(home.port, names)), list(threads.map(home.secret, names))
+    assert [Home(tmp_path).known_port(name) for name in names] == ports
+    assert [Home(tmp_path).secret(name) for name in names] == passwords
 
 
 def test_credentials_come_back_and_only_the_owner_can_read_them(tmp_path: Path) -> None:
