@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,25 @@ async def test_an_agent_killed_and_started_again_runs_it_anew_at_once(stack: Sta
             await marker(directory / "started-2", "the new process has started it")
             (directory / "go").touch()
             assert (await here.finished(request["id"]))["attempt"] == 2
+
+
+async def test_a_request_that_kills_its_agents_ends_and_is_not_tried_for_ever(stack: Stack) -> None:
+    async with client(stack) as here:
+        request = await here.submit({})
+        killed = 0
+        while not (await here.get(request["id"]))["done"] and killed < 10:
+            with agent(stack, "fatal", name="victim") as process:
+
+                async def dead_or_done(process: subprocess.Popen[bytes] = process) -> bool:
+                    return process.poll() is not None or (await here.get(request["id"]))["done"]
+
+                await until(dead_or_done, "the handler has killed its agent")
+                killed += process.poll() is not None
+        done = await here.finished(request["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "agent_lost")
+    assert killed == 5
+    chain = (await recorded(stack, {request["id"]}))[request["id"]]
+    assert types(chain).count("assigned") == 5
 
 
 async def test_a_killed_dispatcher_is_replaced_and_the_request_finishes(stack: Stack, directory: Path) -> None:
