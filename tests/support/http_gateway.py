@@ -18,7 +18,17 @@ from services.contracts.directory import (
     UserCreated,
     entry_of,
 )
-from services.contracts.events import Accepted, Assigned, Failed, Problem, RequestEvent, Succeeded, agent_gateway, type_of
+from services.contracts.events import (
+    Accepted,
+    Assigned,
+    Failed,
+    Problem,
+    RequestEvent,
+    Requeued,
+    Succeeded,
+    agent_gateway,
+    type_of,
+)
 from services.contracts.rpc import Chain, GetChain, GetQueue, LoggedEvent, QueuePlace
 from services.gateway.api.server import listen
 from services.gateway.main import start_on
@@ -167,8 +177,9 @@ class Elsewhere:
         await self._append(self._gateway, event)
 
     async def assign(self, rid: str) -> None:
-        """Assign a queued request."""
+        """Assign a queued request. Raises Superseded or AssertionError when it is not queued any more."""
         before, stored = await self.last(rid)
+        assert isinstance(before, Accepted | Requeued), "a dispatcher assigns what is queued"
         event = Assigned(
             **_common(rid, stored.seq, before.attempt + 1, before.origin),
             agent="ada/gpu",
