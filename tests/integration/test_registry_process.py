@@ -1,17 +1,20 @@
 """The registry as a process."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.rpc import CreateSpace, CreateUser, Recorded, RevokeKey
+from services.local.ports import free_port
 from services.runtime import rpc
 from services.runtime.errors import NatsUnavailable
 from tests.support.bus import Bus, running_bus, until
@@ -24,18 +27,28 @@ async def bus() -> AsyncIterator[Bus]:
 
 
 @pytest.fixture
-def registries(bus: Bus) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Two registries; what still runs at the end is killed."""
+async def registries(bus: Bus) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
+    """Two registries that are ready; what still runs at the end is killed."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WS_")}
     environment["WS_NATS_URL"] = bus.servers.nats_url("registry")
     command = [sys.executable, "-m", "services.registry.main"]
-    processes = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    ports = [free_port(), free_port()]
+    processes = [subprocess.Popen(command, env=environment | {"WS_HEALTH_PORT": str(port)}) for port in ports]
     try:
+        async with httpx.AsyncClient() as http:
+            for port in ports:
+                await until(lambda port=port: ready(http, port), "the registry is ready")  # type: ignore[misc]
         yield processes
     finally:
         for process in processes:
             process.kill()
             process.wait()
+
+
+async def ready(http: httpx.AsyncClient, port: int) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return (await http.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+    return False
 
 
 async def answers(nc: Client) -> bool:
