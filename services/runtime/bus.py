@@ -13,9 +13,9 @@ Notice = Callable[[], Awaitable[None]]
 
 
 class _Client(Client):
-    """The client library's, with a quicker reader of headers: each stored message carries several, and theirs was the
-    largest single cost of following a stream (38 µs a message against 5 µs, measured). Ours come from our own writers and
-    the server, so names need no repair."""
+    """The client library's, with a reader of headers that takes a quarter of the time (1.8 µs against 7 µs for those of a
+    request event, measured): each stored message carries several. Ours come from our own writers and the server, so names
+    need no repair."""
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
