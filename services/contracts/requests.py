@@ -1,7 +1,7 @@
 """The state of one request: the fold of its chain. Gateway, dispatcher and history all fold with this module, so what is
 shown, decided and recorded cannot disagree."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, assert_never
 
 import msgspec
@@ -21,9 +21,11 @@ from services.contracts.events import (
     type_of,
 )
 from services.contracts.instants import nanoseconds
-from services.contracts.lifecycle import OPEN, Status, after
+from services.contracts.lifecycle import OPEN, InvalidTransition, Status, after
 
 NULL = msgspec.Raw(b"null")
+Unfit = Callable[[RequestEvent, int, InvalidTransition], None]
+"""Is told an event that cannot follow its chain, with its sequence."""
 
 
 class RequestState(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,11 +139,17 @@ def evolve(state: RequestState | None, event: RequestEvent, seq: int, at: int) -
             assert_never(event)
 
 
-def fold(chain: Iterable[tuple[RequestEvent, int, int]]) -> RequestState | None:
-    """The state after a whole chain of (event, seq, at); None for no events. Raises CutChain, InvalidTransition."""
+def fold(chain: Iterable[tuple[RequestEvent, int, int]], unfit: Unfit | None = None) -> RequestState | None:
+    """The state after a whole chain of (event, seq, at); None for no events. An event that cannot follow is left out when
+    there is somebody to tell. Raises CutChain, and InvalidTransition when there is nobody."""
     state: RequestState | None = None
     for event, seq, at in chain:
-        state = evolve(state, event, seq, at)
+        try:
+            state = evolve(state, event, seq, at)
+        except InvalidTransition as error:
+            if unfit is None:
+                raise
+            unfit(event, seq, error)
     return state
 
 

@@ -1,11 +1,14 @@
 """Reading a request: the chain from the stream's leader first, so that clients read their own writes; what the stream no
 longer holds is asked of history."""
 
+import logging
+
 from nats.aio.client import Client
 
 from services.contracts import codec, subjects
 from services.contracts.events import RequestEvent
 from services.contracts.ids import part_of_request
+from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import RequestState, fold
 from services.contracts.rpc import Chain, GetChain, GetQueue, QueuePlace
 from services.runtime import rpc
@@ -17,6 +20,8 @@ PLACE_TIMEOUT_S = 0.5
 
 Link = tuple[RequestEvent, int, int]
 """An event with its sequence and its instant."""
+
+log = logging.getLogger("services.gateway.reading")
 
 
 class Reader:
@@ -33,7 +38,7 @@ class Reader:
             recorded = await self._from_history(rid)
             last = recorded[-1][1] if recorded else 0
             links = recorded + [link for link in links if link[1] > last]
-        return fold(links)
+        return fold(links, _ignored)
 
     async def place(self, rid: str) -> QueuePlace | None:
         """Where in the queue it is, as the partition's dispatcher says; None when there is none to ask."""
@@ -61,3 +66,8 @@ class Reader:
             self._nc, subjects.history_rpc("chain"), GetChain(rid=rid), Chain, timeout_s=HISTORY_TIMEOUT_S
         )
         return [(codec.requests.decode(bytes(logged.data)), logged.seq, logged.at) for logged in answer.events]
+
+
+def _ignored(event: RequestEvent, seq: int, error: InvalidTransition) -> None:
+    """Dispatcher and recorder leave it out as well."""
+    log.error("event %d was ignored: %s", seq, error, extra={"request_id": event.rid})

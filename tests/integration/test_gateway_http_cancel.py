@@ -95,6 +95,16 @@ async def test_a_cancel_that_races_with_the_dispatcher_is_appended_after_what_wa
         assert isinstance(event, Canceled)
 
 
+async def test_an_event_that_does_not_fit_its_chain_is_not_shown(gateway: Gateway, elsewhere: Elsewhere) -> None:
+    rid = await submitted(gateway)
+    await cancel(gateway, rid)
+    shown = (await gateway.read(rid)).json
+    await elsewhere.forge_assignment(rid)
+    assert len(await elsewhere.chain(rid)) == 3
+    assert (await gateway.read(rid)).json == shown
+    assert (await cancel(gateway, rid)).json == shown
+
+
 async def test_a_request_that_has_ended_cannot_be_canceled(gateway: Gateway, elsewhere: Elsewhere) -> None:
     rid = await submitted(gateway)
     await elsewhere.assign(rid)

@@ -178,8 +178,13 @@ class Elsewhere:
 
     async def assign(self, rid: str) -> None:
         """Assign a queued request. Raises Superseded or AssertionError when it is not queued any more."""
-        before, stored = await self.last(rid)
+        before, _ = await self.last(rid)
         assert isinstance(before, Accepted | Requeued), "a dispatcher assigns what is queued"
+        await self.forge_assignment(rid)
+
+    async def forge_assignment(self, rid: str) -> None:
+        """Assign a request whatever its chain ends with."""
+        before, stored = await self.last(rid)
         event = Assigned(
             **_common(rid, stored.seq, before.attempt + 1, before.origin),
             agent="ada/gpu",
