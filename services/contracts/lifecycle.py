@@ -1,11 +1,10 @@
 """The one transition table of a request. Whoever folds or writes request events asks here."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 Status = Literal["queued", "processing", "succeeded", "failed", "canceled", "expired"]
 
 OPEN: frozenset[Status] = frozenset({"queued", "processing"})
-CLOSED: frozenset[Status] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 TRANSITIONS: dict[tuple[Status | None, str], Status] = {
     (None, "accepted"): "queued",
@@ -23,9 +22,6 @@ TRANSITIONS: dict[tuple[Status | None, str], Status] = {
     ("canceled", "erased"): "canceled",
     ("expired", "erased"): "expired",
 }
-
-TERMINAL_EVENTS = frozenset(event for (before, event), after in TRANSITIONS.items() if before in OPEN and after in CLOSED)
-STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 class InvalidTransition(ValueError):

@@ -1,6 +1,6 @@
 """Requests and answers of the registry's, history's and the dispatchers' micro services."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -197,6 +197,3 @@ class QueuePlace(Message, frozen=True, kw_only=True):
 
     position: int
     reason: WaitReason | Literal[""] = ""
-
-
-Json = dict[str, Any]

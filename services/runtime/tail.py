@@ -32,7 +32,6 @@ INACTIVE_S = 30.0
 BEHIND_S = 10.0
 """A new leader may for a while know less than the one before it; a stream that stays behind has lost its end."""
 _RETRY_S = 0.25
-_CONSUMER_GONE = frozenset({"404", "409", "503"})
 
 
 class TailTrimmed(Retryable):
