@@ -178,13 +178,15 @@ class Elsewhere:
 
     async def assign(self, rid: str) -> None:
         """Assign a queued request. Raises Superseded or AssertionError when it is not queued any more."""
-        before, _ = await self.last(rid)
+        before, stored = await self.last(rid)
         assert isinstance(before, Accepted | Requeued), "a dispatcher assigns what is queued"
-        await self.forge_assignment(rid)
+        await self._assign_after(rid, before, stored)
 
     async def forge_assignment(self, rid: str) -> None:
         """Assign a request whatever its chain ends with."""
-        before, stored = await self.last(rid)
+        await self._assign_after(rid, *await self.last(rid))
+
+    async def _assign_after(self, rid: str, before: RequestEvent, stored: Stored) -> None:
         event = Assigned(
             **_common(rid, stored.seq, before.attempt + 1, before.origin),
             agent="ada/gpu",
