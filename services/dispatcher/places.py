@@ -11,7 +11,7 @@ def place(partition: Partition, rid: str, now: int) -> QueuePlace:
     if state is None or state.status != "queued":
         return QueuePlace(position=0)
     queue = partition.queues.get(state.space)
-    position = queue.position(rid) if queue is not None else 0
+    position = queue.position(rid, now) if queue is not None else 0
     return QueuePlace(position=position, reason=_reason(partition.fleet, state.space, position, now))
 
 

@@ -8,6 +8,9 @@ from services.contracts.requests import RequestState
 
 _Entry = tuple[int, str]
 
+STALE_NS = 250_000_000
+"""Everybody who watches a waiting request asks for its place again and again: the places are counted at most this often."""
+
 
 class SpaceQueue:
     """Waiting requests of one space. Entries that were discarded are skipped when they come up."""
@@ -15,6 +18,8 @@ class SpaceQueue:
     def __init__(self) -> None:
         self._levels: dict[int, OrderedDict[str, list[_Entry]]] = {}
         self._waiting: dict[str, RequestState] = {}
+        self._places: dict[str, int] = {}
+        self._counted_at = -STALE_NS
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -62,8 +67,12 @@ class SpaceQueue:
                     if not rounds[user]:
                         del rounds[user]
 
-    def position(self, rid: str) -> int:
-        """1 for the next to go; 0 when it does not wait here."""
+    def position(self, rid: str, now: int) -> int:
+        """1 for the next to go, as of at most STALE_NS before the instant `now` (nanoseconds); 0 when it does not wait
+        here. What has come since the last count is taken to be at the end."""
         if rid not in self._waiting:
             return 0
-        return next(place for place, waiting in enumerate(self.in_order(), 1) if waiting == rid)
+        if now - self._counted_at >= STALE_NS:
+            self._places = {waiting: place for place, waiting in enumerate(self.in_order(), 1)}
+            self._counted_at = now
+        return self._places.get(rid, len(self._waiting))

@@ -3,8 +3,8 @@
 from itertools import count
 
 from services.contracts.requests import RequestState, begin
-from services.dispatcher.queue import SpaceQueue
-from tests.unit.dispatcher.given import accepted
+from services.dispatcher.queue import STALE_NS, SpaceQueue
+from tests.unit.dispatcher.given import NOW, accepted
 
 _numbers = count(1)
 
@@ -77,6 +77,17 @@ def test_a_request_discarded_and_pushed_again_waits_once():
 def test_positions_are_those_in_which_requests_are_popped():
     states = [waiting("a"), waiting("a"), waiting("b"), waiting("c", priority=1), waiting("b")]
     queue = filled(*states)
-    places = {state.rid: queue.position(state.rid) for state in states}
+    places = {state.rid: queue.position(state.rid, NOW) for state in states}
     assert [rid for rid, _ in sorted(places.items(), key=lambda item: item[1])] == drained(queue)
-    assert queue.position(states[0].rid) == 0
+    assert queue.position(states[0].rid, NOW) == 0
+
+
+def test_places_are_counted_anew_when_the_last_count_is_old():
+    first, second, late = waiting(), waiting(), waiting(priority=1)
+    queue = filled(first, second)
+    assert queue.position(second.rid, NOW) == 2
+    queue.pop()
+    queue.push(late)
+    soon = NOW + STALE_NS - 1
+    assert (queue.position(second.rid, soon), queue.position(late.rid, soon)) == (2, 2)
+    assert (queue.position(second.rid, NOW + STALE_NS), queue.position(late.rid, NOW + STALE_NS)) == (2, 1)
