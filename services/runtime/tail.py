@@ -24,7 +24,7 @@ from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.jetstream import ApiError, ErrorBody, Stored, api, raise_error, stream_info
 
 PULL = 512
-"""Messages asked for at a time; the next pull goes out when half of them have come."""
+"""Messages asked for at a time, unless told otherwise; the next pull goes out when half of them have come."""
 HEARTBEAT_S = 1.0
 EXPIRES_S = 30.0
 INACTIVE_S = 30.0
@@ -76,7 +76,8 @@ class Tail:
     """Follows a stream: `async for batch in tail.batches()`.
 
     `from_seq` is the first sequence wanted; `last_per_subject` starts with the newest message of each subject instead (for
-    buckets). `keep_s` bounds how long the tail may have been cut off before it raises TailTooOld (None: for ever).
+    buckets). `keep_s` bounds how long the tail may have been cut off before it raises TailTooOld (None: for ever). `pull` is
+    how many messages may be on their way: a tail whose reader is slow holds no more of them in memory.
     """
 
     def __init__(
@@ -88,12 +89,14 @@ class Tail:
         *,
         last_per_subject: bool = False,
         keep_s: float | None = None,
+        pull: int = PULL,
         name: str = "tail",
     ) -> None:
         self._nc, self._stream, self._filters = nc, stream, filters
         self._next_seq = from_seq
         self._last_per_subject = last_per_subject
         self._keep_s = keep_s
+        self._size = pull
         self._name = token("consumer", name)
         self._contact = time.monotonic()
         self._arrived: deque[Msg] = deque()
@@ -180,9 +183,9 @@ class Tail:
     async def _pull_loop(self, consumer: str, inbox: str) -> AsyncIterator[Batch]:
         outstanding, consumer_seq = 0, 0
         while True:
-            if outstanding <= PULL // 2:
-                await self._pull(consumer, inbox)
-                outstanding += PULL
+            if outstanding <= self._size // 2:
+                await self._pull(consumer, inbox, self._size - outstanding)
+                outstanding = self._size
             await self._await_arrival()
             messages: list[Stored] = []
             # The position moves only with what is handed out: a consumer lost half-way takes the rest of the batch with it.
@@ -190,7 +193,7 @@ class Tail:
             while self._arrived:
                 message = self._arrived.popleft()
                 if not message.reply:
-                    outstanding -= _returned(message)
+                    outstanding -= _returned(message, self._size)
                     reached = max(reached, _looked_through(message, consumer_seq))
                     continue
                 outstanding -= 1
@@ -219,8 +222,8 @@ class Tail:
         self._arrived.append(message)
         self._wake.set()
 
-    async def _pull(self, consumer: str, inbox: str) -> None:
-        body = {"batch": PULL, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+    async def _pull(self, consumer: str, inbox: str, batch: int) -> None:
+        body = {"batch": batch, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
         await self._nc.publish(subject, msgspec.json.encode(body), reply=inbox)
 
@@ -231,14 +234,15 @@ class Tail:
                 await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")
 
 
-def _returned(message: Msg) -> int:
-    """How many asked-for messages a status message gives back. Raises _Recreate when the consumer is gone."""
+def _returned(message: Msg, size: int) -> int:
+    """How many asked-for messages a status message gives back: it says so, or it ends a whole pull of this size. Raises
+    _Recreate when the consumer is gone."""
     headers = message.headers or {}
     status = headers.get("Status", "")
     if status == "100":
         return 0
     if (status == "409" and "Deleted" not in headers.get("Description", "")) or status == "408":
-        return int(headers.get("Nats-Pending-Messages", PULL))
+        return int(headers.get("Nats-Pending-Messages", size))
     raise _Recreate
 
 

@@ -102,6 +102,18 @@ async def test_it_starts_where_it_is_told_to(bus: Bus) -> None:
     assert follower.sequences == [8, 9, 10]
 
 
+async def test_no_more_is_held_for_a_slow_reader_than_one_pull(bus: Bus) -> None:
+    nc = await bus.connect("gateway")
+    await appended(nc, 100)
+    sizes = []
+    async for batch in Tail(nc, subjects.REQUESTS, [subjects.ALL_REQUESTS], pull=16).batches():
+        sizes.append(len(batch.messages))
+        await nc.flush()  # whatever the server has sent by now has arrived
+        if sum(sizes) == 100:
+            break
+    assert max(sizes) <= 16
+
+
 async def test_only_what_the_filters_match_is_handed_out(bus: Bus) -> None:
     nc = await bus.connect("gateway")
     accepted = record()
