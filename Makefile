@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
-INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml
-SOURCES := services agent examples bench tests requirements
+INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pyproject.toml
+SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
 .PHONY: help setup check test demo bench up lock clean

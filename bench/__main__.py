@@ -1,8 +1,10 @@
 """`make bench`: the product beside the bare pipeline, in the same run, with and without fsync on each write.
 
 Both sides take turns, so that what else happens on the machine hits both; each starts afresh each time. On a slow machine
-there are fewer rounds, so that it ends in time. Exit status 1: with many clients the product does less than half of what the
-bare pipeline does. 2: it could not be measured.
+there are fewer rounds, so that it ends in time. At last, of the product alone: how long a first chunk takes to its reader
+(first_chunk.py).
+
+Exit status 1: with many clients the product does less than half of what the bare pipeline does. 2: it could not be measured.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from typing import Any
 
 import click
 
-from bench import bare_side, measured, product_side
-from bench.measured import Run
+from bench import bare_side, first_chunk, measured, product_side
+from bench.measured import FirstChunk, Run
 from examples.stack import ProgramFailed, open_directory
 from services.local.errors import LocalError
 
@@ -38,12 +40,13 @@ Side = Callable[[Path, str], Coroutine[Any, Any, list[Run]]]
 @click.option("--least", default=0.5, show_default=True, metavar="RATIO", help="What the product must reach.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all numbers there.")
 def main(quick: bool, rounds: int, least: float, json_file: Path | None) -> None:
-    """Measure the product beside the bare pipeline: requests/s, latency, and CPU seconds by process."""
+    """Measure the product beside the bare pipeline: requests/s, latency, and CPU seconds by process; then how long a first
+    chunk takes to its reader."""
     if reason := bare_side.why_not():
         _end(2, reason)
     began = time.monotonic()
     try:
-        runs = asyncio.run(_measure(1 if quick else rounds, ("always",) if quick else ("always", "default")))
+        runs, first = asyncio.run(_measure(1 if quick else rounds, ("always",) if quick else ("always", "default")))
     except (ProgramFailed, LocalError) as error:
         _end(2, str(error))
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -51,15 +54,16 @@ def main(quick: bool, rounds: int, least: float, json_file: Path | None) -> None
     rows = measured.rows(runs)
     click.echo(f"\nMedians of {len(runs) // len(rows) // 2} rounds, measured in {time.monotonic() - began:.0f} s:\n")
     click.echo(measured.table(rows))
+    click.echo("\n" + measured.chunk_line(first, first_chunk.TARGET_MS))
     if json_file is not None:
-        json_file.write_text(json.dumps(measured.report(runs, rows), indent=2) + "\n")
+        json_file.write_text(json.dumps(measured.report(runs, rows, first), indent=2) + "\n")
     slow = measured.too_slow(rows, least)
     for row in slow:
         click.echo(f"bench: {row.ratio:.2f} × the bare pipeline (fsync {row.sync}); needed: {least:g}", err=True)
     raise SystemExit(1 if slow else 0)
 
 
-async def _measure(rounds: int, syncs: tuple[str, ...]) -> list[Run]:
+async def _measure(rounds: int, syncs: tuple[str, ...]) -> tuple[list[Run], FirstChunk]:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -78,7 +82,8 @@ async def _measure(rounds: int, syncs: tuple[str, ...]) -> list[Run]:
                     for run in await side(directory, sync):
                         _tell(number + 1, rounds, run)
                         runs.append(run)
-    return runs
+    async with open_directory("spaces-bench-") as directory:
+        return runs, await first_chunk.run(directory)
 
 
 def _tell(number: int, rounds: int, run: Run) -> None:

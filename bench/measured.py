@@ -31,6 +31,24 @@ class Row(msgspec.Struct, frozen=True):
     ratio: float
 
 
+class FirstChunk(msgspec.Struct, frozen=True):
+    """How long first chunks took from the handler to the reader, in milliseconds."""
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+
+
+def first_chunk(taken_ns: Sequence[int]) -> FirstChunk:
+    """The quantiles of these times, in nanoseconds."""
+    ordered = sorted(taken_ns)
+
+    def quantile_ms(share: float) -> float:
+        return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1e6, 2)
+
+    return FirstChunk(len(ordered), quantile_ms(0.5), quantile_ms(0.95))
+
+
 def rows(runs: Sequence[Run]) -> list[Row]:
     """One row for each loop that both sides have run."""
     loops = dict.fromkeys((run.sync, run.clients) for run in runs)
@@ -59,9 +77,15 @@ def too_slow(result: Iterable[Row], least: float) -> list[Row]:
     return [row for row in result if row.clients > 1 and row.ratio < least]
 
 
-def report(runs: Sequence[Run], result: Sequence[Row]) -> dict[str, Any]:
+def chunk_line(first: FirstChunk, target_ms: float) -> str:
+    """First chunks for people, beside what they should take."""
+    times = f"p50 {first.p50_ms:.2f} ms (aim: {target_ms:g})  p95 {first.p95_ms:.2f} ms"
+    return f"first chunk, from the handler's yield to the reader: {times}  {first.requests} requests"
+
+
+def report(runs: Sequence[Run], result: Sequence[Row], first: FirstChunk) -> dict[str, Any]:
     """All of it, for a JSON file."""
-    return {"rows": msgspec.to_builtins(result), "runs": msgspec.to_builtins(runs)}
+    return msgspec.to_builtins({"rows": result, "first_chunk": first, "runs": runs})  # type: ignore[no-any-return]
 
 
 def _of(runs: Iterable[Run], side: str, sync: str, clients: int) -> list[Run]:

@@ -21,10 +21,17 @@ async def run(directory: Path, sync: str, clients: tuple[int, ...], seconds: flo
     ProgramFailed."""
     log = directory / "agent.log"
     async with running_stack(directory, "--nats-sync", sync) as (stack, up):
-        command = _agent_command(stack, directory)
+        command = agent_command(stack, directory, "bench.noop:handle")
         async with running_program(command, log, {"WS_AGENT_KEY": stack.agent_key}) as agent:
             await wait_for_agent(stack, log)
             return [await _loop(stack, directory, sync, count, seconds, up, agent.pid) for count in clients]
+
+
+def agent_command(stack: Stack, directory: Path, handler: str) -> list[str]:
+    """The command of an agent that serves the stack's space with this handler (`module:function`)."""
+    state = ["--state-dir", str(directory / "agent")]
+    served = ["--url", stack.url, "--space", stack.space, "--slots", str(SLOTS), "--engine", f"python:{handler}"]
+    return [sys.executable, "-m", "spaces_agent", "run", *served, *state]
 
 
 async def _loop(stack: Stack, directory: Path, sync: str, clients: int, seconds: float, up: int, agent: int) -> Run:
@@ -48,9 +55,3 @@ def _cpu(stack: Stack, up: int, agent: int) -> dict[str, float]:
     seconds = {name: sum(cpu.tree_s(table, pid) for pid in pids) for name, pids in services.items()}
     waited_for = resource.getrusage(resource.RUSAGE_CHILDREN)
     return seconds | {"up": cpu.tree_s(table, up, without=named), "clients": waited_for.ru_utime + waited_for.ru_stime}
-
-
-def _agent_command(stack: Stack, directory: Path) -> list[str]:
-    state = ["--state-dir", str(directory / "agent")]
-    served = ["--url", stack.url, "--space", stack.space, "--slots", str(SLOTS), "--engine", "python:bench.noop:handle"]
-    return [sys.executable, "-m", "spaces_agent", "run", *served, *state]

@@ -1,10 +1,11 @@
-"""Print what `make lock` locks: the dependencies of both distributions, all extras, and what builds them."""
+"""Print what `make lock` locks: the dependencies of our distributions, all extras, and what builds them."""
 
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = "spaces-agent"  # installed from this checkout
+DISTRIBUTIONS = (".", "agent", "client")
+OWN = {"spaces-agent", "spaces-client"}  # installed from this checkout
 
 
 def wanted(pyproject: Path) -> set[str]:
@@ -16,5 +17,5 @@ def wanted(pyproject: Path) -> set[str]:
 
 
 if __name__ == "__main__":
-    requirements = wanted(ROOT / "pyproject.toml") | wanted(ROOT / "agent" / "pyproject.toml")
-    print("\n".join(sorted(requirements - {OWN})))
+    requirements = {line for directory in DISTRIBUTIONS for line in wanted(ROOT / directory / "pyproject.toml")}
+    print("\n".join(sorted(requirements - OWN)))

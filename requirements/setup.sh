@@ -33,6 +33,7 @@ echo "Setting up $venv (once, about a minute)"
 "$python" -m venv --clear "$venv" || fail "cannot make $venv: install Python's venv module (Debian: python3-venv)"
 "$venv/bin/python" -m pip --disable-pip-version-check --quiet install \
     --require-hashes --only-binary :all: -r requirements/lock.txt
-# What builds these two is locked as well: without isolation nothing else is fetched. Its warnings are for packagers.
-PYTHONWARNINGS=ignore "$venv/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e agent -e .
+# What builds these is locked as well: without isolation nothing else is fetched. Its warnings are for packagers.
+PYTHONWARNINGS=ignore "$venv/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation \
+    -e agent -e client -e .
 echo "$wanted" >"$stamp"

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from services.commands.agents import agents
+from services.commands.requests import cancel, requests, retry, submit
+
 if TYPE_CHECKING:
     from services.log_commands import Work
 
@@ -24,8 +27,15 @@ def main() -> None:
     \b
     Everything on this machine, until Ctrl-C:
       spaces up
+    In another terminal: a request, and what happens to it:
+      spaces submit demo prompt=hello --follow
+      spaces agents ls
     Is what PostgreSQL holds complete and right?
       spaces log verify"""
+
+
+for _command in (submit, requests, cancel, retry, agents):
+    main.add_command(_command)
 
 
 @main.command()

@@ -8,21 +8,26 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from spaces_agent import identity
+from spaces_agent import engines, identity
 from spaces_agent.address import connect_url
 from spaces_agent.errors import AgentError, ConfigError
 from spaces_agent.handler import Function, Handler
+from spaces_agent.jobs import Jobs
+from spaces_agent.logs import log_to_stderr
 from spaces_agent.profile import Profile
+from spaces_agent.runner import Listener, Runner
 from spaces_agent.serving import Serving
 from spaces_agent.version import __version__
+from spaces_agent.workers import Workers
 
 logger = logging.getLogger("spaces_agent")
 
-_F = TypeVar("_F", bound=Function)
+_F = TypeVar("_F", bound=Function | str)
 
 _EXIT_CONFIG = 2
 
@@ -40,8 +45,10 @@ class Agent:
 
     `url` is a gateway, or several of which any will do. `slots` is the number of requests that it runs at a time. A
     handler that is an `async def` is awaited, any other runs in a thread; one with a second parameter is given a
-    Context. `name` fixes the identity, which is random and kept in `state_dir` otherwise; `drain_s` is how long what
-    runs may take to finish when the agent is told to end. Raises ConfigError."""
+    Context; one that yields streams. `name` fixes the identity, which is random and kept in `state_dir` otherwise;
+    `drain_s` is how long what runs may take to finish when the agent is told to end. `isolate` runs the handler in
+    processes of its own, one for each slot, so that one that crashes or does not end takes nothing with it: then it
+    must be a function of a module that they can import. Raises ConfigError."""
 
     def __init__(
         self,
@@ -52,6 +59,7 @@ class Agent:
         name: str | None = None,
         state_dir: str | os.PathLike[str] | None = None,
         drain_s: float = 30.0,
+        isolate: bool = False,
     ) -> None:
         self._urls = [connect_url(address) for address in _several(url, "an address of a gateway")]
         self._key = _checked_key(key)
@@ -62,28 +70,32 @@ class Agent:
         self._name = name
         self._state_dir = Path(state_dir) if state_dir is not None else identity.default_state_dir(os.environ)
         self._drain_s = drain_s
-        self._handler: Handler | None = None
-        self._setup: Function | None = None
+        self._isolate = isolate
+        self._handler: Function | str | None = None
+        self._setup: Function | str | None = None
         self._serving: Serving | None = None
         self._unfinished = False
 
     def handler(self, function: _F) -> _F:
-        """Make `function` the handler, and return it unchanged. Raises TypeError when it cannot be one."""
-        self._handler = Handler(function)
+        """Make `function` the handler, and return it unchanged. It may be named by `module:function`: with `isolate` it
+        is then imported only where it runs. Raises TypeError when it cannot be a handler, and ConfigError."""
+        _ = engines.target(function) if self._isolate else Handler(engines.function(function))
+        self._handler = function
         return function
 
     def setup(self, function: _F) -> _F:
         """Call `function` once before any work is taken, to load what the handler needs; return it unchanged. The agent
         is connected meanwhile, and whoever waits is told that it is loading. It takes no arguments; one that is not an
-        `async def` runs in a thread. When it raises, the agent ends."""
+        `async def` runs in a thread. It may be named like a handler, and with `isolate` is called in each process. When
+        it raises, the agent ends. Raises ConfigError."""
+        _ = engines.target(function) if self._isolate else engines.function(function)
         self._setup = function
         return function
 
     async def serve(self) -> None:
         """Serve until `drain` is called. Raises ConfigError, and ClosedForGood when the gateway says that this agent
         need not come back, SetupFailed; network errors are never raised."""
-        if self._handler is None:
-            raise ConfigError("the agent has no handler: decorate one with @agent.handler")
+        runner = self._runner()
         with identity.acquire(self._state_dir, self._name) as held:
             profile = Profile(
                 agent_id=held.agent_id,
@@ -93,7 +105,8 @@ class Agent:
                 version=__version__,
             )
             spool = held.spool_directory
-            self._serving = Serving(profile, self._urls, self._key, spool, self._handler, self._setup, self._drain_s)
+            loading = self._isolate or self._setup is not None
+            self._serving = Serving(profile, self._urls, self._key, spool, runner, loading, self._drain_s)
             try:
                 await self._serving.run()
             finally:
@@ -108,10 +121,20 @@ class Agent:
     def run(self) -> None:
         """Serve until SIGTERM or Ctrl-C, and block meanwhile. What cannot be helped by trying again is printed as one
         line and ends the program with status 2."""
-        _log_to_stderr()
+        log_to_stderr()
         status = asyncio.run(self._serve_until_signal())
         if status:
             raise SystemExit(status)
+
+    def _runner(self) -> Callable[[Listener], Runner]:
+        """What runs the handler, for whoever is told of it. Raises ConfigError."""
+        if self._handler is None:
+            raise ConfigError("the agent has no handler: decorate one with @agent.handler")
+        if self._isolate:
+            setup_name = None if self._setup is None else engines.target(self._setup)
+            return partial(Workers, engines.target(self._handler), setup_name, self._slots)
+        setup = None if self._setup is None else engines.function(self._setup)
+        return partial(Jobs, Handler(engines.function(self._handler)), setup, self._slots)
 
     async def _serve_until_signal(self) -> int:
         if threading.current_thread() is threading.main_thread():
@@ -149,12 +172,3 @@ def _checked_key(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigError("the agent's key is missing or not a key: it looks like wsa_…")
     return key
-
-
-def _log_to_stderr() -> None:
-    """Short lines on stderr, unless the program has set up logging by itself."""
-    if not logger.hasHandlers():
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("spaces-agent: %(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)

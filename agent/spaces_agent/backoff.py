@@ -23,12 +23,16 @@ class Backoff:
     def __init__(self) -> None:
         self._failures = 0
 
+    def was_ready(self, ready_s: float) -> None:
+        """A connection was ready for this time: after a long one the count begins anew."""
+        if ready_s >= RESET_AFTER_READY_S:
+            self._failures = 0
+
     def after(self, *, ready_s: float, in_flight: bool, slowly: bool, entropy: float) -> float:
         """The seconds to wait after a connection that was ready for `ready_s` (0: never) has ended.
 
         `entropy` is uniform in [0, 1); `slowly` means that a person must act first (4600-4699)."""
-        if ready_s >= RESET_AFTER_READY_S:
-            self._failures = 0
+        self.was_ready(ready_s)
         # Above 2^9 both ceilings are long reached; an agent that is down for a year must not overflow a float.
         doublings = min(self._failures, 10)
         self._failures += 1

@@ -53,6 +53,16 @@ def main() -> None:
     " meanwhile and are told why.",
 )  # fmt: skip
 @click.option(
+    "--isolate", is_flag=True,
+    help="Run requests in processes of their own, one for each slot: one that crashes, or does not end when it is"
+    " canceled, takes nothing with it. Each process calls the setup function.",
+)  # fmt: skip
+@click.option(
+    "--drain-s", type=click.FloatRange(min=0), default=30.0, show_default=True, metavar="SECONDS",
+    help="How long what runs may take to finish when the agent is told to end. What has not finished then is given to"
+    " another agent.",
+)  # fmt: skip
+@click.option(
     "--name", metavar="NAME",
     help="The identity of this agent. Without it a random one is made and kept in the state directory.",
 )  # fmt: skip
@@ -69,14 +79,16 @@ def run(
     slots: int,
     engine: str,
     setup: str | None,
+    isolate: bool,
+    drain_s: float,
     name: str | None,
     state_dir: Path | None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     It connects again for as long as it takes, whatever happens to the network. Told to end, it takes no more work and
-    gives what runs 30 seconds to finish; told twice, it ends at once. It ends with status 2 when it was set up wrongly
-    or its key is not valid.
+    gives what runs --drain-s seconds to finish (a service manager must wait longer than that before it kills); told
+    twice, it ends at once. It ends with status 2 when it was set up wrongly or its key is not valid.
 
     \b
     Try it:
@@ -86,10 +98,10 @@ def run(
       spaces-agent run --url https://spaces.example.com --key-file agent.key \\
         --space demo --slots 4 --engine python:model:answer"""
     try:
-        agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir)
-        agent.handler(engines.load(engine))
+        agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir, drain_s, isolate)
+        agent.handler(engines.named(engine))
         if setup is not None:
-            agent.setup(engines.function(setup))
+            agent.setup(setup)
     except (ConfigError, TypeError) as error:
         print(f"spaces-agent: {error}", file=sys.stderr)
         raise SystemExit(2) from None

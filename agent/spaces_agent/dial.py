@@ -1,6 +1,9 @@
-"""Open the WebSocket to a gateway."""
+"""Open a WebSocket to a gateway."""
 
 from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -10,6 +13,25 @@ from spaces_agent import frames
 
 _OPEN_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 2.0
+
+
+class Addresses:
+    """The addresses of gateways, any of which will do: all of them, again and again, each round in another order."""
+
+    def __init__(self, urls: list[str]) -> None:
+        self._urls = urls
+        self._rounds = self._in_rounds()
+
+    def next(self, in_use: Collection[str]) -> str:
+        """Where to connect next: not to one that is in use, if there are others."""
+        found = next(self._rounds)
+        while found in in_use and not set(self._urls) <= set(in_use):
+            found = next(self._rounds)
+        return found
+
+    def _in_rounds(self) -> Iterator[str]:
+        while True:
+            yield from random.sample(self._urls, len(self._urls))
 
 
 class Unreachable(Exception):

@@ -30,6 +30,12 @@ MAX_INLINE_BYTES = 128 * 1024
 """The largest output that travels inside a frame."""
 MAX_DEPTH = 100
 """How deep an input or an output may be nested: a decoder down the line runs out of stack at some hundreds."""
+MAX_LOG_LINE = 16 * 1024
+"""The longest line that a handler may log, in characters."""
+OUTPUT_INTERVAL_S = 0.1
+"""An agent sends at most one `output` frame in this time for each request, on average; what comes meanwhile is gathered."""
+OUTPUT_WINDOW = 32
+"""So many `output` frames of one request may wait for their acknowledgement."""
 MAX_IN_FLIGHT = 2048
 """So much work in flight a `hello` may name; each costs the gateway a look into the log."""
 
@@ -50,9 +56,11 @@ CLOSE_NO_SPACE = 4600
 
 Identity = Annotated[str, msgspec.Meta(pattern=IDENTITY_PATTERN)]
 RequestId = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{34}" + _END)]
-AgentState = Literal["loading", "ready"]
-"""While it is loading (a model, say) an agent is connected but takes no work."""
+AgentState = Literal["loading", "ready", "draining"]
+"""While it is loading (a model, say) an agent is connected but takes no work. Draining, it ends when what runs has ended."""
+OutputKind = Literal["chunk", "progress", "log"]
 Sequence = Annotated[int, msgspec.Meta(ge=1)]
+Index = Annotated[int, msgspec.Meta(ge=0)]
 Slots = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Duration = Annotated[float, msgspec.Meta(ge=0)]
 ShortText = Annotated[str, msgspec.Meta(max_length=256)]
@@ -76,12 +84,13 @@ class RequestFrame(Frame, frozen=True, kw_only=True):
 
 
 class InFlight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Work that an agent still holds when it (re)connects."""
+    """Work that an agent still holds when it (re)connects. `last_index` is that of the last `output` frame it has made."""
 
     request_id: RequestId
     attempt: Sequence
     lease: Sequence
     state: Literal["running", "result_pending"]
+    last_index: Index = 0
 
 
 class Hello(Frame, frozen=True, kw_only=True, tag="hello"):
@@ -118,6 +127,18 @@ class Reject(RequestFrame, frozen=True, kw_only=True, tag="reject"):
     retry_after: Duration = 0.0
 
 
+class Output(RequestFrame, frozen=True, kw_only=True, tag="output"):
+    """Something that a handler has to say before its result. `index` numbers the frames of one attempt from 1; a frame that
+    was numbered never changes, so that offering it again is harmless.
+
+    `data` by kind. `chunk`: a string is text that continues the text before it, a list holds values one after the other.
+    `progress`: `{"fraction": 0 to 1, "message": text}`, which replaces the one before. `log`: a list of lines."""
+
+    index: Sequence
+    kind: OutputKind
+    data: msgspec.Raw
+
+
 class HandlerError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a handler failed, in words that its user may read."""
 
@@ -130,15 +151,18 @@ class Result(RequestFrame, frozen=True, kw_only=True, tag="result"):
     """The outcome of a handler. Exactly one of `output` (any JSON value) and `error` counts, by `status`.
 
     `sha256` is the hex digest of the output's bytes (of the error's JSON for a failure): it makes a repeated offer of the
-    same outcome recognisable. `started_s` is the time from receipt of the assignment to the start of the handler,
-    `run_s` the handler's own time."""
+    same outcome recognisable. `last_index` is that of the last `output` frame: the outcome is recorded when all of these are
+    stored. `started_s` is the time from receipt of the assignment to the start of the handler, `run_s` the handler's own
+    time, `first_output_s` the part of it before the first chunk (0: there was none)."""
 
     status: Literal["succeeded", "failed"]
     sha256: Digest
     output: msgspec.Raw = msgspec.Raw(b"null")
     error: HandlerError | None = None
+    last_index: Index = 0
     started_s: Duration = 0.0
     run_s: Duration = 0.0
+    first_output_s: Duration = 0.0
     log_tail: LongText = ""
 
 
@@ -166,12 +190,13 @@ class SpaceVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class LeaseVerdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What becomes of one piece of work in flight: go on (and send the result if there is one), stop and forget it, or
-    forget it because its outcome is already recorded."""
+    """What becomes of one piece of work in flight: go on (send the output from `resend_from` on, what came before is stored;
+    and the result if there is one), stop and forget it, or forget it because its outcome is already recorded."""
 
     request_id: RequestId
     lease: Sequence
     verdict: Literal["continue", "stop", "already_done"]
+    resend_from: Sequence = 1
 
 
 class Welcome(Frame, frozen=True, kw_only=True, tag="welcome"):
@@ -185,6 +210,7 @@ class Welcome(Frame, frozen=True, kw_only=True, tag="welcome"):
     grace_s: float = GRACE_S
     max_frame_bytes: int = MAX_FRAME_BYTES
     max_inline_bytes: int = MAX_INLINE_BYTES
+    window: int = OUTPUT_WINDOW
     verdicts: list[LeaseVerdict] = []
 
 
@@ -205,6 +231,12 @@ class Assign(RequestFrame, frozen=True, kw_only=True, tag="assign"):
     metadata: dict[str, Any] = {}
 
 
+class OutputAck(RequestFrame, frozen=True, kw_only=True, tag="output_ack"):
+    """All `output` frames up to this index are stored: the agent may forget them."""
+
+    index: Sequence
+
+
 class ResultAck(RequestFrame, frozen=True, kw_only=True, tag="result_ack"):
     """The outcome is decided (this result, the same one before, or another): the agent may forget it."""
 
@@ -218,8 +250,14 @@ class Cancel(RequestFrame, frozen=True, kw_only=True, tag="cancel"):
     grace_s: float = 10.0
 
 
+class Drain(Frame, frozen=True, kw_only=True, tag="drain"):
+    """An operator wants this agent to end: take no more work, finish what runs, then leave."""
+
+    reason: ShortText = ""
+
+
 class Goaway(Frame, frozen=True, kw_only=True, tag="goaway"):
-    """The gateway is about to close: connect again, elsewhere if possible."""
+    """The gateway is about to close: open a second session, elsewhere if possible, and only then leave this one."""
 
     reason: str
     reconnect_after_s: float = 0.0
@@ -234,8 +272,8 @@ class Error(Frame, frozen=True, kw_only=True, tag="error"):
     fatal: bool = False
 
 
-AgentFrame = Hello | Heartbeat | Accept | Reject | Result | Stopped | Goodbye
-GatewayFrame = Welcome | HeartbeatAck | Assign | ResultAck | Cancel | Goaway | Error
+AgentFrame = Hello | Heartbeat | Accept | Reject | Output | Result | Stopped | Goodbye
+GatewayFrame = Welcome | HeartbeatAck | Assign | OutputAck | ResultAck | Cancel | Drain | Goaway | Error
 
 _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{\[]|[}\]]', re.DOTALL)
 _encoder = msgspec.json.Encoder()

@@ -5,16 +5,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from spaces_agent import frames
+from spaces_agent import frames, output
 
 Function = Callable[..., Any]
 
 
+class Listener(Protocol):
+    """Takes what a handler says through its context, from any thread."""
+
+    def progress(self, progress: bytes) -> None:
+        """How far the handler is, made by `output.progress`."""
+
+    def log(self, lines: list[str]) -> None:
+        """Lines of log, made by `output.log_lines`."""
+
+
 @dataclass(slots=True)
 class Context:
-    """What a handler may know about its request, if it takes a second parameter."""
+    """What a handler may know about its request, and say before its result, if it takes a second parameter."""
 
     request_id: str
     attempt: int
@@ -28,9 +38,23 @@ class Context:
     metadata: dict[str, Any] = field(default_factory=dict)
     cancelled: bool = False
     """Becomes true when the outcome is no longer wanted; a long sync handler looks at it and returns."""
+    _listener: Listener | None = field(default=None, repr=False, compare=False)
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Tell whoever waits how far the handler is: 0 to 1, and up to 1000 characters about it. Only the latest counts.
+        May be called from any thread; does nothing once the outcome is no longer wanted. Raises ValueError."""
+        encoded = output.progress(fraction, message)
+        if self._listener is not None and not self.cancelled:
+            self._listener.progress(encoded)
+
+    def log(self, text: str) -> None:
+        """Log a line, or several, that whoever waits may read; its end is kept with the outcome. A line of more than
+        16 Ki characters is cut off. May be called from any thread; does nothing once the outcome is no longer wanted."""
+        if self._listener is not None and not self.cancelled:
+            self._listener.log(output.log_lines(text))
 
     @classmethod
-    def of(cls, assign: frames.Assign) -> Context:
+    def of(cls, assign: frames.Assign, listener: Listener) -> Context:
         """The context of an assignment."""
         return cls(
             request_id=assign.request_id,
@@ -40,6 +64,7 @@ class Context:
             traceparent=assign.traceparent,
             deadline_s=assign.deadline_s,
             metadata=assign.metadata,
+            _listener=listener,
         )
 
 
@@ -50,14 +75,12 @@ class Handler:
         if not callable(function):
             raise TypeError(f"a handler must be a function, not {type(function).__name__}")
         called = function if inspect.isroutine(function) else function.__call__  # type: ignore[operator]
-        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-            raise TypeError("a handler returns its output; one that yields is not supported")
-        self.is_async = inspect.iscoroutinefunction(called)
+        self.is_async = inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
         self._function = function
         self._takes_context = _takes_context(function)
 
     def call(self, value: Any, context: Context) -> Any:
-        """Call the function; for an async one the result is its coroutine."""
+        """Call the function; of one that is async or yields the result is its coroutine or generator."""
         return self._function(value, context) if self._takes_context else self._function(value)
 
 

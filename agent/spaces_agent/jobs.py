@@ -3,49 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 
 from spaces_agent import frames, outcome
-from spaces_agent.handler import Context, Handler
+from spaces_agent.errors import SetupFailed
+from spaces_agent.handler import Function, Handler
+from spaces_agent.job import Job, Outcome
+from spaces_agent.loading import load
 from spaces_agent.pool import HandlerThreads
+from spaces_agent.runner import Limits, Listener
 
 logger = logging.getLogger("spaces_agent")
 
-
-class Job:
-    """One run of the handler."""
-
-    def __init__(self, assign: frames.Assign, received_at: float) -> None:
-        self.assign = assign
-        self.context = Context.of(assign)
-        self.started_at = time.monotonic()
-        self.started_s = max(0.0, self.started_at - received_at)
-        self.task: asyncio.Task[frames.Result] | None = None
-
-    def in_flight(self) -> frames.InFlight:
-        """The job as `hello` names it."""
-        assign = self.assign
-        return frames.InFlight(request_id=assign.request_id, attempt=assign.attempt, lease=assign.lease, state="running")
+_Call = Callable[[], Any]
 
 
 class Jobs:
-    """All runs of the handler. `on_end(lease, result)` is called in the event loop when a run has ended; the result is
-    None when nobody wants it any more, because the run was stopped."""
+    """All runs of the handler in this process."""
 
-    def __init__(self, handler: Handler, slots: int, on_end: Callable[[int, frames.Result | None], None]) -> None:
-        self.max_output_bytes = frames.MAX_INLINE_BYTES
+    def __init__(self, handler: Handler, setup: Function | None, slots: int, listener: Listener) -> None:
         self._handler = handler
+        self._setup = setup
         self._threads = HandlerThreads(slots)
-        self._on_end = on_end
+        self._listener = listener
+        self._limits = Limits()
         self._running: dict[int, Job] = {}
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    async def load(self) -> bool:
+        """Call the setup function; false when it failed."""
+        if self._setup is not None:
+            try:
+                await load(self._setup)
+            except SetupFailed as error:
+                self._listener.failed(error)
+                return False
+        return True
 
     def in_flight(self) -> list[frames.InFlight]:
         """All runs that have not ended."""
@@ -55,68 +57,113 @@ class Jobs:
         """Wait until nothing runs."""
         await self._idle.wait()
 
+    def limit(self, limits: Limits) -> None:
+        """A gateway has said what it allows."""
+        self._limits = limits
+        for job in self._running.values():
+            job.limits = limits
+            job.producer.set_window(limits.window)
+
     def start(self, assign: frames.Assign, received_at: float) -> None:
         """Run the handler for this assignment. The link gives out no more of them than there are slots."""
-        job = Job(assign, received_at)
+        job = Job(assign, received_at, self._limits, self._listener)
         self._running[assign.lease] = job
         self._idle.clear()
+        self._listener.started(assign.lease)
         # Not in this turn of the loop, which must still write what is queued for the link: from its first moment the
         # handler may hold the interpreter lock, and with it the loop.
         self._loop.call_soon(self._launch, job)
 
+    def stop(self, lease: int, grace_s: float) -> None:
+        """Ask a run to end: its context says so, an async one is cancelled, a generator is closed where it yields next.
+        Here a handler cannot be ended against its will, whatever its grace."""
+        job = self._running.get(lease)
+        if job is None or job.context.cancelled:
+            return  # a second cancellation would break into what the handler does to end
+        job.context.cancelled = True
+        job.producer.close()
+        if job.task is not None:
+            job.task.cancel()
+
+    def stored(self, lease: int, index: int) -> None:
+        """The output of this lease up to this index is stored."""
+        if lease in self._running:
+            self._running[lease].producer.acknowledged(index)
+
+    async def close(self) -> None:
+        """Ask every run to end, and wait for none."""
+        for lease in list(self._running):
+            self.stop(lease, 0.0)
+
     def _launch(self, job: Job) -> None:
+        def call() -> Any:
+            return self._handler.call(msgspec.json.decode(job.assign.input), job.context)
+
         if job.context.cancelled:
             self._end(job, None)
         elif self._handler.is_async:
-            job.task = self._loop.create_task(self._run_async(job))
-            job.task.add_done_callback(lambda task: self._end(job, None if task.cancelled() else task.result()))
+            self._launch_async(job, call)
         else:
-            self._threads.submit(lambda: self._run_sync(job))
+            self._launch_sync(job, call)
 
-    def stop(self, lease: int) -> None:
-        """Ask a run to end: its context says so, and an async one is cancelled."""
-        job = self._running.get(lease)
-        if job is not None:
-            job.context.cancelled = True
-            if job.task is not None:
-                job.task.cancel()
+    def _launch_sync(self, job: Job, call: _Call) -> None:
+        self._threads.submit(lambda: self._run_sync(job, call))
 
-    def stop_all(self) -> None:
-        """Ask every run to end."""
-        for lease in list(self._running):
-            self.stop(lease)
+    def _launch_async(self, job: Job, call: _Call) -> None:
+        job.task = self._loop.create_task(self._run_async(job, call))
+        job.task.add_done_callback(lambda task: self._go_on(job, None if task.cancelled() else task.result()))
 
-    def _run_sync(self, job: Job) -> None:
+    def _run_sync(self, job: Job, call: _Call) -> None:
+        value: Any
         try:
-            value = self._handler.call(msgspec.json.decode(job.assign.input), job.context)
-            result = self._succeeded(job, value)
+            value = call()
+            if isinstance(value, Generator):
+                value = job.collect(value)
+            elif not isinstance(value, AsyncGenerator):
+                value = outcome.encode_output(value, job.limits.max_output_bytes)
         except BaseException as error:  # also SystemExit: a handler does not end the agent
-            result = self._failed(job, error)
+            value = self._failure(job, error)
+        job.run_s = time.monotonic() - job.started_at
         # The loop is closed when the agent has ended without waiting for this handler.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._end, job, result)
+            self._loop.call_soon_threadsafe(self._go_on, job, value)
 
-    async def _run_async(self, job: Job) -> frames.Result:
+    async def _run_async(self, job: Job, call: _Call) -> Any:
         try:
-            value = await self._handler.call(msgspec.json.decode(job.assign.input), job.context)
-            return self._succeeded(job, value)
+            value = call()
+            if inspect.isawaitable(value):
+                value = await value
+            if isinstance(value, AsyncGenerator):
+                return await job.collect_async(value)
+            return value if isinstance(value, Generator) else outcome.encode_output(value, job.limits.max_output_bytes)
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             if isinstance(error, asyncio.CancelledError) and job.context.cancelled:
                 raise
-            return self._failed(job, error)
+            return self._failure(job, error)
+        finally:
+            job.run_s = time.monotonic() - job.started_at
 
-    def _succeeded(self, job: Job, value: object) -> frames.Result:
-        run_s = time.monotonic() - job.started_at
-        output = outcome.encode_output(value, self.max_output_bytes)
-        return outcome.succeeded(job.assign, output, started_s=job.started_s, run_s=run_s)
+    def _go_on(self, job: Job, value: Outcome | Generator[Any, None, Any] | AsyncGenerator[Any, None] | None) -> None:
+        """A run has come to its end, or to a generator that is to run on the other side."""
+        job.task = None
+        match value:
+            case Generator():
+                self._launch_sync(job, lambda: value)
+            case AsyncGenerator():
+                self._launch_async(job, lambda: value)
+            case _:
+                self._end(job, value)
 
-    def _failed(self, job: Job, error: BaseException) -> frames.Result:
-        run_s = time.monotonic() - job.started_at
+    def _failure(self, job: Job, error: BaseException) -> frames.HandlerError:
         logger.error("request %s: the handler failed", job.assign.request_id, exc_info=error)
-        return outcome.failed(job.assign, outcome.raised(error), started_s=job.started_s, run_s=run_s)
+        return outcome.raised(error)
 
-    def _end(self, job: Job, result: frames.Result | None) -> None:
+    def _end(self, job: Job, ended: Outcome | None) -> None:
         del self._running[job.assign.lease]
-        self._on_end(job.assign.lease, None if job.context.cancelled else result)
+        if ended is None or job.context.cancelled:
+            self._listener.ended(job.assign.lease, None)
+        else:
+            job.producer.finish()
+            self._listener.ended(job.assign.lease, job.result(ended))
         if not self._running:
             self._idle.set()

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import site
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from spaces_agent import messages
 from spaces_agent.channel import Channel
-
-_BLOCKED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-_PACKAGE_ROOT = str(Path(__file__).resolve().parent.parent)
+from spaces_agent.spawning import in_words, spawn
 
 
 class LinkProcess:
@@ -34,7 +27,7 @@ class LinkProcess:
         ended = asyncio.Event()
         ours, theirs = socket.socketpair()
         with theirs:
-            process = _spawn(theirs)
+            process = spawn("spaces_agent.link", theirs)
         channel = await Channel.open(ours, messages.FromLink, receive, ended.set)
         return cls(process, channel, ended)
 
@@ -51,23 +44,4 @@ class LinkProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = await asyncio.to_thread(self._process.wait)
-        return f"exit status {status}" if status >= 0 else f"signal {-status}"
-
-
-def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
-    """A new interpreter, not a fork: the handler's process may have threads and a GPU in use."""
-    env = dict(os.environ)
-    if _PACKAGE_ROOT not in site.getsitepackages():  # a source tree, found perhaps only by this process
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [_PACKAGE_ROOT, env.get("PYTHONPATH")]))
-    # Ctrl-C and a service manager's SIGTERM reach the whole process group; the blocked mask is inherited, so that
-    # there is no moment at which they could end the link before the handler's process has decided.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
-    try:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "spaces_agent.link", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=env,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return in_words(status)

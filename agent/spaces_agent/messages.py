@@ -20,7 +20,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=T
 class Setup(Message, frozen=True, kw_only=True):
     """The first message. The key comes this way because arguments and environment are visible to other processes.
 
-    `running` and `pending` (encoded result frames) are what an earlier link of the same agent has left."""
+    `running` and `pending` (encoded result frames) are what an earlier link of the same agent has left, `outputs` the
+    encoded output frames of both that are not stored yet, in order."""
 
     urls: list[str]
     key: str
@@ -29,6 +30,7 @@ class Setup(Message, frozen=True, kw_only=True):
     parent_pid: int
     running: list[frames.InFlight] = []
     pending: list[bytes] = []
+    outputs: list[bytes] = []
     loading: bool = False
 
 
@@ -36,6 +38,12 @@ class Started(Message, frozen=True, kw_only=True):
     """The handler of this lease has begun."""
 
     lease: int
+
+
+class Produced(Message, frozen=True, kw_only=True):
+    """A handler has something to say: an encoded `output` frame."""
+
+    frame: bytes
 
 
 class Finished(Message, frozen=True, kw_only=True):
@@ -55,7 +63,7 @@ class Loaded(Message, frozen=True, kw_only=True):
 
 
 class Drain(Message, frozen=True, kw_only=True):
-    """Take no more work."""
+    """Take no more work, and say so."""
 
 
 class Leave(Message, frozen=True, kw_only=True):
@@ -74,6 +82,7 @@ class Connected(Message, frozen=True, kw_only=True):
     gateway_id: str
     spaces: list[frames.SpaceVerdict]
     max_inline_bytes: int
+    window: int
 
 
 class Disconnected(Message, frozen=True, kw_only=True):
@@ -92,15 +101,29 @@ class Start(Message, frozen=True, kw_only=True):
 
 
 class Stop(Message, frozen=True, kw_only=True):
-    """Stop the handler of this lease."""
+    """Stop the handler of this lease. After `grace_s` one that runs in a process of its own is killed."""
 
     lease: int
+    grace_s: float = 10.0
+
+
+class Stored(Message, frozen=True, kw_only=True):
+    """The output of this lease up to this index is stored: more may come."""
+
+    lease: int
+    index: int
 
 
 class Forget(Message, frozen=True, kw_only=True):
     """This lease has ended: its result need not be kept."""
 
     lease: int
+
+
+class EndAgent(Message, frozen=True, kw_only=True):
+    """An operator wants this agent to end as on SIGTERM: drain, then leave."""
+
+    reason: str
 
 
 class Notice(Message, frozen=True, kw_only=True):
@@ -116,8 +139,8 @@ class Ended(Message, frozen=True, kw_only=True):
     reason: str
 
 
-ToLink = Setup | Started | Finished | Stopped | Loaded | Drain | Leave
-FromLink = Connected | Disconnected | Start | Stop | Forget | Notice | Ended
+ToLink = Setup | Started | Produced | Finished | Stopped | Loaded | Drain | Leave
+FromLink = Connected | Disconnected | Start | Stop | Stored | Forget | EndAgent | Notice | Ended
 
 _encoder = msgspec.msgpack.Encoder()
 

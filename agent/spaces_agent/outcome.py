@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,7 +17,7 @@ _encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(","
 
 
 class BadOutput(Exception):
-    """What the handler returned cannot be an output; carries the error for the user."""
+    """What the handler returned or yielded cannot be an output; carries the error for the user."""
 
     def __init__(self, error: frames.HandlerError) -> None:
         super().__init__(error.message)
@@ -26,44 +26,44 @@ class BadOutput(Exception):
 
 def encode_output(value: Any, max_bytes: int) -> bytes:
     """The output as JSON. Raises BadOutput: not JSON, more than `max_bytes`, or nested too deep."""
-    try:
-        data = _encoder.encode(value).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise BadOutput(_error("handler_error", f"the handler returned what is not JSON: {_short(error)}")) from error
+    data = _encode(value, "returned")
     if len(data) > max_bytes:
-        text = f"the output has {len(data)} bytes of JSON; at most {max_bytes} are allowed"
-        raise BadOutput(_error("output_too_large", text))
-    if frames.too_deep(data):
-        raise BadOutput(_error("handler_error", f"the output is nested more than {frames.MAX_DEPTH} levels deep"))
+        raise too_large(str(len(data)), max_bytes)
+    _check_depth(data)
     return data
 
 
-def succeeded(work: frames.RequestFrame, output: bytes, *, started_s: float, run_s: float) -> frames.Result:
-    """The result of a handler that returned this output (JSON)."""
-    return frames.Result(
-        request_id=work.request_id,
-        attempt=work.attempt,
-        lease=work.lease,
-        status="succeeded",
-        sha256=hashlib.sha256(output).hexdigest(),
-        output=msgspec.Raw(output),
-        started_s=started_s,
-        run_s=run_s,
-    )
+def encode_chunk(value: Any) -> bytes:
+    """One part of an output as JSON. Raises BadOutput: not JSON, or nested too deep."""
+    data = _encode(value, "yielded")
+    if not data.startswith(b'"'):
+        _check_depth(b"[%b]" % data)  # as a part it is one level deeper
+    return data
 
 
-def failed(work: frames.RequestFrame, error: frames.HandlerError, *, started_s: float, run_s: float) -> frames.Result:
+def too_large(has: str, max_bytes: int) -> BadOutput:
+    """The error for an output with this number of bytes."""
+    return BadOutput(_error("output_too_large", f"the output has {has} bytes of JSON; at most {max_bytes} are allowed"))
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """What a result tells of the run behind it; durations as in frames.Result."""
+
+    started_s: float
+    run_s: float
+    first_output_s: float = 0.0
+    last_index: int = 0
+    log_tail: str = ""
+
+
+def succeeded(work: frames.RequestFrame, output: bytes, run: Run) -> frames.Result:
+    """The result of a handler with this output (JSON)."""
+    return _result(work, run, "succeeded", output, None)
+
+
+def failed(work: frames.RequestFrame, error: frames.HandlerError, run: Run) -> frames.Result:
     """The result of a handler that failed."""
-    return frames.Result(
-        request_id=work.request_id,
-        attempt=work.attempt,
-        lease=work.lease,
-        status="failed",
-        sha256=hashlib.sha256(msgspec.json.encode(error)).hexdigest(),
-        error=error,
-        started_s=started_s,
-        run_s=run_s,
-    )
+    return _result(work, run, "failed", b"null", error)
 
 
 def raised(error: BaseException) -> frames.HandlerError:
@@ -74,10 +74,49 @@ def raised(error: BaseException) -> frames.HandlerError:
     return _error("handler_error", f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
+def clean(text: str) -> str:
+    """The text without what is none: half of a surrogate pair is not Unicode, and a NUL no text for a database."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
+
+
+def _result(
+    work: frames.RequestFrame,
+    run: Run,
+    status: Literal["succeeded", "failed"],
+    output: bytes,
+    error: frames.HandlerError | None,
+) -> frames.Result:
+    return frames.Result(
+        request_id=work.request_id,
+        attempt=work.attempt,
+        lease=work.lease,
+        status=status,
+        sha256=hashlib.sha256(output if error is None else msgspec.json.encode(error)).hexdigest(),
+        output=msgspec.Raw(output),
+        error=error,
+        last_index=run.last_index,
+        started_s=run.started_s,
+        run_s=run.run_s,
+        first_output_s=run.first_output_s,
+        log_tail=run.log_tail,
+    )
+
+
+def _encode(value: Any, how: str) -> bytes:
+    try:
+        return _encoder.encode(value).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"the handler {how} what is not JSON: {_short(error)}"
+        raise BadOutput(_error("handler_error", text)) from error
+
+
+def _check_depth(data: bytes) -> None:
+    if frames.too_deep(data):
+        raise BadOutput(_error("handler_error", f"the output is nested more than {frames.MAX_DEPTH} levels deep"))
+
+
 def _error(code: str, message: str) -> frames.HandlerError:
-    # Half of a surrogate pair is no Unicode text, and a NUL no text for a database.
-    message = message.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
-    return frames.HandlerError(code=code, message=message)
+    return frames.HandlerError(code=code, message=clean(message))
 
 
 def _short(error: BaseException) -> str:

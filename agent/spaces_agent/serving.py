@@ -7,17 +7,17 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import assert_never
 
 from spaces_agent import frames, messages
 from spaces_agent.backoff import Backoff
 from spaces_agent.errors import AgentError, ClosedForGood, ConfigError, SetupFailed
-from spaces_agent.handler import Function, Handler
-from spaces_agent.jobs import Jobs
 from spaces_agent.linkprocess import LinkProcess
-from spaces_agent.loading import load
 from spaces_agent.profile import Profile
+from spaces_agent.runner import Limits, Listener, Runner
+from spaces_agent.unacknowledged import Unacknowledged
 from spaces_agent.waiting import happens
 
 logger = logging.getLogger("spaces_agent")
@@ -29,7 +29,7 @@ _LINK_ENDS_S = 5.0
 
 class Serving:
     """Serves until drained or closed for good. Its link is started again whenever it dies: what runs is known here,
-    and so is every result that is not acknowledged."""
+    and so is everything that is not acknowledged."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Serving:
         urls: list[str],
         key: str,
         spool_directory: Path,
-        handler: Handler,
-        setup: Function | None,
+        runner: Callable[[Listener], Runner],
+        loading: bool,
         drain_s: float,
     ) -> None:
         self._profile = profile
@@ -46,9 +46,9 @@ class Serving:
         self._key = key
         self._spool_directory = spool_directory
         self._drain_s = drain_s
-        self._to_load = setup
-        self._jobs = Jobs(handler, profile.slots, self._ended)
-        self._unacknowledged: dict[int, bytes] = {}
+        self._loading = loading
+        self._runner = runner(self)
+        self._unacknowledged = Unacknowledged()
         self._all_acknowledged = asyncio.Event()
         self._all_acknowledged.set()
         self._link: LinkProcess | None = None
@@ -64,7 +64,7 @@ class Serving:
     @property
     def unfinished(self) -> bool:
         """Whether a handler still runs."""
-        return bool(self._jobs.in_flight())
+        return bool(self._runner.in_flight())
 
     def drain(self) -> None:
         """Take no more work, finish what runs (for a bounded time), then return from `run`."""
@@ -93,7 +93,7 @@ class Serving:
         finally:
             draining.cancel()
             loading.cancel()
-            self._jobs.stop_all()
+            await self._runner.close()
 
     async def _one_link(self) -> str:
         """Start a link and serve with it until it or the agent ends; how it has ended."""
@@ -119,7 +119,7 @@ class Serving:
         logger.info("ending: no more work is taken; what runs has %g s to finish", self._drain_s)
         try:
             async with asyncio.timeout(self._drain_s):
-                await self._jobs.idle()
+                await self._runner.idle()
             async with asyncio.timeout(_ACKS_S):
                 await self._all_acknowledged.wait()
         except TimeoutError:
@@ -127,15 +127,8 @@ class Serving:
         self._drained.set()
 
     async def _load(self) -> None:
-        if self._to_load is None:
-            return
-        try:
-            await load(self._to_load)
-        except SetupFailed as error:
-            self._failure = error
-            self._drained.set()
-        else:
-            self._to_load = None
+        if await self._runner.load() and self._loading:
+            self._loading = False
             self._send(messages.Loaded())
 
     def _setup(self) -> messages.Setup:
@@ -145,9 +138,10 @@ class Serving:
             profile=self._profile,
             spool_directory=str(self._spool_directory),
             parent_pid=os.getpid(),
-            running=self._jobs.in_flight(),
-            pending=list(self._unacknowledged.values()),
-            loading=self._to_load is not None,
+            running=self._runner.in_flight(),
+            pending=self._unacknowledged.results,
+            outputs=self._unacknowledged.outputs,
+            loading=self._loading,
         )
 
     def _receive(self, message: messages.FromLink) -> None:
@@ -155,13 +149,19 @@ class Serving:
             case messages.Start():
                 self._start(message)
             case messages.Stop():
-                self._jobs.stop(message.lease)
+                self._runner.stop(message.lease, message.grace_s)
+            case messages.Stored():
+                self._unacknowledged.stored(message.lease, message.index)
+                self._runner.stored(message.lease, message.index)
             case messages.Forget():
                 self._forget(message.lease)
             case messages.Connected():
                 self._connected(message)
             case messages.Disconnected():
                 logger.warning("%s: %s; connecting again in %.1f s", message.url, message.reason, message.retry_in_s)
+            case messages.EndAgent():
+                logger.warning("an operator ends this agent: %s", message.reason)
+                self.drain()
             case messages.Notice():
                 logger.warning("%s", message.text)
             case messages.Ended():
@@ -174,11 +174,10 @@ class Serving:
         assign = frames.decode_gateway_frame(message.frame)
         if not isinstance(assign, frames.Assign):
             raise ValueError(f"the link sent {type(assign).__name__}, not an assignment")
-        self._send(messages.Started(lease=assign.lease))
-        self._jobs.start(assign, message.received_at)
+        self._runner.start(assign, message.received_at)
 
     def _connected(self, message: messages.Connected) -> None:
-        self._jobs.max_output_bytes = message.max_inline_bytes
+        self._runner.limit(Limits(max_output_bytes=message.max_inline_bytes, window=message.window))
         served = [verdict.space for verdict in message.spaces if verdict.accepted]
         logger.info(
             "connected to %s as %s (%d slots), serving %s",
@@ -191,18 +190,31 @@ class Serving:
             if not verdict.accepted:
                 logger.warning("the space %s was refused: %s", verdict.space, verdict.reason)
 
-    def _ended(self, lease: int, result: frames.Result | None) -> None:
+    def started(self, lease: int) -> None:
+        """The handler of this lease begins."""
+        self._send(messages.Started(lease=lease))
+
+    def produced(self, output: frames.Output) -> None:
+        """A handler has something to say."""
+        self._send(messages.Produced(frame=self._unacknowledged.output(output)))
+
+    def ended(self, lease: int, result: frames.Result | None) -> None:
+        """The handler of this lease has ended: with this result, or because it was told to stop."""
         if result is None:
+            self._unacknowledged.forget(lease)
             self._send(messages.Stopped(lease=lease))
-            return
-        frame = frames.encode(result)
-        self._unacknowledged[lease] = frame
-        self._all_acknowledged.clear()
-        self._send(messages.Finished(frame=frame))
+        else:
+            self._all_acknowledged.clear()
+            self._send(messages.Finished(frame=self._unacknowledged.result(result)))
+
+    def failed(self, error: SetupFailed) -> None:
+        """There is nothing to serve with."""
+        self._failure = error
+        self._drained.set()
 
     def _forget(self, lease: int) -> None:
-        self._unacknowledged.pop(lease, None)
-        if not self._unacknowledged:
+        self._unacknowledged.forget(lease)
+        if not self._unacknowledged.results:
             self._all_acknowledged.set()
 
     def _send(self, message: messages.ToLink) -> None:

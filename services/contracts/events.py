@@ -58,7 +58,10 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
-    """An agent is to run this attempt. The sequence of this event is the *lease*."""
+    """An agent is to run this attempt. The sequence of this event is the *lease*.
+
+    `retries_left`: so many times may the request be tried again when its handler fails in a way that trying again may help,
+    `retry_delay_s` seconds after such a failure."""
 
     agent: str
     conn: str
@@ -66,15 +69,18 @@ class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
     user: str
     input: msgspec.Raw
     execution_timeout_s: float
+    retries_left: int = 0
+    retry_delay_s: float = 0.0
     metadata: dict[str, Any] = {}
     traceparent: str = ""
 
 
 class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
-    """The lease `prev_seq` is void; the request waits again. `gateway` held it and stops what still runs.
+    """The lease `prev_seq` is void; the request waits again, and is not assigned before `delay_s` seconds have passed.
+    `gateway` held it and stops what still runs.
 
-    `agent_lost`, `busy`, `no_connection` and `rejected` are the platform's doing and do not consume the user's
-    `max_attempts`."""
+    `retryable` consumes the user's `max_attempts`, `agent_lost` the platform's own budget; `busy`, `no_connection` and
+    `rejected` consume neither, since nothing was tried: the start timeout bounds them."""
 
     reason: RequeueReason
     gateway: str
@@ -83,10 +89,12 @@ class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
     agent: str = ""
     conn: str = ""
     detail: str = ""
+    delay_s: float = 0.0
 
 
 class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
-    """The output of lease `prev_seq`. `started_s`: from delivery to the handler's start; `run_s`: the handler's time."""
+    """The output of lease `prev_seq`. `started_s`: from delivery to the handler's start; `run_s`: the handler's time;
+    `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
 
     agent: str
     gateway: str
@@ -94,6 +102,8 @@ class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
     output_sha256: str
     started_s: float = 0.0
     run_s: float = 0.0
+    first_output_s: float = 0.0
+    last_index: int = 0
     log_tail: str = ""
 
 
@@ -105,6 +115,8 @@ class Failed(Event, frozen=True, kw_only=True, tag="failed"):
     gateway: str = ""
     started_s: float = 0.0
     run_s: float = 0.0
+    first_output_s: float = 0.0
+    last_index: int = 0
     log_tail: str = ""
 
 

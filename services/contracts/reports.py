@@ -58,10 +58,17 @@ class Deliver(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     lease: int
 
 
+class DrainAgent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="drain"):
+    """Tell the agent at this connection to end: it takes no more work, finishes what runs, and leaves."""
+
+    conn: str
+
+
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`pong` to a ping; to a deliver: `held`, or `closed` when the chain has moved on, or why it cannot be."""
+    """`pong` to a ping; to a deliver: `held`, or `closed` when the chain has moved on, or why it cannot be; to a drain:
+    `draining` or `no_connection`."""
 
-    answer: Literal["pong", "held", "closed", "busy", "no_connection"]
+    answer: Literal["pong", "held", "closed", "busy", "no_connection", "draining"]
 
 
-Control = Ping | Deliver
+Control = Ping | Deliver | DrainAgent

@@ -56,6 +56,8 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts that consumed the user's budget."""
     losses: int = 0
     """Attempts lost by the platform."""
+    not_before: int = 0
+    """Not assigned again before this instant."""
     waiting_since: int = 0
     """The start timeout counts from here: acceptance, or the last requeue after a handler had started."""
     agent: str = ""
@@ -66,6 +68,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: int = 0
     started_s: float = 0.0
     run_s: float = 0.0
+    first_output_s: float = 0.0
     output: msgspec.Raw = NULL
     error: Problem | None = None
     log_tail: str = ""
@@ -158,11 +161,13 @@ def _with(state: RequestState, **changes: Any) -> RequestState:
 
 
 def _run(event: Succeeded | Failed) -> dict[str, Any]:
-    return {"started_s": event.started_s, "run_s": event.run_s, "log_tail": event.log_tail}
+    times = {"started_s": event.started_s, "run_s": event.run_s, "first_output_s": event.first_output_s}
+    return times | {"log_tail": event.log_tail}
 
 
 def _requeue(state: RequestState, event: Requeued, base: dict[str, Any], at: int) -> RequestState:
     changes: dict[str, Any] = {"agent": "", "conn": "", "gateway": "", "lease": 0, "assigned_at": 0}
+    changes["not_before"] = at + round(event.delay_s * 1e9) if event.delay_s else 0
     if event.reason == "retryable":
         changes["failures"] = state.failures + 1
     elif event.reason == "agent_lost":

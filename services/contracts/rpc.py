@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from services.contracts.directory import Policy, Role
+from services.contracts.reports import AgentState
 
 
 class RpcError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
@@ -112,6 +113,28 @@ class RevokeKey(Message, frozen=True, kw_only=True):
     actor: str = "system"
 
 
+class GetAgents(Message, frozen=True, kw_only=True):
+    """Which agents are connected now?"""
+
+
+class ConnectedAgent(Message, frozen=True, kw_only=True):
+    """An agent as its gateway reported it last. `running`: how many requests it holds."""
+
+    agent: str
+    conn: str
+    gateway: str
+    spaces: list[str]
+    slots: int
+    state: AgentState
+    running: int = 0
+
+
+class Agents(Message, frozen=True, kw_only=True):
+    """The answer to GetAgents, by identity."""
+
+    agents: list[ConnectedAgent]
+
+
 class Recorded(Message, frozen=True, kw_only=True):
     """The directory has it: the id of the entry and the sequence of its event, also for a repeated command."""
 
@@ -183,7 +206,7 @@ class Positions(Message, frozen=True, kw_only=True):
 # Dispatcher
 
 
-WaitReason = Literal["waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining"]
+WaitReason = Literal["waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining", "retry_delay"]
 
 
 class GetQueue(Message, frozen=True, kw_only=True):

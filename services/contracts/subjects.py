@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.contracts.ids import PARTS, is_request_id, is_space, part_of_request
 
-REQUESTS, CONNECTIONS, DIRECTORY = "REQUESTS", "CONNECTIONS", "DIRECTORY"
+REQUESTS, CONNECTIONS, DIRECTORY, OUTPUT = "REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT"
 LIVE, LEASES, CLAIMS, KEYS = "ws_live", "ws_leases", "ws_claims", "ws_keys"
 
 MSG_ID = "Nats-Msg-Id"
@@ -21,6 +21,7 @@ ALL_REQUESTS = "ws.req.>"
 ALL_CONNECTIONS = "ws.conn.>"
 BEGUN_CONNECTIONS, ENDED_CONNECTIONS = "ws.conn.*.connected", "ws.conn.*.disconnected"
 ALL_DIRECTORY = "ws.dir.>"
+ALL_OUTPUT = "ws.out.*"
 ALL_REPORTS = "ws.agents.*"
 HALTED_KEY = "halted"
 ALL_AGENT_CLAIMS = "agent.>"
@@ -137,6 +138,11 @@ def directory_event(kind: str, id: str, type: str) -> str:
 def directory_chain(kind: str, id: str) -> str:
     """The filter of all events of one directory entry."""
     return f"ws.dir.{token('kind', kind)}.{token('id', id)}.>"
+
+
+def output(rid: str) -> str:
+    """The subject of all output records of a request."""
+    return f"ws.out.{_rid(rid)}"
 
 
 def report(gateway: str) -> str:

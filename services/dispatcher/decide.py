@@ -91,6 +91,7 @@ def assignments(partition: Partition, space: str, now: int) -> list[Assign]:
 def timers(partition: Partition, now: int) -> list[AnyDecision]:
     """What time alone has brought about: expiries, lost leases, overdue handlers, deliveries to be checked."""
     decided: list[AnyDecision] = []
+    partition.wake_delayed(now)
     for state in partition.next_expiry(now):
         if state.rid in partition.pending:
             partition.remind_expiry(state)  # it is being assigned this very moment: look again at the next tick
@@ -110,7 +111,7 @@ def timers(partition: Partition, now: int) -> list[AnyDecision]:
     return decided
 
 
-def undo(partition: Partition, decision: AnyDecision) -> None:
+def undo(partition: Partition, decision: AnyDecision, now: int) -> None:
     """The decision was not carried out: give back what it had reserved, so that it can be decided again."""
     rid = decision.state.rid
     partition.pending.pop(rid, None)
@@ -118,7 +119,7 @@ def undo(partition: Partition, decision: AnyDecision) -> None:
     if isinstance(decision, Assign):
         partition.fleet.release(decision.agent.conn, rid, 0, confirmed=False)
     if state is not None and state.status == "queued":
-        partition.wait(state)
+        partition.wait(state, now)
 
 
 def answered(partition: Partition, check: Check, answer: str, now: int) -> Requeue | None:

@@ -4,7 +4,10 @@ from typing import Any, assert_never
 
 from services.contracts.events import Assigned, Expired, Failed, Problem, RequestEvent, Requeued
 from services.contracts.problems import PROBLEMS
+from services.contracts.requests import RequestState
 from services.dispatcher.decide import Assign, Decision, Expire, Fail, Requeue
+
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 
 
 def event_of(decision: Decision, id: str, actor: str) -> RequestEvent:
@@ -23,6 +26,8 @@ def event_of(decision: Decision, id: str, actor: str) -> RequestEvent:
                 user=state.user,
                 input=state.input,
                 execution_timeout_s=state.execution_timeout_s,
+                retries_left=max(0, state.max_attempts - state.failures - 1),
+                retry_delay_s=_retry_delay_s(state),
                 metadata=state.metadata,
                 traceparent=state.traceparent,
             )
@@ -36,3 +41,8 @@ def event_of(decision: Decision, id: str, actor: str) -> RequestEvent:
             return Failed(**base, error=error, agent=state.agent, gateway=state.gateway, run_s=decision.run_s)
         case _:
             assert_never(decision)
+
+
+def _retry_delay_s(state: RequestState) -> float:
+    """How long to wait after the next failure: twice as long each time, since what has failed may need time to recover."""
+    return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(state.failures, 10))

@@ -6,10 +6,12 @@ from services.dispatcher.state import Partition
 
 
 def place(partition: Partition, rid: str, now: int) -> QueuePlace:
-    """Where a request stands in its queue and why it waits; position 0 when it does not wait."""
+    """Where a request stands in its queue and why it waits; position 0 when it does not stand in a queue."""
     state = partition.requests.get(rid)
     if state is None or state.status != "queued":
         return QueuePlace(position=0)
+    if state.not_before > now:
+        return QueuePlace(position=0, reason="retry_delay")
     queue = partition.queues.get(state.space)
     position = queue.position(rid, now) if queue is not None else 0
     return QueuePlace(position=position, reason=_reason(partition.fleet, state.space, position, now))

@@ -204,7 +204,7 @@ class Dispatcher:
             partition.settled(rid, error.by.seq)
         except (Undecided, StreamFull, ChainClosed) as error:
             log.warning("%s: %s", type(error).__name__, error, extra={"request_id": rid})
-            undo(partition, decision)
+            undo(partition, decision, self._clock.now_ns())
             if isinstance(error, StreamFull):
                 self._full_until = time.monotonic() + FULL_PAUSE_S
             elif isinstance(error, ChainClosed):

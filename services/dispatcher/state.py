@@ -50,6 +50,7 @@ class Partition:
         """Requests that have cost MAX_LOSSES agents, as gateways have found: they wait for nothing but their failure."""
         self.seq = 0
         self._expiries: list[tuple[int, str]] = []
+        self._delayed: list[tuple[int, str]] = []
 
     def apply(self, event: RequestEvent, seq: int, at: int, now: int) -> str | None:
         """Fold one event; the space whose queue or capacity may have changed by it."""
@@ -76,13 +77,24 @@ class Partition:
         else:
             self.pending[rid] = seq
 
-    def wait(self, state: RequestState) -> None:
-        """The request stands in its queue (again) until it is assigned or its start timeout passes."""
+    def wait(self, state: RequestState, now: int) -> None:
+        """The request stands in its queue (again) until it is assigned or its start timeout passes; not before its time."""
         if state.losses >= MAX_LOSSES:
             self.exhausted.add(state.rid)
             return
-        self.queues.setdefault(state.space, SpaceQueue()).push(state)
+        if state.not_before > now:
+            heapq.heappush(self._delayed, (state.not_before, state.rid))
+        else:
+            self.queues.setdefault(state.space, SpaceQueue()).push(state)
         self.remind_expiry(state)
+
+    def wake_delayed(self, now: int) -> None:
+        """Let those stand in their queues whose delay has passed."""
+        while self._delayed and self._delayed[0][0] <= now:
+            _, rid = heapq.heappop(self._delayed)
+            state = self.requests.get(rid)
+            if state is not None and state.status == "queued" and state.not_before <= now:
+                self.queues.setdefault(state.space, SpaceQueue()).push(state)
 
     def forget(self, rid: str) -> None:
         """Its chain has left the stream, so it ended long ago, by an event that we could not read: nothing is left to
@@ -132,7 +144,7 @@ class Partition:
             return
         self.requests[state.rid] = state
         if state.status == "queued":
-            self.wait(state)
+            self.wait(state, now)
         elif isinstance(event, Assigned):
             self.leases[state.rid] = Lease(state.lease, state.conn, self.fleet.boot(state.conn), now)
             self.fleet.reserve(state.conn, state.rid, state.lease)

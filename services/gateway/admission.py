@@ -7,6 +7,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.gateway.problems import ApiProblem
+from services.gateway.reading import epoch_of
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError, stream_info
 from services.runtime.live import Liveness
@@ -22,6 +23,7 @@ class Admission:
     def __init__(self, nc: Client, liveness: Liveness) -> None:
         self._nc, self._liveness = nc, liveness
         self._full = False
+        self._epoch: int | None = None
 
     async def keep_looking(self) -> None:
         """Look again and again; a missed look leaves the last answer."""
@@ -30,9 +32,15 @@ class Admission:
                 await self._look()
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self) -> None:
+    async def epoch(self) -> int:
+        """The epoch of the stream, as of the last look. Raises NatsUnavailable."""
+        return await self._look() if self._epoch is None else self._epoch
+
+    async def _look(self) -> int:
         info = await stream_info(self._nc, subjects.REQUESTS)
+        self._epoch = epoch_of(info)
         self._full = 0 < info.config.max_bytes * FULL <= info.state.bytes
+        return self._epoch
 
     def check(self) -> None:
         """Raises ApiProblem when nothing may be admitted now."""

@@ -35,7 +35,9 @@ from spaces_agent import frames
 TICK_S = 1.0
 NATS_GONE_S = 10.0
 """Cut off from NATS for this long, the gateway sends its agents elsewhere."""
-DRAIN_SOCKETS_S, DRAIN_OUTCOMES_S, DRAIN_REGISTRY_S = 8.0, 10.0, 3.0
+DRAIN_SOCKETS_S, DRAIN_OUTPUT_S, DRAIN_OUTCOMES_S, DRAIN_REGISTRY_S = 6.0, 3.0, 3.0, 2.0
+"""How long a drain waits for agents to leave, for the output and the outcomes that they left behind, and for the registry.
+With what the HTTP side and the liveness key may take, all of it fits into the process's own bound."""
 DRAIN_SPREAD_S = 2.0
 """Agents that are sent away leave within this time, not all at once."""
 TURN_AWAY_S = 1.0
@@ -63,11 +65,11 @@ class Agents:
             self._clock,
             keep_s,
             after=self._connections.act,
-            requeue=self._connections.outcomes.submit,
+            submit=self._connections.outcomes.submit,
             fail=process.fail,
         )
         self._adopted = Adopted(nc, self._table, self._delivery, keep_s)
-        self._control = Control(nc, process.id, self._delivery, process.fail)
+        self._control = Control(nc, process.id, self._delivery, self._connections.drain_agent, process.fail)
         self._draining = False
         self._connected_at = time.monotonic()
 
@@ -103,6 +105,7 @@ class Agents:
         for connection in self._connections:
             connection.session.close(frames.CLOSE_GOAWAY, "the gateway is stopping")
             self._connections.act(connection.session)
+        await self._connections.outputs.settle(DRAIN_OUTPUT_S)
         await self._connections.outcomes.settle(DRAIN_OUTCOMES_S)
         await self._connections.registration.settle(DRAIN_REGISTRY_S)
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from services.contracts.accounts import Key, Space, User, may_submit
+from services.contracts.connections import agent_identity
 from services.contracts.ids import is_space, secret_hash
 from services.contracts.requests import RequestState
+from services.contracts.rpc import ConnectedAgent
 from services.gateway.problems import ApiProblem
 from services.runtime.directory import DirectoryFollower
 
@@ -27,12 +29,12 @@ def authenticate(follower: DirectoryFollower, authorization: bytes | None) -> Ca
     directory = follower.directory
     key = directory.key_by_hash(secret_hash(secret))
     if key is None:
-        raise _unauthenticated("This key is not known; it may have been revoked.")
+        raise unauthenticated("This key is not known; it may have been revoked.")
     if key.kind != "api":
         raise ApiProblem("forbidden", "This is an agent key: it lets agents serve spaces. Use an API key (wsk_…) here.")
     user = directory.users.get(key.user)
     if user is None:
-        raise _unauthenticated("This key's user is not known.")
+        raise unauthenticated("This key's user is not known.")
     return Caller(key, user)
 
 
@@ -52,14 +54,22 @@ def may_read(caller: Caller, state: RequestState) -> bool:
     return own and may_submit(caller.key, state.space)
 
 
+def may_see_agent(caller: Caller, agent: ConnectedAgent) -> bool:
+    """Whether the caller may see, and drain, an agent: their own, or any for an admin; never one that also serves spaces
+    which the key is not for."""
+    own = agent.agent.startswith(agent_identity(caller.user.user, "")) or caller.user.role == "admin"
+    return own and all(may_submit(caller.key, space) for space in agent.spaces)
+
+
 def _bearer(authorization: bytes | None) -> str:
     if authorization is None:
-        raise _unauthenticated("Send your API key as `Authorization: Bearer wsk_…`.")
+        raise unauthenticated("Send your API key as `Authorization: Bearer wsk_…`.")
     scheme, _, secret = authorization.partition(b" ")
     if scheme.lower() != b"bearer" or not secret.strip():
-        raise _unauthenticated("The Authorization header must read `Bearer wsk_…`.")
+        raise unauthenticated("The Authorization header must read `Bearer wsk_…`.")
     return secret.strip().decode("latin-1")
 
 
-def _unauthenticated(detail: str) -> ApiProblem:
+def unauthenticated(detail: str) -> ApiProblem:
+    """The answer to who shows no valid key."""
     return ApiProblem("unauthenticated", detail, headers=_CHALLENGE)

@@ -12,9 +12,10 @@ from prometheus_client import Counter, Gauge
 from services.contracts import subjects
 from services.contracts.rpc import Detach
 from services.gateway.background import Fail
-from services.gateway.decisions import Append, Close, Decision, RecordRefused
-from services.gateway.leases import LeaseTable, Outcome
+from services.gateway.decisions import Append, Close, Decision, RecordRefused, StoreOutput
+from services.gateway.leases import Lease, LeaseTable, Outcome
 from services.gateway.outcomes import Outcomes
+from services.gateway.outputs import Outputs
 from services.gateway.registration import Registration
 from services.gateway.reports import Reports
 from services.gateway.session import GatewaySession
@@ -32,6 +33,7 @@ class Connections:
     def __init__(self, nc: Client, gateway: str, table: LeaseTable, fail: Fail) -> None:
         self.sessions: dict[str, GatewaySession] = {}
         self.outcomes = Outcomes(nc, self._decided, fail)
+        self.outputs = Outputs(nc, self._progressed, fail)
         self.registration = Registration(nc, fail)
         self.reports = Reports(nc, gateway, self.sessions.values)
         self.empty = asyncio.Event()
@@ -96,6 +98,14 @@ class Connections:
         if not self._all:
             self.empty.set()
 
+    def drain_agent(self, conn: str) -> bool:
+        """Tell the agent at this connection to end; False when it is not here."""
+        session = self.sessions.get(conn)
+        if session is None or not session.drain("drained over the API"):
+            return False
+        self.act(session)
+        return True
+
     def detach(self, connection: Connection, code: int, reason: str, *, agent: str = "", spaces: Iterable[str] = ()) -> None:
         """Tell the registry that the connection has ended; `agent` and `spaces` when its session was never welcomed."""
         member = connection.session.member
@@ -114,6 +124,8 @@ class Connections:
         match decision:
             case Append():
                 self.outcomes.submit(decision)
+            case StoreOutput():
+                self.outputs.store(decision.lease)
             case RecordRefused():
                 self.registration.record_refused(decision.event)
             case Close():
@@ -122,6 +134,15 @@ class Connections:
                     self.ended(connection, decision.code, decision.reason)
             case _:
                 assert_never(decision)
+
+    def _progressed(self, lease: Lease) -> None:
+        # The lease's, not the socket's: an outcome that waited is appended also when the agent is gone for the moment.
+        if (event := lease.due()) is not None:
+            self.outcomes.submit(Append(event=event, traceparent=lease.traceparent))
+        session = self.sessions.get(lease.conn)
+        if session is not None and session.holds(lease.lease):
+            session.output_stored(lease)
+            self.act(session)
 
     def _decided(self, event: Outcome, recorded: bool) -> None:
         lease = self._table.get(event.prev_seq)

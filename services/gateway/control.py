@@ -1,6 +1,7 @@
-"""Answers dispatchers on this gateway's control subject: is it there, and is a lease with its agent?"""
+"""Answers on this gateway's control subject: is it there, is a lease with its agent, tell an agent to drain."""
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 import nats.errors
@@ -20,10 +21,10 @@ _PONG = msgspec.json.encode(reports.ControlAnswer(answer="pong"))
 
 
 class Control:
-    """The control subject of one gateway."""
+    """The control subject of one gateway. `drain` tells the agent at a connection to end, if it is here."""
 
-    def __init__(self, nc: Client, gateway: str, delivery: Delivery, fail: Fail) -> None:
-        self._nc, self._gateway, self._delivery = nc, gateway, delivery
+    def __init__(self, nc: Client, gateway: str, delivery: Delivery, drain: Callable[[str], bool], fail: Fail) -> None:
+        self._nc, self._gateway, self._delivery, self._drain = nc, gateway, delivery, drain
         self._slots = asyncio.Semaphore(CONCURRENT_ANSWERS)
         self._answers = Background(fail)
 
@@ -38,6 +39,9 @@ class Control:
             return  # no question of this version: whoever asks takes silence for no answer
         if isinstance(question, reports.Ping):
             await message.respond(_PONG)
+        elif isinstance(question, reports.DrainAgent):
+            answer = reports.ControlAnswer(answer="draining" if self._drain(question.conn) else "no_connection")
+            await message.respond(msgspec.json.encode(answer))
         elif ids.is_request_id(question.rid):
             await self._slots.acquire()
             self._answers.spawn(self._deliver(message, question))

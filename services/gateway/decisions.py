@@ -3,7 +3,7 @@
 import msgspec
 
 from services.contracts.connections import Refused
-from services.gateway.leases import Outcome
+from services.gateway.leases import Lease, Outcome
 
 # Close codes of RFC 6455, 7.4.1; the protocol's own are in the frames' module.
 CLOSE_NORMAL, CLOSE_NOT_TEXT, CLOSE_VIOLATION = 1000, 1003, 1008
@@ -14,6 +14,12 @@ class Append(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     event: Outcome
     traceparent: str = ""
+
+
+class StoreOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Output of this lease waits to be stored."""
+
+    lease: Lease
 
 
 class RecordRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -29,4 +35,4 @@ class Close(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-Decision = Append | RecordRefused | Close
+Decision = Append | StoreOutput | RecordRefused | Close

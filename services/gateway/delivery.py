@@ -42,7 +42,7 @@ _follower = msgspec.json.Decoder(_Follower)
 
 class Delivery:
     """Delivers what the stream says. `sessions` are this gateway's by connection; `after` is called with each session
-    that was changed, `requeue` with each event that returns an assignment."""
+    that was changed, `submit` with each event that is to be appended."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class Delivery:
         keep_s: float,
         *,
         after: Callable[[GatewaySession], None],
-        requeue: Callable[[Append], None],
+        submit: Callable[[Append], None],
         fail: Fail,
     ) -> None:
         self._nc, self._gateway, self._table, self._sessions = nc, gateway, table, sessions
         self._clock, self._keep_s = clock, keep_s
-        self._after, self._requeue = after, requeue
+        self._after, self._submit = after, submit
         self._reads = asyncio.Semaphore(CONCURRENT_READS)
         self._late = Background(fail)
         self.caught_up = asyncio.Event()
@@ -122,7 +122,7 @@ class Delivery:
         lease = Lease.of(assigned, seq, assigned.conn)
         reason: RequeueReason = "busy" if answer == "busy" else "no_connection"
         event = results.requeued(lease, self._gateway, reason)
-        self._requeue(Append(event=event, traceparent=assigned.traceparent))
+        self._submit(Append(event=event, traceparent=assigned.traceparent))
 
     async def _deliver_late(self, rid: str, seq: int) -> None:
         try:
@@ -172,7 +172,11 @@ class Delivery:
 
     def _void(self, lease: Lease, by: str) -> None:
         if lease.outcome is not None:
-            return  # this may be its own outcome; if not, its append is refused and the agent is told then
+            # This may be its own outcome; if not, its append is refused and the agent is told then.
+            lease.recording.end()
+            if (event := lease.due()) is not None:
+                self._submit(Append(event=event, traceparent=lease.traceparent))
+            return
         session = self._sessions.get(lease.conn)
         if session is None or not session.holds(lease.lease):
             self._table.remove(lease)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from services.contracts import reports
 from services.contracts.events import Requeued, RequeueReason
 from services.gateway import results
-from services.gateway.leases import Lease, LeaseTable, Outcome
+from services.gateway.leases import REMEMBERED, Lease, LeaseTable, Outcome
 from services.gateway.verdicts import Work
 from spaces_agent import frames
 
@@ -18,6 +18,7 @@ class Holding:
     def __init__(self, conn: str, gateway: str, table: LeaseTable) -> None:
         self._conn, self._gateway, self._table = conn, gateway, table
         self._leases: dict[int, Lease] = {}
+        self._cancels: dict[int, int] = {}
         self.changed = False
 
     def __contains__(self, lease: int) -> bool:
@@ -67,37 +68,59 @@ class Holding:
     def stopping(self, lease: Lease) -> None:
         """It is void; the agent is being told."""
         lease.state, self.changed = "stopping", True
+        lease.recording.end()
+
+    def canceled(self, lease: int) -> None:
+        """The agent has been told to stop this, held or not: one answer to that is in order, even when it comes late."""
+        self._cancels[lease] = self._cancels.get(lease, 0) + 1
+        if len(self._cancels) > REMEMBERED:
+            del self._cancels[next(iter(self._cancels))]
+
+    def answers_cancel(self, lease: int) -> bool:
+        """Whether a lease that is not held any more may yet be confirmed as stopped; once for each time it was canceled."""
+        left = self._cancels.pop(lease, 0) - 1
+        if left > 0:
+            self._cancels[lease] = left
+        return left >= 0
 
     def offered(self, lease: Lease, event: Outcome, now: float) -> None:
         """This event is to be appended after it; no handler runs any more."""
         lease.state, lease.outcome, self.changed = "finished", event, True
         lease.ended_at = now if lease.ended_at is None else lease.ended_at
+        lease.recording.complete()
 
     def give_back(self, lease: Lease, reason: RequeueReason, detail: str, now: float) -> Requeued:
         """Let another agent run the request: the event to be appended."""
         event = results.requeued(lease, self._gateway, reason, detail)
         self.offered(lease, event, now)
+        lease.recording.end()
         return event
 
-    def adopt(self, work: Work, agent: str, now: float) -> None:
-        """The agent came with this work in flight."""
-        claimed, running = work.claimed, work.claimed.state == "running"
-        if work.assigned is None:
-            return  # it was never this agent's
-        if work.verdict == "continue":
+    def adopt(self, work: Work, agent: str, now: float) -> int:
+        """The agent came with this work in flight: the index from which on it is to send its output."""
+        claimed = work.claimed
+        if work.verdict == "continue" and work.assigned is not None:
             lease = self._table.get(claimed.lease) or Lease.of(work.assigned, claimed.lease, self._conn)
-            lease.conn = self._conn
-            if lease.started_at is None:
-                # Counted from the assignment, since nobody here saw the handler start.
-                lease.started_at = now - work.age_s
-            lease.state = "running" if running else "finished"
-            if not running and lease.ended_at is None:
-                lease.ended_at = now
-            self.take(lease)
-        elif running:
+            self._go_on(lease, work, now)
+            return lease.recording.stored + 1
+        self.canceled(claimed.lease)
+        if work.assigned is not None and claimed.state == "running":
             # Not in the table: nobody will deliver it or record an outcome. It only takes its slot until it has stopped.
             void = Lease(claimed.request_id, claimed.attempt, claimed.lease, "", "", agent, self._conn, "stopping")
             self._leases[void.lease] = void
+        return 1
+
+    def _go_on(self, lease: Lease, work: Work, now: float) -> None:
+        lease.conn = self._conn
+        if lease.started_at is None:
+            # Counted from the assignment, since nobody here saw the handler start.
+            lease.started_at = now - work.age_s
+        running = work.claimed.state == "running"
+        lease.state = "running" if running else "finished"
+        if not running and lease.ended_at is None:
+            lease.ended_at = now
+        lease.recording.adopt(work.last)
+        self.take(lease)
 
     def unlisted(self, agent: str, listed: set[int]) -> list[Lease]:
         """What the agent held before and does not name any more: free at once (protocol, rule 2)."""

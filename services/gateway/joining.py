@@ -11,6 +11,7 @@ from services.contracts.connections import agent_identity
 from services.contracts.events import Assigned, RequestEvent
 from services.contracts.rpc import Attach, Attached, Chain, GetChain, SpaceAnswer
 from services.gateway.members import Member
+from services.gateway.outputs import last_record
 from services.gateway.verdicts import Work, given_to, judge
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
@@ -102,7 +103,9 @@ class Joining:
         assigned = None if given is None else codec.requests.decode(given.data)
         if given is None or not isinstance(assigned, Assigned) or not given_to(claimed, agent, assigned):
             return Work(claimed, verdict)
-        return Work(claimed, verdict, assigned, max(0.0, (self._clock.now_ns() - given.time_ns) / 1e9))
+        age_s = max(0.0, (self._clock.now_ns() - given.time_ns) / 1e9)
+        last_output = await last_record(self._nc, claimed.request_id) if verdict == "continue" else None
+        return Work(claimed, verdict, assigned, age_s, last_output)
 
     async def _end_in_history(self, rid: str) -> tuple[RequestEvent | None, int]:
         chain = await rpc.call(self._nc, subjects.history_rpc("chain"), GetChain(rid=rid), Chain)

@@ -3,11 +3,12 @@
 A lease is named by the stream sequence of its `assigned` event, so one table serves all connections."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from services.contracts import reports
 from services.contracts.events import Assigned, Failed, Requeued, Succeeded
+from services.gateway.recording import Recording
 
 LeaseState = Literal["sent", "running", "finished", "stopping"]
 Answer = Literal["held", "busy", "no_connection"]
@@ -37,7 +38,12 @@ class Lease:
     started_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None
-    """What is being appended after this lease; the first one offered stands."""
+    """What is to be appended after this lease; the first one offered stands."""
+    recording: Recording = field(init=False)
+    _taken: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.recording = Recording(self.rid, self.attempt, self.lease)
 
     @classmethod
     def of(cls, assigned: Assigned, seq: int, conn: str) -> "Lease":
@@ -52,6 +58,15 @@ class Lease:
             conn=conn,
             traceparent=assigned.traceparent,
         )
+
+    def due(self) -> Outcome | None:
+        """The outcome, once it may be appended: a result waits until the output before it is stored. Given out once."""
+        if self._taken or self.outcome is None:
+            return None
+        if not isinstance(self.outcome, Requeued) and not self.recording.settled(self.outcome.last_index):
+            return None
+        self._taken = True
+        return self.outcome
 
     @property
     def takes_slot(self) -> bool:
@@ -111,13 +126,14 @@ class LeaseTable:
         if self._leases.get(lease.lease) is lease:
             del self._leases[lease.lease]
             self._lost_until.pop(lease.lease, None)
+            lease.recording.end()
 
     def expire(self, now: float) -> None:
-        """Forget the leases whose agent has not come back in time. One whose outcome is being recorded stays."""
+        """Forget the leases whose agent has not come back in time. One whose outcome is to be recorded stays."""
         for lease in [lease for lease, until in self._lost_until.items() if now >= until]:
             del self._lost_until[lease]
             if self._leases[lease].outcome is None:
-                del self._leases[lease]
+                self.remove(self._leases[lease])
 
     def answered(self, lease: int, answer: Answer) -> None:
         """Remember how the delivery of this lease went."""

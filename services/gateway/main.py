@@ -5,11 +5,15 @@ import socket
 
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
+from services.gateway.api import agents as api_agents
 from services.gateway.api import requests
+from services.gateway.api.access import Access
 from services.gateway.api.app import application
+from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.reading import Reader
+from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
 from services.runtime.directory import DirectoryFollower
@@ -32,10 +36,14 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     waiting = Waiting(nc, process.id, reader)
     submissions = Submissions(nc, process.id, reader, waiting)
     agents = Agents(process, directory, liveness)
+    access, streams = Access(directory, reader), Streams(directory)
+    events = Events(nc, access, admission, reader, streams)
     app = application(
         process.not_ready,
         agents.socket,
-        requests.router(directory, admission, submissions, Cancellations(nc, reader), reader),
+        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
+        events.router(),
+        api_agents.router(nc, access),
     )
     server = HttpServer(app, listener)
 
@@ -49,6 +57,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.spawn("directory", directory.follow())
     process.spawn("admission", admission.keep_looking())
     process.spawn("waiting", waiting.follow())
+    process.spawn("streams", streams.keep_looking())
     await agents.start()
 
     async def stop_serving() -> None:
@@ -57,6 +66,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
 
     process.on_drain(stop_serving)
     process.on_drain(agents.drain)
+    process.on_drain(streams.end)
     process.spawn("http", server.serve())
     log.info("listening on %s port %d", *listener.getsockname()[:2])
 

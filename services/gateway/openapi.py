@@ -6,8 +6,10 @@ from typing import Any
 import msgspec
 
 from services.gateway.api.operations import Operation, Parameter
+from services.gateway.items import EVENT_STREAM, EVENTS
 from services.gateway.problems import MEDIA_TYPE, ProblemObject
 
+STREAMED, NO_CONTENT = 200, 204
 _REF = "#/components/schemas/{name}"
 
 
@@ -17,7 +19,7 @@ def document(operations: Sequence[Operation]) -> bytes:
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
     types = [type_ for each in operations for type_ in (each.body, each.answer) if type_ is not None]
-    _, schemas = msgspec.json.schema_components([*types, ProblemObject], ref_template=_REF)
+    _, schemas = msgspec.json.schema_components([*types, *EVENTS.values(), ProblemObject], ref_template=_REF)
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
@@ -41,7 +43,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": operation.summary,
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
-        "responses": {str(status): _answer(operation, status) for status in operation.answers},
+        "responses": {str(status): _answer(operation, status) for status in sorted(_statuses(operation))},
     }
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content("application/json", operation.body)}
@@ -58,11 +60,32 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
+def _statuses(operation: Operation) -> set[int]:
+    return {*operation.answers, *([STREAMED] if operation.streamed else [])}
+
+
 def _answer(operation: Operation, status: int) -> dict[str, Any]:
-    problem = status >= 400
-    content = _content(MEDIA_TYPE, ProblemObject) if problem else _content("application/json", operation.answer)
-    return {"description": operation.answers[status], "content": content}
+    meanings = [operation.answers[status]] if status in operation.answers else []
+    content: dict[str, Any] = {}
+    if status >= 400:
+        content = _content(MEDIA_TYPE, ProblemObject)
+    elif meanings and status != NO_CONTENT:
+        content = _content("application/json", operation.answer)
+    if status == STREAMED and operation.streamed:
+        meanings.append(operation.streamed)
+        content = content | _stream()
+    return {"description": " ".join(meanings)} | ({"content": content} if content else {})
 
 
 def _content(media_type: str, kind: type) -> dict[str, Any]:
-    return {media_type: {"schema": {"$ref": _REF.format(name=kind.__name__)}}}
+    return {media_type: {"schema": _reference(kind)}}
+
+
+def _stream() -> dict[str, Any]:
+    """A stream is text to JSON Schema; what the data of each event is stands beside it."""
+    events = {name: _reference(kind) for name, kind in EVENTS.items()}
+    return {EVENT_STREAM: {"schema": {"type": "string"}, "x-events": events}}
+
+
+def _reference(kind: type) -> dict[str, Any]:
+    return {"$ref": _REF.format(name=kind.__name__)}

@@ -11,13 +11,19 @@ About = Lease | frames.RequestFrame
 MAX_MESSAGE = 1000
 
 
-def welcome(conn: str, gateway: str, spaces: list[frames.SpaceVerdict], works: list[Work]) -> frames.Welcome:
+def welcome(
+    conn: str, gateway: str, spaces: list[frames.SpaceVerdict], verdicts: list[frames.LeaseVerdict]
+) -> frames.Welcome:
     """You are in: with these spaces, and this becomes of your work."""
-    verdicts = [
-        frames.LeaseVerdict(request_id=work.claimed.request_id, lease=work.claimed.lease, verdict=work.verdict)
-        for work in works
-    ]
     return frames.Welcome(session_id=conn, gateway_id=gateway, spaces=spaces, verdicts=verdicts)
+
+
+def verdict(work: Work, resend_from: int) -> frames.LeaseVerdict:
+    """This becomes of a piece of your work."""
+    claimed = work.claimed
+    return frames.LeaseVerdict(
+        request_id=claimed.request_id, lease=claimed.lease, verdict=work.verdict, resend_from=resend_from
+    )
 
 
 def assign(assigned: Assigned, seq: int) -> frames.Assign:
@@ -33,6 +39,11 @@ def assign(assigned: Assigned, seq: int) -> frames.Assign:
         traceparent=assigned.traceparent,
         metadata=assigned.metadata,
     )
+
+
+def output_ack(lease: Lease) -> frames.OutputAck:
+    """So much of its output is stored."""
+    return frames.OutputAck(**_fields(lease), index=lease.recording.stored)
 
 
 def result_ack(about: About, outcome: Literal["accepted", "duplicate", "superseded"]) -> frames.ResultAck:

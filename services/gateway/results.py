@@ -49,6 +49,8 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
         "gateway": gateway,
         "started_s": min(result.started_s, _LONGEST_S),
         "run_s": min(result.run_s, _LONGEST_S),
+        "first_output_s": min(result.first_output_s, _LONGEST_S),
+        "last_index": result.last_index,
         "log_tail": result.log_tail,
     }
     if result.status == "failed":

@@ -6,14 +6,16 @@ agent's side mirrors it. Instants are monotonic seconds and come in as arguments
 
 from typing import Literal, assert_never
 
-from services.contracts.events import Assigned, Requeued, RequeueReason
+from services.contracts.events import Assigned
 from services.contracts.reports import AgentReport, AgentState
-from services.gateway import replies, results
-from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Append, Close, Decision, RecordRefused
+from services.gateway import replies
+from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Close, Decision
 from services.gateway.holding import Holding
+from services.gateway.lease_frames import BadFrame, Broken, LeaseFrames
 from services.gateway.leases import Answer, Lease, LeaseTable
 from services.gateway.members import Member
-from services.gateway.refusals import Reason, Refusals
+from services.gateway.outbox import Outbox
+from services.gateway.refusals import Refusals
 from services.gateway.verdicts import Work
 from spaces_agent import frames
 
@@ -31,31 +33,29 @@ class GatewaySession:
         self.hello: frames.Hello | None = None  # until the welcome
         self.member: Member | None = None
         self.routable = True
-        self._gateway, self._table = gateway, table
+        self._gateway = gateway
         self._held = Holding(conn, gateway, table)
+        self._outbox = Outbox()
         self._refusals = Refusals(conn, gateway, now)
+        self._leases = LeaseFrames(self._held, table, self._outbox, self._refusals, gateway)
         self._state: AgentState = "ready"
         self._opened_at = self._heard_at = now
         self._bad_frames = 0
-        self._outbox: list[frames.GatewayFrame] = []
-        self._decisions: list[Decision] = []
 
     # What comes out
 
     def frames_to_send(self) -> list[frames.GatewayFrame]:
         """The frames to write to the socket now, in order; each is given out once."""
-        taken, self._outbox = self._outbox, []
-        return taken
+        return self._outbox.take_frames()
 
     @property
     def unsent(self) -> int:
         """How many frames wait."""
-        return len(self._outbox)
+        return self._outbox.unsent
 
     def events_to_append(self) -> list[Decision]:
         """What is to be done since the last call, in order; each is given out once."""
-        taken, self._decisions = self._decisions, []
-        return taken
+        return self._outbox.take_decisions()
 
     def take_changed(self) -> bool:
         """Whether reports of this session differ from those before the last call."""
@@ -90,31 +90,39 @@ class GatewaySession:
     def refuse(self, code: str, message: str, close_code: int) -> None:
         """Say why, and close."""
         if self.phase != "closed":
-            self._outbox.append(replies.error(code, message, fatal=True))
+            self._outbox.send(replies.error(code, message, fatal=True))
             self.close(close_code, code)
 
     def turn_away(self, reason: str, reconnect_after_s: float = 1.0) -> None:
         """Nothing is wrong with the agent: it shall connect again, elsewhere if possible."""
         if self.phase != "closed":
-            self._outbox.append(frames.Goaway(reason=reason, reconnect_after_s=reconnect_after_s))
+            self._outbox.send(frames.Goaway(reason=reason, reconnect_after_s=reconnect_after_s))
             self.close(frames.CLOSE_GOAWAY, reason)
 
     def goaway(self, reason: str, reconnect_after_s: float) -> None:
         """Take no more work for this agent, and let it leave for another gateway with all it holds."""
         self._set_state("draining")
-        self._outbox.append(frames.Goaway(reason=reason, reconnect_after_s=reconnect_after_s))
+        self._outbox.send(frames.Goaway(reason=reason, reconnect_after_s=reconnect_after_s))
+
+    def drain(self, reason: str) -> bool:
+        """Tell the agent to finish what runs and then to end; False when there is none."""
+        if self.phase != "ready":
+            return False
+        self._set_state("draining")
+        self._outbox.send(frames.Drain(reason=reason))
+        return True
 
     def unroutable(self) -> None:
         """No work can reach this session any more: tell the agent to go elsewhere."""
         if self.phase == "ready":
             self.routable = False
-            self._outbox.append(frames.HeartbeatAck(routable=False))
+            self._outbox.send(frames.HeartbeatAck(routable=False))
 
     def close(self, code: int, reason: str) -> None:
         """End the session; its leases stay in the table for the grace."""
         if self.phase != "closed":
             self.phase = "closed"
-            self._decisions.append(Close(code=code, reason=reason))
+            self._outbox.decide(Close(code=code, reason=reason))
 
     def lost(self, now: float) -> None:
         """The socket is gone, or as good as gone: delist what it held and keep it for the grace."""
@@ -126,12 +134,15 @@ class GatewaySession:
         if self.phase != "joining":
             return
         self.phase, self.member, self._held.changed = "ready", member, True
+        self._refusals.agent = member.agent
         for lease in self._held.unlisted(member.agent, {work.claimed.lease for work in works}):
-            self._give_back(lease, "agent_lost", "the agent came back without it", now)
+            self._leases.give_back(lease, "agent_lost", "the agent came back without it", now)
         for work in works:
-            self._held.adopt(work, member.agent, now)
+            if work.verdict == "stop" and work.claimed.state == "result_pending":
+                self._leases.brought_late(work.claimed, now)
+        verdicts = [replies.verdict(work, self._held.adopt(work, member.agent, now)) for work in works]
         self.hello = None
-        self._outbox.append(replies.welcome(self.conn, self._gateway, spaces, works))
+        self._outbox.send(replies.welcome(self.conn, self._gateway, spaces, verdicts))
 
     # Events about leases
 
@@ -146,27 +157,24 @@ class GatewaySession:
         if self._state == "loading" or self._held.slots_taken() >= self.member.slots:
             return "busy"
         self._held.take(Lease.of(assigned, seq, self.conn))
-        self._outbox.append(replies.assign(assigned, seq))
+        self._outbox.send(replies.assign(assigned, seq))
         return "held"
 
     def void(self, lease_number: int, reason: str) -> None:
-        """The request has moved on without this lease: stop it. Its slot stays taken until the agent has stopped."""
-        lease = self._held.get(lease_number)
-        if lease is None or lease.state == "stopping" or lease.outcome is not None:
-            return  # an outcome on its way will be refused, and the agent told so then
-        if lease.state == "finished":
-            self._held.release(lease)
-        else:
-            self._held.stopping(lease)
-            self._outbox.append(replies.cancel(lease, reason))
+        """The request has moved on without this lease: stop it."""
+        if (lease := self._held.get(lease_number)) is not None:
+            self._leases.void(lease, reason)
+
+    def output_stored(self, lease: Lease) -> None:
+        """More of the lease's output is stored, or it turned out that a part is missing."""
+        try:
+            self._leases.stored(lease)
+        except Broken as broken:
+            self.refuse(broken.code, str(broken), broken.close_code)
 
     def outcome_decided(self, lease: Lease, recorded: bool, now: float) -> None:
         """The append of the lease's outcome is decided: it was recorded, or another event was first."""
-        self._held.release(lease)
-        if lease.outcome is not None and not isinstance(lease.outcome, Requeued):
-            if not recorded:
-                self._record_refused(lease.rid, lease.lease, "result", "superseded", now)
-            self._outbox.append(replies.result_ack(lease, "accepted" if recorded else "superseded"))
+        self._leases.decided(lease, recorded, now)
 
     # Frames
 
@@ -178,22 +186,35 @@ class GatewaySession:
         if self.phase == "hello":
             self._receive_hello(frame)
             return
+        try:
+            self._receive(frame, now)
+        except BadFrame as bad:
+            self._bad_frame(str(bad), bad.request_id)
+        except Broken as broken:
+            self.refuse(broken.code, str(broken), broken.close_code)
+
+    def _receive(self, frame: frames.AgentFrame, now: float) -> None:
         match frame:
             case frames.Hello():
                 self._bad_frame("hello came twice")
             case frames.Heartbeat():
                 self._set_state(frame.state)
-                self._outbox.append(frames.HeartbeatAck(routable=self.routable))
+                self._outbox.send(frames.HeartbeatAck(routable=self.routable))
             case frames.Accept():
-                self._receive_accept(frame, now)
+                self._leases.accept(frame, now)
             case frames.Reject():
-                self._receive_reject(frame, now)
+                if frame.reason == "draining" and self._held.current(frame) is not None:
+                    self._set_state("draining")
+                self._leases.reject(frame, now)
+            case frames.Output():
+                self._leases.output(frame, now)
             case frames.Result():
-                self._receive_result(frame, now)
+                self._leases.result(frame, now)
             case frames.Stopped():
-                self._receive_stopped(frame, now)
+                self._leases.stopped(frame, now)
             case frames.Goodbye():
-                self._receive_goodbye(frame, now)
+                self._leases.goodbye(frame.reason, now)
+                self.close(CLOSE_NORMAL, "goodbye")
             case _:
                 assert_never(frame)
 
@@ -211,95 +232,9 @@ class GatewaySession:
         if self._state not in (state, "draining"):
             self._state, self._held.changed = state, True
 
-    def _receive_accept(self, frame: frames.Accept, now: float) -> None:
-        lease = self._held.current(frame)
-        if lease is None:
-            self._refuse_frame(frame, "accept", now)
-            self._outbox.append(replies.cancel(frame, "not_held"))
-        else:
-            self._held.started(lease, now)
-
-    def _receive_reject(self, frame: frames.Reject, now: float) -> None:
-        lease = self._held.current(frame)
-        if lease is None:
-            self._refuse_frame(frame, "reject", now)
-            return
-        if frame.reason == "draining":
-            self._set_state("draining")
-        if lease.state == "stopping":
-            self._held.release(lease)
-        elif lease.outcome is None:
-            self._give_back(lease, "rejected", frame.reason, now)
-
-    def _receive_stopped(self, frame: frames.Stopped, now: float) -> None:
-        lease = self._held.current(frame)
-        if lease is None:
-            return  # its result crossed our cancel: that has freed the slot already
-        if lease.state == "stopping":
-            self._held.release(lease)
-        elif lease.outcome is None:
-            self._give_back(lease, "agent_lost", f"the agent stopped it: {frame.outcome}", now)
-
-    def _receive_goodbye(self, frame: frames.Goodbye, now: float) -> None:
-        for lease in self._held:
-            if lease.state != "stopping" and lease.outcome is None:
-                self._give_back(lease, "agent_lost", f"the agent left: {frame.reason}", now)
-        self.close(CLOSE_NORMAL, "goodbye")
-
-    def _receive_result(self, frame: frames.Result, now: float) -> None:
-        lease = self._held.current(frame)
-        if lease is None:
-            self._receive_late_result(frame, now)
-        elif lease.state == "stopping":
-            self._held.release(lease)
-            self._record_refused(frame.request_id, frame.lease, "result", "superseded", now)
-            self._outbox.append(replies.result_ack(frame, "superseded"))
-        else:
-            self._offer(lease, frame, now)
-
-    def _offer(self, lease: Lease, frame: frames.Result, now: float) -> None:
-        try:
-            event = results.outcome(lease, frame, self._gateway)
-        except results.DigestMismatch as error:
-            self._record_refused(frame.request_id, frame.lease, "result", "invalid", now)
-            self._bad_frame(str(error), frame.request_id)
-            return
-        if lease.outcome is None:
-            self._held.offered(lease, event, now)
-            self._decisions.append(Append(event=event, traceparent=lease.traceparent))
-        elif lease.outcome.id != event.id:
-            self._record_refused(frame.request_id, frame.lease, "result", "superseded", now)
-
-    def _receive_late_result(self, frame: frames.Result, now: float) -> None:
-        """Nobody waits for it here. The agent is told so by lease, so that it forgets it."""
-        recorded = self._table.recorded(frame.lease)
-        if recorded is not None and recorded == results.outcome_id(frame):
-            self._outbox.append(replies.result_ack(frame, "duplicate"))
-            return
-        self._refuse_frame(frame, "result", now)
-        self._outbox.append(replies.result_ack(frame, "superseded"))
-
-    # Steps shared by the above
-
-    def _give_back(self, lease: Lease, reason: RequeueReason, detail: str, now: float) -> None:
-        event = self._held.give_back(lease, reason, detail, now)
-        self._decisions.append(Append(event=event, traceparent=lease.traceparent))
-
     def _bad_frame(self, reason: str, request_id: str = "") -> None:
         self._bad_frames += 1
         if self.phase == "hello" or self._bad_frames > MAX_BAD_FRAMES:
             self.refuse("bad_frame", reason, CLOSE_VIOLATION)
         else:
-            self._outbox.append(replies.error("bad_frame", reason, request_id))
-
-    def _refuse_frame(self, frame: frames.RequestFrame, kind: str, now: float) -> None:
-        """Not current. The error names no request, since the agent may hold another attempt at the same one."""
-        reason: Reason = "stale_lease" if frame.lease in self._held else "not_held"
-        message = f"{kind} for request {frame.request_id}, lease {frame.lease}: not held by this connection"
-        self._outbox.append(replies.error(reason, message))
-        self._record_refused(frame.request_id, frame.lease, kind, reason, now)
-
-    def _record_refused(self, rid: str, lease: int, kind: str, reason: Reason, now: float) -> None:
-        event = self._refusals.event(rid, lease, kind, reason, self.member.agent if self.member else "", now)
-        if event is not None:
-            self._decisions.append(RecordRefused(event=event))
+            self._outbox.send(replies.error("bad_frame", reason, request_id))

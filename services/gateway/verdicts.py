@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.contracts.events import Assigned, Failed, RequestEvent, Succeeded
+from services.gateway.recording import Last
 from spaces_agent import frames
 
 Verdict = Literal["continue", "stop", "already_done"]
@@ -12,12 +13,13 @@ Verdict = Literal["continue", "stop", "already_done"]
 @dataclass(frozen=True, slots=True)
 class Work:
     """One piece of work in flight with its verdict. `assigned` is the event at its lease, when it was this agent's (else
-    None); `age_s` is how long ago it was stored."""
+    None); `age_s` is how long ago it was stored. `last` is the last record of the request's output, if the work goes on."""
 
     claimed: frames.InFlight
     verdict: Verdict
     assigned: Assigned | None = None
     age_s: float = 0.0
+    last: Last | None = None
 
 
 def judge(claimed: frames.InFlight, agent: str, last: RequestEvent | None, seq: int) -> Verdict:

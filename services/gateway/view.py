@@ -7,8 +7,10 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 
 from services.contracts.instants import rfc3339
 from services.contracts.lifecycle import Status
+from services.contracts.output import Progress
+from services.contracts.reports import AgentState
 from services.contracts.requests import RequestState
-from services.contracts.rpc import QueuePlace
+from services.contracts.rpc import ConnectedAgent, QueuePlace
 from services.gateway.problems import ProblemObject, request_error
 
 _TIME = Meta(extra_json_schema={"format": "date-time"})
@@ -30,18 +32,28 @@ class QueueObject(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ProgressObject(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the handler says that it is: `fraction` from 0 to 1."""
+
+    fraction: float
+    message: str
+
+
 class MetricsObject(msgspec.Struct, frozen=True, kw_only=True):
-    """Durations in seconds; null while unknown. `queue_s`: from acceptance to the last assignment."""
+    """Durations in seconds; null while unknown. `queue_s`: from acceptance to the last assignment; `first_output_s`: from
+    acceptance to the first chunk of a handler that yields."""
 
     queue_s: float | None = None
     run_s: float | None = None
     total_s: float | None = None
+    first_output_s: float | None = None
 
 
 class UrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
     """Where to look further."""
 
     itself: str
+    events: str
     cancel: str
 
 
@@ -63,10 +75,29 @@ class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     agent: AgentObject | None
     queue: QueueObject | None
+    progress: ProgressObject | None
     metrics: MetricsObject
     retry_of: Annotated[str | None, Meta(description="The request whose input this one takes again.")]
     metadata: Annotated[dict[str, Any], Meta(extra_json_schema=_OBJECT)]
     urls: UrlsObject
+
+
+class ConnectedAgentObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that is connected. `running`: how many requests it holds; `gateway` and `connection` say where it is."""
+
+    id: str
+    spaces: list[str]
+    slots: int
+    running: int
+    state: AgentState
+    gateway: str
+    connection: str
+
+
+class AgentsObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of agents."""
+
+    results: list[ConnectedAgentObject]
 
 
 encode = msgspec.json.Encoder().encode
@@ -77,8 +108,10 @@ def self_url(rid: str) -> str:
     return f"/v1/requests/{rid}"
 
 
-def request_object(state: RequestState, place: QueuePlace | None = None) -> RequestObject:
-    """The object of a request; `place` is what the dispatcher knows of a queued one, None when it was silent."""
+def request_object(state: RequestState, place: QueuePlace | None = None, progress: Progress | None = None) -> RequestObject:
+    """The object of a request; `place` is what the dispatcher knows of a queued one, None when it was silent; `progress`
+    what the handler of a processing one says, None when it says nothing."""
+    url = self_url(state.rid)
     return RequestObject(
         id=state.rid,
         space=state.space,
@@ -95,10 +128,24 @@ def request_object(state: RequestState, place: QueuePlace | None = None) -> Requ
         max_attempts=state.max_attempts,
         agent=AgentObject(state.agent) if state.agent else None,
         queue=_queue(place) if state.status == "queued" else None,
+        progress=_progress(progress) if state.status == "processing" else None,
         metrics=_metrics(state),
         retry_of=state.retry_of or None,
         metadata=state.metadata,
-        urls=UrlsObject(self_url(state.rid), f"{self_url(state.rid)}/cancel"),
+        urls=UrlsObject(url, f"{url}/events", f"{url}/cancel"),
+    )
+
+
+def agent_object(agent: ConnectedAgent) -> ConnectedAgentObject:
+    """The object of a connected agent."""
+    return ConnectedAgentObject(
+        id=agent.agent,
+        spaces=agent.spaces,
+        slots=agent.slots,
+        running=agent.running,
+        state=agent.state,
+        gateway=agent.gateway,
+        connection=agent.conn,
     )
 
 
@@ -121,7 +168,19 @@ def _metrics(state: RequestState) -> MetricsObject:
         queue_s=since_accepted(state.assigned_at),
         run_s=state.run_s if _ran(state) else None,
         total_s=since_accepted(state.completed_at),
+        first_output_s=since_accepted(_first_output_at(state)),
     )
+
+
+def _first_output_at(state: RequestState) -> int:
+    """The instant of the first chunk, 0 when there was none."""
+    if not (state.first_output_s and state.assigned_at):
+        return 0
+    return state.assigned_at + round((state.started_s + state.first_output_s) * 1e9)
+
+
+def _progress(progress: Progress | None) -> ProgressObject | None:
+    return None if progress is None else ProgressObject(fraction=progress.fraction, message=progress.message)
 
 
 def _queue(place: QueuePlace | None) -> QueueObject:

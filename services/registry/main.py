@@ -5,6 +5,7 @@ import asyncio
 from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
 from services.registry.janitor import Janitor
+from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
@@ -18,11 +19,14 @@ async def start(process: Process) -> None:
     gateways = Gateways(nc, liveness)
     attaching = Attaching(nc, follower, gateways)
     janitor = Janitor(nc, attaching, gateways)
+    reporting = Reporting(nc, liveness, gateways)
     process.spawn("directory", follower.follow())
     process.spawn("liveness", liveness.watch())
     process.spawn("gateways", gateways.keep_looking())
     process.spawn("connections", janitor.follow())
     process.spawn("reports", janitor.follow_reports())
+    process.spawn("agents", reporting.follow())
+    process.on_reconnect(reporting.listening)
     process.spawn("janitor", janitor.keep_sweeping())
     process.spawn("announcing", liveness.keep_announcing())
     process.on_drain(liveness.withdraw)
@@ -30,7 +34,7 @@ async def start(process: Process) -> None:
     process.ready_when("directory", follower.caught_up.is_set)
     process.ready_when("serving", serving.is_set)
     await _first(follower.caught_up, process.stopping)
-    service = await serve_registry(nc, DirectoryCommands(nc, follower), attaching)
+    service = await serve_registry(nc, DirectoryCommands(nc, follower), attaching, reporting)
     process.on_drain(service.stop)
     serving.set()
 

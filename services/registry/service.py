@@ -10,10 +10,11 @@ from nats.aio.client import Client
 from services.contracts import codec, subjects
 from services.contracts.directory import DirectoryEvent, entry_of
 from services.contracts.events import type_of
-from services.contracts.rpc import Attach, CreateKey, CreateSpace, CreateUser, Detach, Recorded, RevokeKey
+from services.contracts.rpc import Attach, CreateKey, CreateSpace, CreateUser, Detach, GetAgents, Recorded, RevokeKey
 from services.registry.attaching import Attaching
 from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named
 from services.registry.passwords import Passwords
+from services.registry.reporting import Reporting
 from services.runtime.append import Record, Superseded, append
 from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
@@ -66,7 +67,7 @@ class DirectoryCommands:
         return await append(self._nc, Record(subjects.DIRECTORY, subject, chain, event.prev_seq, event.id, data), APPEND_S)
 
 
-async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Attaching) -> Serving:
+async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Attaching, reporting: Reporting) -> Serving:
     """Answer on `ws.rpc.registry.*`."""
 
     def operation(name: str, request: type[Any], handler: Callable[[Any], Awaitable[msgspec.Struct]]) -> Operation:
@@ -79,6 +80,7 @@ async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Att
         "create_space": operation("create_space", CreateSpace, commands.execute),
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),
+        "agents": operation("agents", GetAgents, reporting.agents),
     }
     return await serve(nc, "registry", "The directory, and the claims on who is connected", operations)
 

@@ -19,10 +19,11 @@ ACCEPT_DEADLINE_S = 60.0
 ATTEMPT_TIMEOUT_S = 5.0
 _BACK_OFF_S = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 
-# The server says these without having decided anything about our event.
 WRONG_LAST_SEQUENCE, IN_PROCESS, WRONG_LAST_SEQUENCE_CONSTANT = 10071, 10158, 10164
-_UNDECIDED = {WRONG_LAST_SEQUENCE, IN_PROCESS, WRONG_LAST_SEQUENCE_CONSTANT}
-_FULL = {10023, 10047, 10077, 10122}
+UNDECIDED = frozenset({WRONG_LAST_SEQUENCE, IN_PROCESS, WRONG_LAST_SEQUENCE_CONSTANT})
+"""The server says these without having decided anything about the message: the one that followed, or is the last, does."""
+FULL = frozenset({10023, 10047, 10077, 10122})
+"""The server has no room for the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,9 @@ async def _attempt(nc: Client, record: Record, headers: dict[str, str], timeout_
 
 def _raise_unless_undecided(ack: PubAck) -> None:
     assert ack.error is not None
-    if ack.error.err_code in _UNDECIDED:
+    if ack.error.err_code in UNDECIDED:
         return
-    if ack.error.err_code in _FULL:
+    if ack.error.err_code in FULL:
         raise StreamFull(ack.error.description)
     if ack.error.code >= 500:
         raise NatsUnavailable(ack.error.description)

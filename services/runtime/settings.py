@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     stream_keep: Annotated[float, msgspec.Meta(ge=600)] = 3600.0
     """How long closed requests stay in the stream at least."""
     stream_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
+    output_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 1024**3
+    """How much output the stream for those who watch holds; the oldest goes first."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
 
@@ -46,5 +48,5 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(str(error)) from error
 
 
-ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY"})
+ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_API_KEY", "WS_URL"})
 """Variables of the command line tools, which the services leave alone."""

@@ -136,9 +136,9 @@ class Tail:
         self._arrived.clear()
         inbox = self._nc.new_inbox()
         subscription = await self._nc.subscribe(inbox, cb=self._on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
-        consumer = ""
+        consumer = f"{self._name}-{inbox[-22:]}"
         try:
-            consumer, pending = await self._create()
+            pending = await self._create(consumer)
             self._contact = time.monotonic()
             if pending == 0:
                 yield Batch([], 0)
@@ -147,9 +147,9 @@ class Tail:
         finally:
             await self._discard(subscription, consumer)
 
-    async def _create(self) -> tuple[str, int]:
+    async def _create(self, name: str) -> int:
+        """Create the consumer; how many messages wait for it."""
         await self._check_position()
-        name = f"{self._name}-{self._nc.new_inbox()[-22:]}"
         config: dict[str, Any] = {
             "name": name,
             "ack_policy": "none",
@@ -166,7 +166,7 @@ class Tail:
         body = {"stream_name": self._stream, "config": config}
         answer = _created_decoder.decode(await api(self._nc, f"CONSUMER.CREATE.{self._stream}.{name}", body))
         raise_error(answer.error)
-        return name, answer.num_pending
+        return answer.num_pending
 
     async def _check_position(self) -> None:
         """Raises TailTrimmed, TailAhead when the stream cannot continue from here."""
@@ -230,7 +230,7 @@ class Tail:
     async def _discard(self, subscription: Subscription, consumer: str) -> None:
         with contextlib.suppress(nats.errors.Error, NatsUnavailable):
             await subscription.unsubscribe()
-            if consumer and self._nc.is_connected:
+            if self._nc.is_connected:
                 await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")
 
 

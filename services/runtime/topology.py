@@ -13,7 +13,10 @@ from services.runtime.jetstream import ApiError, ErrorBody, api, raise_error, st
 from services.runtime.kv import MARKER_S
 from services.runtime.settings import Settings
 
-_DAY_NS = 24 * 3600 * 10**9
+_HOUR_NS = 3600 * 10**9
+_DAY_NS = 24 * _HOUR_NS
+OUTPUT_AGE_NS = _HOUR_NS
+"""Output records are for those who watch; the outcome holds the whole output again."""
 STREAM_NOT_FOUND = 10059
 EPOCH, PARTITIONS = "ws-epoch", "ws-parts"
 IDEMPOTENCY_TTL_S = 24 * 3600.0
@@ -49,11 +52,25 @@ def streams(settings: Settings) -> list[Declaration]:
         Declaration(subjects.REQUESTS, requests),
         Declaration(subjects.CONNECTIONS, log | {"subjects": [subjects.ALL_CONNECTIONS], "max_age": 7 * _DAY_NS}),
         Declaration(subjects.DIRECTORY, log | {"subjects": [subjects.ALL_DIRECTORY]}),
+        Declaration(subjects.OUTPUT, common | _output(settings)),
         *(
             Declaration(f"KV_{name}", common | _bucket(name))
             for name in (subjects.LIVE, subjects.LEASES, subjects.CLAIMS, subjects.KEYS)
         ),
     ]
+
+
+def _output(settings: Settings) -> dict[str, Any]:
+    return {
+        "subjects": [subjects.ALL_OUTPUT],
+        "storage": "file",
+        "max_age": OUTPUT_AGE_NS,
+        "max_bytes": settings.output_max_bytes,
+        "discard": "old",
+        "duplicate_window": 0,  # records have no ids: each is appended expecting the one before it
+        "deny_delete": True,
+        "metadata": {EPOCH: "1"},
+    }
 
 
 def _bucket(name: str) -> dict[str, Any]:

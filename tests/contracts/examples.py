@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, reports, rpc
+from services.contracts import connections, directory, events, output, reports, rpc
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -24,7 +24,8 @@ _EVENT: dict[str, Any] = {
     "actor": "user:u1",
     "origin": "gateway-1",
 }
-_RUN: dict[str, Any] = {"agent": "u1/gpu", "gateway": "gateway-2", "started_s": 0.25, "run_s": 1.5, "log_tail": "done\n"}
+_TIMES: dict[str, Any] = {"started_s": 0.25, "run_s": 1.5, "first_output_s": 0.5, "last_index": 7, "log_tail": "done\n"}
+_RUN: dict[str, Any] = {"agent": "u1/gpu", "gateway": "gateway-2", **_TIMES}
 
 ACCEPTED = events.Accepted(
     **_EVENT,
@@ -51,11 +52,20 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         user="u1",
         input=RAW,
         execution_timeout_s=120.0,
+        retries_left=2,
+        retry_delay_s=1.0,
         metadata=META,
         traceparent=TRACE,
     ),
     events.Requeued(
-        **_EVENT, reason="agent_lost", gateway="gateway-2", started=True, agent="u1/gpu", conn="c1", detail="no contact"
+        **_EVENT,
+        reason="retryable",
+        gateway="gateway-2",
+        started=True,
+        agent="u1/gpu",
+        conn="c1",
+        detail="CUDA out of memory",
+        delay_s=2.0,
     ),
     events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
@@ -103,20 +113,19 @@ AGENT_FRAMES: list[msgspec.Struct] = [
         version="0.1.0",
         state="loading",
         labels={"gpu": "a100"},
-        in_flight=[frames.InFlight(**_LEASE, state="result_pending")],
+        in_flight=[frames.InFlight(**_LEASE, state="result_pending", last_index=7)],
     ),
     frames.Heartbeat(running=[42], state="loading"),
     frames.Accept(**_LEASE),
     frames.Reject(**_LEASE, reason="full", retry_after=1.5),
+    frames.Output(**_LEASE, index=7, kind="log", data=msgspec.Raw(b'["loaded"]')),
     frames.Result(
         **_LEASE,
         status="failed",
         sha256=SHA,
         output=RAW,
         error=frames.HandlerError(code="handler_error", message="ValueError", retryable=True),
-        started_s=0.25,
-        run_s=1.5,
-        log_tail="done\n",
+        **_TIMES,
     ),
     frames.Stopped(**_LEASE, outcome="stopped"),
     frames.Goodbye(reason="restart"),
@@ -131,17 +140,29 @@ GATEWAY_FRAMES: list[msgspec.Struct] = [
         grace_s=10.0,
         max_frame_bytes=4096,
         max_inline_bytes=2048,
-        verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue")],
+        window=8,
+        verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue", resend_from=8)],
     ),
     frames.HeartbeatAck(routable=False),
     frames.Assign(**_LEASE, space="demo", deadline_s=120.0, input=RAW, user="u1", traceparent=TRACE, metadata=META),
+    frames.OutputAck(**_LEASE, index=7),
     frames.ResultAck(**_LEASE, outcome="accepted"),
     frames.Cancel(**_LEASE, reason="canceled", grace_s=5.0),
+    frames.Drain(reason="maintenance"),
     frames.Goaway(reason="drain", reconnect_after_s=0.5),
     frames.Error(code="bad_frame", message="no such frame", request_id=RID, fatal=True),
 ]
 
+_PROGRESS = output.Progress(fraction=0.5, message="step 3 of 6")
+RECORDS: list[msgspec.Struct] = [
+    _PROGRESS,
+    output.OutputRecord(rid=RID, attempt=2, lease=42, index=7, kind="chunk", data=msgspec.Raw(b'"so "'), progress=_PROGRESS),
+]
+
 _LOGGED = rpc.LoggedEvent(seq=42, at=1767323045678900000, subject=f"ws.req.0b.{RID}.expired.demo.-.gateway-1", data=RAW)
+_AGENT = rpc.ConnectedAgent(
+    agent="u1/gpu", conn="c1", gateway="gateway-2", spaces=["demo"], slots=4, state="ready", running=2
+)
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
 _CHAIN = rpc.Chain(events=[_LOGGED], refused=[_LOGGED])
 MESSAGES: list[msgspec.Struct] = [
@@ -175,6 +196,9 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     rpc.CreateKey(kind="agent", key_id="k1", user="u1", key_hash=SHA, name="gpu box", spaces=["demo"], actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
+    rpc.GetAgents(),
+    _AGENT,
+    rpc.Agents(agents=[_AGENT]),
     rpc.Recorded(seq=42, id="demo"),
     _LOGGED,
     rpc.GetChain(rid=RID),
@@ -198,6 +222,7 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     reports.Ping(),
     reports.Deliver(rid=RID, lease=42),
+    reports.DrainAgent(conn="c1"),
     reports.ControlAnswer(answer="held"),
 ]
 
@@ -207,6 +232,7 @@ FAMILIES: dict[str, list[msgspec.Struct]] = {
     "directory": DIRECTORY_EVENTS,
     "agent_frame": AGENT_FRAMES,
     "gateway_frame": GATEWAY_FRAMES,
+    "record": RECORDS,
     "message": MESSAGES,
 }
 
@@ -232,7 +258,7 @@ def named() -> dict[str, msgspec.Struct]:
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
-    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, rpc, reports)
+    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, output, rpc, reports)
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__:

@@ -52,8 +52,8 @@ def assigned(attempt: int = 1, agent: str = "u1/gpu") -> Assigned:
     )
 
 
-def requeued(reason: RequeueReason, started: bool = False, attempt: int = 1) -> Requeued:
-    return Requeued(**base(attempt), reason=reason, gateway="g2", started=started)
+def requeued(reason: RequeueReason, started: bool = False, attempt: int = 1, delay_s: float = 0.0) -> Requeued:
+    return Requeued(**base(attempt), reason=reason, gateway="g2", started=started, delay_s=delay_s)
 
 
 SUCCEEDED = Succeeded(
@@ -114,6 +114,12 @@ def test_a_requeue_voids_the_lease_and_costs_what_its_reason_says(reason: Requeu
     assert (state.status, state.lease, state.agent, state.conn, state.gateway) == ("queued", 0, "", "", "")
     assert state.assigned_at == 0
     assert (state.failures, state.losses, state.attempt) == (failures, losses, 1)
+
+
+def test_a_requeue_may_put_the_next_attempt_off() -> None:
+    state = folded(ACCEPTED, assigned(), requeued("retryable", delay_s=2.5))
+    assert state.not_before == 3 * S + 2_500_000_000
+    assert folded(ACCEPTED, assigned(), requeued("retryable")).not_before == 0
 
 
 def test_the_start_timeout_counts_again_only_after_a_handler_had_started() -> None:

@@ -1,10 +1,13 @@
 """Handlers for end-to-end tests, run by `spaces-agent run --engine python:tests.e2e.handlers:<name>`."""
 
 import asyncio
+import ctypes
+import json
 import os
 import signal
 import threading
 import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +75,13 @@ async def patient_async(input: dict[str, Any]) -> None:
         (directory / f"ended-{input['n']}").write_text("canceled")
 
 
+def deaf(input: dict[str, Any]) -> None:
+    """Never ends, whatever it is told; leaves the process in which it runs."""
+    (Path(input["directory"]) / f"started-{input['n']}").write_text(str(os.getpid()))
+    while True:
+        time.sleep(1.0)
+
+
 def load() -> None:
     """A setup that takes until the test lets it go."""
     directory = Path(os.environ["TEST_DIRECTORY"])
@@ -88,3 +98,74 @@ def broken_load() -> None:
 def fatal(_: Any) -> None:
     """Takes the whole agent with it, as a fault in native code would."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def words(input: dict[str, Any]) -> Iterator[str]:
+    """Yields numbered words until it is let go, and leaves how many it was allowed to yield."""
+    directory, count = Path(input["directory"]), 0
+    (directory / f"started-{input['n']}").touch()
+    try:
+        while not (directory / "go").exists():
+            count += 1
+            yield f"{count} "
+            time.sleep(0.02)
+    finally:
+        (directory / f"ended-{input['n']}").write_text(str(count))
+
+
+async def words_async(input: dict[str, Any]) -> AsyncIterator[str]:
+    """The same in the event loop."""
+    directory, count = Path(input["directory"]), 0
+    (directory / f"started-{input['n']}").touch()
+    try:
+        while not (directory / "go").exists():
+            count += 1
+            yield f"{count} "
+            await asyncio.sleep(0.02)
+    finally:
+        (directory / f"ended-{input['n']}").write_text(str(count))
+
+
+def talking(input: dict[str, Any], context: Context) -> Iterator[Any]:
+    """Yields words and now and then a value, tells its progress, and logs, until it is let go; leaves what it yielded."""
+    directory, yielded = Path(input["directory"]), list[Any]()
+    (directory / f"started-{context.attempt}").touch()
+    while not (directory / "go").exists():
+        n = len(yielded)
+        yielded.append({"n": n} if n % 50 == 49 else f"{n} ")
+        yield yielded[-1]
+        if n % 10 == 0:
+            context.progress(n / (n + 1), f"{n} said")
+            context.log(f"said {n}")
+        time.sleep(0.005)
+    (directory / f"yielded-{context.attempt}").write_text(json.dumps(yielded))
+
+
+def torrent(input: dict[str, Any], context: Context) -> Iterator[str]:
+    """Yields two bytes a thousand times a second and logs two hundred lines of a kilobyte in that time; leaves how long
+    it took itself."""
+    directory, began = Path(input["directory"]), time.monotonic()
+    (directory / f"started-{context.attempt}").touch()
+    for n in range(input["seconds"] * 1000):
+        yield f"{n % 10} "
+        if n % 5 == 0:
+            context.log(f"{n:>1000}")
+        time.sleep(max(0.0, began + (n + 1) / 1000 - time.monotonic()))
+    (directory / "took").write_text(str(time.monotonic() - began))
+
+
+async def spoken(input: dict[str, Any]) -> AsyncIterator[Any]:
+    """Yields its number and then words: a few, or as many as fit before a file is there."""
+    yield {"n": input["n"]}
+    count = 0
+    while count < input["words"] if "words" in input else not Path(input["go"]).exists():
+        yield f"{count} "
+        count += 1
+        await asyncio.sleep(0.01)
+
+
+def holding(input: dict[str, Any]) -> float:
+    """Holds the interpreter lock, as native code does that does not release it; how long."""
+    began = time.monotonic()
+    ctypes.PyDLL(None).usleep(int(input["hold_s"] * 1_000_000))
+    return time.monotonic() - began

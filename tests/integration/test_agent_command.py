@@ -93,6 +93,37 @@ async def test_a_second_signal_ends_it_at_once_and_its_leases_are_freed(gateway:
         assert (await agent.ended())[0] == 1
 
 
+async def test_an_operators_drain_ends_it_as_sigterm_would_and_says_why(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:waits:wait"
+    ) as agent:
+        session = await gateway.session()
+        await session.assign(1, str(tmp_path / "go"))
+        await session.expect(frames.Accept, 1)
+        await session.send(frames.Drain(reason="maintenance"))
+        assert await agent.says("operator") == "spaces-agent: an operator ends this agent: maintenance\n"
+        (tmp_path / "go").touch()
+        await session.acknowledge(await session.expect(frames.Result, 1))
+        await session.expect(frames.Goodbye)
+        assert (await agent.ended())[0] == 0
+
+
+async def test_what_does_not_finish_within_its_time_is_handed_back(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    (tmp_path / "waits.py").write_text(WAITS)
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:waits:wait",
+        arguments=["--drain-s", "0.3"],
+    ) as agent:  # fmt: skip
+        session = await gateway.session()
+        await session.assign(1, str(tmp_path / "never"))
+        await session.expect(frames.Accept, 1)
+        agent.signal(signal.SIGTERM)
+        assert "what runs has 0.3 s to finish" in await agent.says("ending:")
+        await session.expect(frames.Goodbye)
+        assert (await agent.ended())[0] == 0
+
+
 HANGS = """
 import asyncio, sys, time
 from spaces_agent import Agent
@@ -152,6 +183,7 @@ WHAT = ["--space", "demo", "--engine", "echo"]
         ([*URL, "--key", "k", *WHAT, "--name", "Not A Name"], "is no name for an agent"),
         ([*URL, "--key", "k", *WHAT, "--state-dir", "/dev/null/x"], "cannot be used"),
         ([*URL, "--key", "k", *WHAT, "--slots", "0"], "--slots"),
+        ([*URL, "--key", "k", *WHAT, "--drain-s", "-1"], "--drain-s"),
     ],
 )
 async def test_a_wrong_setting_ends_it_with_status_2_and_says_which(

@@ -188,21 +188,3 @@ async def test_a_gateway_that_sends_garbage_is_left_and_found_again(gateway: Scr
         await first._connection.send('{"type":"nonsense"}')
         await gateway.session()
         assert first.closed.is_set()
-
-
-async def test_a_goaway_moves_the_agent_without_a_goodbye(gateway: ScriptedGateway, tmp_path: Path) -> None:
-    release = asyncio.Event()
-
-    async def handle(value: Any) -> Any:
-        await release.wait()
-
-    async with serving(gateway.url, handle, tmp_path):
-        first = await gateway.session()
-        assign = await first.assign(1, None)
-        await first.expect(frames.Accept, 1)
-        await first.send(frames.Goaway(reason="restart"))
-        second = await gateway.session()
-        assert second.hello.in_flight == [in_flight(assign, "running")]
-        assert not [frame for frame in first._received if isinstance(frame, frames.Goodbye)]
-        release.set()
-        await second.acknowledge(await second.expect(frames.Result, 1))

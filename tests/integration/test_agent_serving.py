@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import signal
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +174,141 @@ async def test_a_cancel_is_seen_by_a_sync_handler_and_confirmed_when_it_has_retu
         assert (await session.expect(frames.Reject, 2)).reason == "full"
         release.set()
         assert (await session.expect(frames.Stopped, 1)).outcome == "stopped"
+
+
+async def acknowledge(session: Session, output: frames.Output) -> None:
+    await session.send(
+        frames.OutputAck(request_id=output.request_id, attempt=output.attempt, lease=output.lease, index=output.index)
+    )
+
+
+async def test_what_a_handler_yields_and_says_comes_before_its_result(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    heard = threading.Event()
+
+    def handle(value: Any, context: Context) -> Iterator[Any]:
+        yield "one"
+        heard.wait(10)
+        context.log("half way")
+        context.progress(0.5)
+        yield " two"
+        yield {"three": 3}
+
+    async with serving(gateway.url, handle, tmp_path):
+        session = await gateway.session()
+        await session.assign(1, None)
+        first = await session.expect(frames.Output, 1)
+        assert (first.index, first.kind, bytes(first.data)) == (1, "chunk", b'"one"')
+        await acknowledge(session, first)
+        heard.set()
+        result = await session.expect(frames.Result, 1)
+        said = [await session.expect(frames.Output, 1) for _ in range(result.last_index - 1)]
+        await session.acknowledge(result)
+    assert [output.index for output in said] == list(range(2, result.last_index + 1))
+    chunks = b"".join(bytes(output.data) for output in said if output.kind == "chunk")
+    assert chunks == b'" two"[{"three":3}]'
+    assert {(output.kind, bytes(output.data)) for output in said} > {
+        ("progress", b'{"fraction":0.5,"message":""}'),
+        ("log", b'["half way"]'),
+    }
+    assert msgspec.json.decode(result.output) == ["one two", {"three": 3}]
+    assert result.log_tail == "half way"
+    assert 0 < result.first_output_s <= result.run_s
+
+
+async def test_more_than_the_window_is_held_back_until_it_is_stored(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def handle(value: Any) -> Iterator[Any]:
+        yield from ["a", 1, "b"]
+        release.wait(60)
+
+    gateway.welcome = lambda hello: welcome(hello, window=1)
+    async with serving(gateway.url, handle, tmp_path):
+        session = await gateway.session()
+        await session.assign(1, None)
+        for data in (b'"a"', b"[1]", b'"b"'):
+            output = await session.expect(frames.Output, 1)
+            assert bytes(output.data) == data
+            await acknowledge(session, output)
+        release.set()
+        await session.acknowledge(await session.expect(frames.Result, 1))
+
+
+async def test_what_is_held_back_comes_at_the_end_in_any_case(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    def handle(value: Any) -> Iterator[Any]:
+        yield from ["a", 1]
+        time.sleep(3 * frames.OUTPUT_INTERVAL_S)
+        yield 2
+
+    gateway.welcome = lambda hello: welcome(hello, window=1)
+    async with serving(gateway.url, handle, tmp_path):
+        session = await gateway.session()
+        await session.assign(1, None)
+        result = await session.expect(frames.Result, 1)
+        said = [bytes((await session.expect(frames.Output, 1)).data) for _ in range(result.last_index)]
+        await session.acknowledge(result)
+    assert said == [b'"a"', b"[1,2]"]
+
+
+async def test_a_cancel_closes_a_generator(gateway: ScriptedGateway, tmp_path: Path) -> None:
+    closed = threading.Event()
+
+    def handle(value: Any) -> Iterator[str]:
+        try:
+            while True:
+                yield "x"
+                closed.wait(0.01)
+        finally:
+            closed.set()
+
+    async with serving(gateway.url, handle, tmp_path, slots=1):
+        session = await gateway.session()
+        assign = await session.assign(1, None)
+        await session.expect(frames.Output, 1)
+        await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled"))
+        assert (await session.expect(frames.Stopped, 1)).outcome == "stopped"
+        assert closed.is_set()
+
+
+STREAMS = """
+import pathlib, time
+def stream(path):
+    yield "one"
+    while not pathlib.Path(path, "two").exists():
+        time.sleep(0.01)
+    yield 2
+    while not pathlib.Path(path, "end").exists():
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("when", ["running", "finished"])
+async def test_a_link_that_dies_is_followed_by_one_that_sends_what_is_not_stored(
+    gateway: ScriptedGateway, tmp_path: Path, when: str
+) -> None:
+    (tmp_path / "streams.py").write_text(STREAMS)
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:streams:stream"
+    ) as agent:
+        session = await gateway.session()
+        await session.assign(1, str(tmp_path))
+        first = await session.expect(frames.Output, 1)
+        await acknowledge(session, first)
+        (tmp_path / "two").touch()
+        second = await session.expect(frames.Output, 1)
+        if when == "finished":
+            (tmp_path / "end").touch()
+            assert (await session.expect(frames.Result, 1)).last_index == 2
+        os.kill(await agent.link_pid(), signal.SIGKILL)
+        session = await gateway.session()
+        (work,) = session.hello.in_flight
+        assert (work.lease, work.last_index) == (1, 2)
+        assert await session.expect(frames.Output, 1) == second
+        await acknowledge(session, second)
+        (tmp_path / "end").touch()
+        result = await session.expect(frames.Result, 1)
+        assert (result.last_index, bytes(result.output)) == (2, b'["one",2]')
+        await session.acknowledge(result)
 
 
 async def test_heartbeats_go_on_while_a_handler_holds_the_interpreter_lock(gateway: ScriptedGateway, tmp_path: Path) -> None:

@@ -8,16 +8,8 @@ import pytest
 from services.contracts import subjects
 from services.contracts.events import Accepted, Canceled
 from tests.support.bus import Bus, running_bus
-from tests.support.http_gateway import (
-    ADMIN,
-    AGENT_GATEWAY,
-    BOB,
-    Elsewhere,
-    Gateway,
-    HttpAnswer,
-    fill_directory,
-    running_gateway,
-)
+from tests.support.elsewhere import AGENT_GATEWAY, Elsewhere
+from tests.support.http_gateway import ADMIN, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from services.gateway.intake import key_digest
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
 from tests.support.bus import Bus, running_bus, until
-from tests.support.http_gateway import ADA, BOB, Elsewhere, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.elsewhere import Elsewhere
+from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
 
 BODY = b'{"input":{"n":1}}'
 RID = request_id("demo", 1_700_000_000_000, bytes(10))

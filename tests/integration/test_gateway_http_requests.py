@@ -15,7 +15,8 @@ from services.runtime.jetstream import api, stream_info
 from services.runtime.kv import Bucket
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, running_bus, until
-from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Elsewhere, Gateway, fill_directory, running_gateway
+from tests.support.elsewhere import Elsewhere
+from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, fill_directory, running_gateway
 
 
 @pytest.fixture

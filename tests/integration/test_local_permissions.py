@@ -22,9 +22,9 @@ MAY_APPEND = {
     "gateway": {"accepted", "succeeded", "failed", "requeued", "canceled", "erased"},
     "dispatcher": {"assigned", "requeued", "expired", "failed"},
 }
-STREAMS = ("REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys")
+STREAMS = ("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys")
 MAY_FOLLOW = {
-    "gateway": {"REQUESTS", "DIRECTORY", "KV_ws_live", "KV_ws_claims"},
+    "gateway": {"REQUESTS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_claims"},
     "registry": {"CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_claims"},
     "dispatcher": {"REQUESTS", "DIRECTORY", "KV_ws_live", "KV_ws_leases"},
     "history": {"REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live"},
@@ -36,7 +36,8 @@ OTHERS = {
     "ws.conn.c1.connected": {"registry"},
     "ws.dir.key.k1.created": {"registry"},
     "ws.agents.g1": {"gateway"},
-    "ws.ctl.g1": {"dispatcher"},
+    f"ws.out.{RID}": {"gateway"},
+    "ws.ctl.g1": {"gateway", "dispatcher"},
     "ws.rpc.registry.attach": {"gateway", "operator"},
     "ws.rpc.history.request": {"gateway", "dispatcher", "operator"},
     "ws.rpc.dispatcher.00.queue": {"gateway"},
@@ -48,6 +49,7 @@ OTHERS = {
     **{f"$KV.ws_live.{service}.x": {service} for service in ("gateway", "registry", "dispatcher", "history")},
     "$JS.API.STREAM.PURGE.REQUESTS": {"history"},
     "$JS.API.STREAM.PURGE.DIRECTORY": set(),
+    "$JS.API.STREAM.PURGE.OUTPUT": set(),
     "$JS.API.STREAM.DELETE.REQUESTS": set(),
     "$JS.API.STREAM.MSG.DELETE.REQUESTS": set(),
     "$JS.API.STREAM.SNAPSHOT.REQUESTS": set(),
@@ -67,6 +69,7 @@ SUBSCRIPTIONS = {
     "$JS.API.>": set(),
     "$KV.ws_keys.>": set(),
     "ws.evt.>": {"operator"},
+    "ws.out.>": {"operator"},
     "ws.conn.>": {"operator"},
     "ws.agents.*": {"operator", "registry", "dispatcher"},
     "ws.ctl.*": {"gateway", "dispatcher"},

@@ -10,7 +10,7 @@ from services.history.migrations import migrate
 from tests.support.servers import Servers
 from tests.support.stack import spaces
 
-STREAMS = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
+STREAMS = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from nats.aio.client import Client
 
 from services.contracts import codec, ids, subjects
 from services.contracts.connections import Connected, Disconnected
-from services.contracts.reports import Report
+from services.contracts.reports import AgentReport, Report
 from services.contracts.rpc import (
+    Agents,
     Attach,
     Attached,
     Claim,
@@ -19,6 +20,7 @@ from services.contracts.rpc import (
     CreateSpace,
     CreateUser,
     Detach,
+    GetAgents,
     Recorded,
     RevokeKey,
     SpaceAnswer,
@@ -26,6 +28,7 @@ from services.contracts.rpc import (
 from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
 from services.registry.janitor import Janitor
+from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
 from services.runtime import rpc
 from services.runtime.directory import DirectoryFollower
@@ -49,6 +52,7 @@ class Replica:
         self.attaching = Attaching(nc, self.follower, self.gateways)
         self.commands = DirectoryCommands(nc, self.follower)
         self.janitor = Janitor(nc, self.attaching, self.gateways)
+        self.reporting = Reporting(nc, self.liveness, self.gateways)
 
 
 async def replica(bus: Bus, settled_s: float = 0.0) -> Replica:
@@ -110,7 +114,8 @@ async def everything(nc: Client, stream: str) -> list[Stored]:
 @pytest.fixture
 async def registry(bus: Bus) -> Registry:
     here = await replica(bus)
-    await serve_registry(here.nc, here.commands, here.attaching)
+    await serve_registry(here.nc, here.commands, here.attaching, here.reporting)
+    bus.spawn(here.reporting.follow())
     registry = Registry(bus, await bus.connect("operator"), await bus.connect("gateway"))
     await registry.live.announce()
     await until(lambda: "g1" in here.liveness.alive("gateway"), "the gateway is seen")
@@ -318,3 +323,30 @@ async def test_no_gateway_is_lost_before_a_whole_time_to_live_has_been_seen(bus:
 async def test_what_a_lost_gateway_held_is_taken_over_by_another_agent(registry: Registry) -> None:
     await registry.attach("c1", "gpu", ["one"], gateway="g9")
     assert (await registry.attach("c2", "other", ["one"])).spaces[0].accepted
+
+
+async def test_agents_are_listed_as_their_gateways_report_them(registry: Registry) -> None:
+    async def listed() -> list[tuple[str, str, int]]:
+        answer = await rpc.call(registry.gateway, subjects.registry_rpc("agents"), GetAgents(), Agents)
+        return [(agent.agent, agent.gateway, agent.slots) for agent in answer.agents]
+
+    async def report(number: int, *agents: AgentReport) -> None:
+        message = Report(gateway="g1", number=number, full=number == 1, agents=list(agents))
+        await registry.gateway.publish(subjects.report("g1"), msgspec.json.encode(message))
+        await registry.gateway.flush()
+
+    asked = asyncio.create_task(listed())
+    agent = AgentReport(agent="u/box", conn="c1", boot_id="b", spaces=["many"], slots=3)
+    await report(1, agent)
+    await until(asked.done, "an answer once the gateway has been heard")
+    assert asked.result() == [("u/box", "g1", 3)]
+    await report(2, msgspec.structs.replace(agent, gone=True))
+    await until(lambda: _is(listed, []), "the agent has gone")
+    await report(3, agent)
+    await until(lambda: _is(listed, [("u/box", "g1", 3)]), "the agent is back")
+    await registry.live.withdraw()
+    await until(lambda: _is(listed, []), "its gateway has gone, and the agent with it")
+
+
+async def _is(listed: Any, expected: list[tuple[str, str, int]]) -> bool:
+    return bool(await listed() == expected)

@@ -278,3 +278,17 @@ async def test_a_tail_that_is_never_idle_is_not_taken_for_one_that_was_cut_off(b
     assert (await anext(batches)).messages
     assert tail._contact > before
     await batches.aclose()
+
+
+async def test_who_gives_up_while_the_consumer_is_being_made_leaves_none_behind(bus: Bus) -> None:
+    nc, operator = await bus.connect("gateway"), await bus.connect("operator")
+
+    async def nobody_reads() -> bool:
+        return await operator.jsm().consumers_info(subjects.REQUESTS) == []
+
+    for turns in range(12):
+        task = asyncio.create_task(Follower(Tail(nc, subjects.REQUESTS, [subjects.ALL_REQUESTS])).follow())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+    await until(nobody_reads, "no consumer is left", 10)

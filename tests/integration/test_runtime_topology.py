@@ -18,7 +18,7 @@ from tests.support.bus import Bus, running_bus
 from tests.support.chains import record
 from tests.support.servers import running_servers
 
-NAMES = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
+NAMES = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
 
 
 @pytest.fixture
@@ -48,13 +48,15 @@ async def test_everything_is_made_once(empty: Client) -> None:
 
 
 async def test_what_promises_need_is_set(empty: Client) -> None:
-    await provision(empty, Settings(stream_max_bytes=64 * 1024 * 1024), recorded=False)
+    await provision(empty, Settings(stream_max_bytes=64 * 1024 * 1024, output_max_bytes=32 * 1024 * 1024), recorded=False)
     requests = await configuration(empty, "REQUESTS")
     assert (requests["discard"], requests["deny_delete"], requests["max_bytes"]) == ("new", True, 64 * 1024 * 1024)
     assert requests.get("max_age", 0) == 0
     assert requests["metadata"] | {EPOCH: "1", PARTITIONS: "16"} == requests["metadata"]
     assert (await configuration(empty, "CONNECTIONS"))["max_age"] == 7 * 24 * 3600 * 10**9
-    for bucket in NAMES[3:]:
+    output = await configuration(empty, "OUTPUT")
+    assert (output["discard"], output["max_age"], output["max_bytes"]) == ("old", 3600 * 10**9, 32 * 1024 * 1024)
+    for bucket in NAMES[4:]:
         assert (await configuration(empty, bucket))["allow_msg_ttl"], bucket
 
 

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 from nats.aio.client import Client
 
-from services.contracts import codec, ids, subjects
+from services.contracts import codec, ids, output, subjects
 from services.contracts.connections import ConnectionEvent, Disconnected, Refused, agent_identity
 from services.contracts.events import Accepted, Assigned, RequestEvent, Requeued, agent_gateway, type_of
-from services.contracts.reports import AgentReport, ControlAnswer, Deliver, Ping, Report
+from services.contracts.output import OutputRecord
+from services.contracts.reports import AgentReport, Control, ControlAnswer, Report
 from services.contracts.rpc import Chain, CreateKey, CreateSpace, CreateUser, GetChain, LoggedEvent, Recorded, RevokeKey
 from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
+from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
 from services.runtime import rpc, topology
 from services.runtime.append import Record, append
@@ -28,18 +30,19 @@ from services.runtime.settings import Settings
 from services.runtime.tail import Tail
 from spaces_agent import frames
 from tests.support.bus import Bus, until
-from tests.support.gateway_sockets import DEADLINE_S, OTHER_SPACE, SPACE, Agent, Gateway, result
+from tests.support.gateway_sockets import DEADLINE_S, EXCLUSIVE_SPACE, OTHER_SPACE, SPACE, Agent, Gateway, result
 from tests.support.servers import Servers
 
 
 class Platform:
-    """NATS, a registry with one user, two spaces and an agent key for the first, and a dispatcher's connection."""
+    """NATS, a registry with one user, three spaces and an agent key for two of them, and a dispatcher's connection."""
 
     def __init__(self, bus: Bus, dispatcher: Client, gateway: Client, operator: Client) -> None:
         self.bus, self.dispatcher, self._gateway, self._operator = bus, dispatcher, gateway, operator
         self.user, self.key_id, self.secret = "", uuid.uuid4().hex[:16], f"wsa_{uuid.uuid4().hex}"
         self.leases: dict[str, int] = {}
         self.chains: dict[str, list[RequestEvent]] = {}
+        self.records: dict[str, list[OutputRecord]] = {}
         self.connections: list[ConnectionEvent] = []
         self.listed: dict[str, AgentReport] = {}
         self.said: list[tuple[str, bool, AgentReport]] = []
@@ -54,15 +57,19 @@ class Platform:
         self.bus.spawn(liveness.watch())
         await asyncio.gather(follower.caught_up.wait(), liveness.caught_up.wait())
         self._registry = registry
-        attaching = Attaching(registry, follower, Gateways(registry, liveness))
-        await serve_registry(registry, DirectoryCommands(registry, follower), attaching)
+        gateways = Gateways(registry, liveness)
+        attaching, reporting = Attaching(registry, follower, gateways), Reporting(registry, liveness, gateways)
+        await serve_registry(registry, DirectoryCommands(registry, follower), attaching, reporting)
         await stream_info(registry, subjects.DIRECTORY)  # its answer follows the subscriptions
         user = CreateUser(email="owner@example.com", password="correct horse battery")
         self.user = (await self.command("create_user", user)).id
         for space in (SPACE, OTHER_SPACE):
             await self.command("create_space", CreateSpace(space=space, owner=self.user))
+        exclusive = CreateSpace(space=EXCLUSIVE_SPACE, owner=self.user, connections="one")
+        await self.command("create_space", exclusive)
         await self._create_key()
         self.bus.spawn(self._follow_requests())
+        self.bus.spawn(self._follow_output())
         self.bus.spawn(self._follow_connections())
         await self.dispatcher.subscribe(subjects.ALL_REPORTS, cb=self._fold)
 
@@ -73,7 +80,7 @@ class Platform:
             user=self.user,
             key_hash=ids.secret_hash(self.secret),
             name="test",
-            spaces=[SPACE],
+            spaces=[SPACE, EXCLUSIVE_SPACE],
         )
         await self.command("create_key", key)
 
@@ -199,7 +206,7 @@ class Platform:
         """The connections whose end is recorded, with their close codes."""
         return {event.conn: event.code for event in self.connections if isinstance(event, Disconnected)}
 
-    async def ask(self, gateway: str, question: Ping | Deliver) -> str:
+    async def ask(self, gateway: str, question: Control) -> str:
         reply = await self.dispatcher.request(subjects.control(gateway), msgspec.json.encode(question), timeout=5)
         return msgspec.json.decode(reply.data, type=ControlAnswer).answer
 
@@ -215,6 +222,15 @@ class Platform:
             raise AssertionError(f"no {last}: {[type_of(e) for e in self.chains.get(rid, [])]}") from None
         return self.chains[rid]
 
+    async def stored(self, rid: str, last_index: int) -> list[OutputRecord]:
+        """The request's output records, once there is one of this index."""
+
+        def there() -> bool:
+            return bool(self.records.get(rid)) and self.records[rid][-1].index >= last_index
+
+        await until(there, f"output {last_index} is stored", DEADLINE_S)
+        return self.records[rid]
+
     def held(self, conn: str) -> list[int]:
         """The leases that reports list for a connection."""
         return sorted(held.lease for held in self.listed[conn].held) if conn in self.listed else []
@@ -222,6 +238,10 @@ class Platform:
     def states(self, conn: str) -> dict[int, str]:
         """The leases that reports list for a connection, with their states."""
         return {held.lease: held.state for held in self.listed[conn].held} if conn in self.listed else {}
+
+    def state(self, conn: str) -> str:
+        """What reports say of an agent; empty when they do not list it."""
+        return self.listed[conn].state if conn in self.listed else ""
 
     # What is followed
 
@@ -231,6 +251,12 @@ class Platform:
                 event = codec.requests.decode(stored.data)
                 self.leases[event.id] = stored.seq
                 self.chains.setdefault(event.rid, []).append(event)
+
+    async def _follow_output(self) -> None:
+        async for batch in Tail(self._gateway, subjects.OUTPUT, [subjects.ALL_OUTPUT]).batches():
+            for stored in batch.messages:
+                record = output.decode(stored.data)
+                self.records.setdefault(record.rid, []).append(record)
 
     async def _follow_connections(self) -> None:
         async for batch in Tail(self._operator, subjects.CONNECTIONS, [subjects.ALL_CONNECTIONS]).batches():

@@ -24,7 +24,7 @@ from spaces_agent import frames
 from tests.support.bus import Bus, until
 
 DEADLINE_S = 20.0
-SPACE, OTHER_SPACE = "demo", "other"
+SPACE, OTHER_SPACE, EXCLUSIVE_SPACE = "demo", "other", "exclusive"
 F = TypeVar("F", bound=frames.Frame)
 
 
@@ -102,6 +102,17 @@ class Agent:
                 assert isinstance(frame, kind), frame
                 return frame
 
+    async def say(self, assign: frames.RequestFrame, *indexes: int) -> None:
+        """Send output."""
+        for index in indexes:
+            await self.send(chunk(assign, index))
+
+    async def acknowledged(self, index: int) -> None:
+        """Return when output up to this index is acknowledged; only such acknowledgements may come before that."""
+        while (ack := await self.expect(frames.OutputAck)).index < index:
+            pass
+        assert ack.index == index
+
     async def in_sync(self) -> None:
         """Return when the gateway has read everything sent so far; no other frame may come before that."""
         await self.send(frames.Heartbeat())
@@ -156,6 +167,11 @@ def result(assign: frames.RequestFrame, output: bytes = b'{"y":2}', **changes: A
         run_s=0.5,
     )
     return msgspec.structs.replace(frame, **changes)
+
+
+def chunk(assign: frames.RequestFrame, index: int) -> frames.Output:
+    """An output frame with a text that names its index."""
+    return frames.Output(**about(assign), index=index, kind="chunk", data=msgspec.Raw(b'"%d "' % index))
 
 
 def about(frame: frames.RequestFrame) -> dict[str, Any]:

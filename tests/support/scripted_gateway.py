@@ -65,6 +65,10 @@ class Session:
         await self.send(assign)
         return assign
 
+    async def store(self, lease: int, index: int) -> None:
+        """Say that the output is stored up to this index."""
+        await self.send(frames.OutputAck(request_id=request_id(lease), attempt=1, lease=lease, index=index))
+
     async def acknowledge(self, result: frames.Result) -> None:
         await self.send(
             frames.ResultAck(request_id=result.request_id, attempt=result.attempt, lease=result.lease, outcome="accepted")
@@ -86,6 +90,10 @@ class Session:
                 if frame is not None:
                     return frame
                 await self._changed.wait()
+
+    def received(self, *kinds: type[frames.Frame]) -> list[frames.AgentFrame]:
+        """All frames of these kinds that have come and were not expected, in order."""
+        return [frame for frame in self._received if isinstance(frame, kinds)]
 
     async def close(self, code: int, reason: str = "") -> None:
         await self._connection.close(code, reason)
@@ -116,11 +124,13 @@ class ScriptedGateway:
     def __init__(self) -> None:
         self.welcome: Welcome = welcome
         self.refuse_with: tuple[int, str] | None = None
+        self.answers_hello = True
+        """Else its sessions are handed out without a welcome."""
         self.url = ""
         self._sessions: asyncio.Queue[Session] = asyncio.Queue()
 
     async def session(self) -> Session:
-        """The next session, welcomed."""
+        """The next session, welcomed unless `answers_hello` is false."""
         async with asyncio.timeout(DEADLINE_S):
             return await self._sessions.get()
 
@@ -133,7 +143,8 @@ class ScriptedGateway:
             await connection.close(*self.refuse_with)
             return
         session = Session(connection, hello)
-        await session.send(self.welcome(hello))
+        if self.answers_hello:
+            await session.send(self.welcome(hello))
         self._sessions.put_nowait(session)
         await session.read()
 

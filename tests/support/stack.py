@@ -246,4 +246,4 @@ def _request(response: httpx.Response) -> dict[str, Any]:
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WS_")}
-    return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent")]), **variables}
+    return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent"), str(ROOT / "client")]), **variables}

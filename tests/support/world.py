@@ -64,10 +64,19 @@ async def marker(path: Path, what: str) -> None:
 
 @contextlib.contextmanager
 def agent(
-    stack: Stack, handler: str, *, slots: int = 4, gateways: list[int] | None = None, name: str = "agent-1", setup: str = ""
+    stack: Stack,
+    handler: str,
+    *,
+    slots: int = 4,
+    gateways: list[int] | None = None,
+    urls: list[str] | None = None,
+    name: str = "agent-1",
+    setup: str = "",
+    isolate: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`spaces-agent run` with a handler of tests.e2e.handlers, in a session of its own; ended by SIGKILL if need be."""
-    urls = [stack.ready.urls[i] for i in gateways] if gateways else stack.ready.urls
+    """`spaces-agent run` with a handler of tests.e2e.handlers, in a session of its own; ended by SIGKILL if need be. It
+    connects to these gateways, or through these URLs."""
+    urls = urls or ([stack.ready.urls[i] for i in gateways] if gateways else stack.ready.urls)
     command = [sys.executable, "-m", "spaces_agent", "run", "--key", stack.ready.agent_key, "--space", stack.ready.space]
     command += ["--engine", f"python:tests.e2e.handlers:{handler}", "--slots", str(slots), "--name", name]
     command += ["--state-dir", str(stack.home / "agents" / name)]
@@ -75,6 +84,8 @@ def agent(
         command += ["--url", url]
     if setup:
         command += ["--setup", setup]
+    if isolate:
+        command += ["--isolate"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent")])}
     (stack.home / "logs").mkdir(exist_ok=True)
     with (stack.home / "logs" / f"{name}.log").open("ab") as log:
@@ -83,6 +94,20 @@ def agent(
         yield process
     finally:
         kill_group(process)
+
+
+def spool(stack: Stack, name: str) -> dict[str, bytes]:
+    """The files in which the agent of this name keeps what no gateway has acknowledged, with their content."""
+    found = {}
+    for path in sorted((stack.home / "agents" / name).rglob("spool/*")):
+        with contextlib.suppress(FileNotFoundError):  # acknowledged just now
+            found[path.name] = path.read_bytes()
+    return found
+
+
+def link_pid(process: subprocess.Popen[bytes]) -> int:
+    """The process of an agent that owns its socket."""
+    return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -162,6 +187,23 @@ async def in_stream(stack: Stack) -> dict[str, list[Event]]:
     finally:
         await nc.close()
     return chains
+
+
+async def refused(stack: Stack, rid: str) -> list[Event]:
+    """The refusals of agents' frames about a request, as the stream has them now."""
+    found = []
+    nc = await bus.connect(stack.ready.nats_url, "operator", "test")
+    try:
+        async for batch in Tail(nc, subjects.CONNECTIONS, [subjects.ALL_CONNECTIONS]).batches():
+            for message in batch.messages:
+                data = msgspec.json.decode(message.data)
+                if data["type"] == "refused" and data["rid"] == rid:
+                    found.append(Event(message.seq, data["type"], data))
+            if batch.pending == 0:
+                return found
+    finally:
+        await nc.close()
+    raise AssertionError("the stream has an end")
 
 
 async def in_log(stack: Stack, rids: set[str] | None = None) -> dict[str, list[Event]]:

@@ -45,7 +45,8 @@ def test_the_table_shows_both_sides_and_the_ratio() -> None:
 
 def test_the_report_is_json_with_every_run() -> None:
     runs = [run("bare", 1000), run("product", 600)]
-    report = json.loads(json.dumps(measured.report(runs, measured.rows(runs))))
+    report = json.loads(json.dumps(measured.report(runs, measured.rows(runs), measured.first_chunk([4_000_000]))))
+    assert report["first_chunk"] == {"requests": 1, "p50_ms": 4.0, "p95_ms": 4.0}
     assert report["rows"][0]["ratio"] == 0.6
     assert [each["side"] for each in report["runs"]] == ["bare", "product"]
 
@@ -53,3 +54,9 @@ def test_the_report_is_json_with_every_run() -> None:
 def test_a_loop_is_summed_up_in_milliseconds() -> None:
     latencies = [number / 1000 for number in range(100, 0, -1)]
     assert summary(1, latencies, 2.0) == {"clients": 1, "done": 100, "per_s": 50.0, "p50_ms": 51.0, "p99_ms": 100.0}
+
+
+def test_first_chunks_are_summed_up_in_milliseconds_and_shown_beside_their_aim() -> None:
+    first = measured.first_chunk([number * 1_000_000 for number in range(100, 0, -1)])
+    assert (first.requests, first.p50_ms, first.p95_ms) == (100, 51.0, 96.0)
+    assert "p50 51.00 ms (aim: 10)" in measured.chunk_line(first, 10.0)

@@ -10,7 +10,13 @@ from services.runtime.settings import ELSEWHERE, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "agent").glob("*.md"), *(ROOT / "bench").rglob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "agent").glob("*.md"),
+        *(ROOT / "client").glob("*.md"),
+        *(ROOT / "bench").rglob("*.md"),
+    ]
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
@@ -64,7 +70,7 @@ def test_make_targets_in_the_documents_exist() -> None:
 
 
 def test_files_of_the_walk_exist_and_have_what_it_names() -> None:
-    sources = [path for top in ("services", "agent") for path in (ROOT / top).rglob("*.py")]
+    sources = [path for top in ("services", "agent", "client") for path in (ROOT / top).rglob("*.py")]
     for line in (ROOT / "docs" / "walk.md").read_text().splitlines():
         spans = _CODE.findall(line)
         files = [span for span in spans if span.endswith(".py")]

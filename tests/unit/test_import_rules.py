@@ -15,11 +15,19 @@ PURE = {
     "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
     "services.gateway": {
         *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
-        *("verdicts", "view"),
+        *("lease_frames", "outbox", "pieces", "recording"),
+        *("cursor", "feed", "items", "verdicts", "view"),
     },
     "services.history": {"chains", "entries", "positions", "requests", "trim_plan"},
-    "services.registry": {"connections", "directory"},
-    "spaces_agent": {"backoff", "events", "frames", "leases", "messages", "outcome", "profile", "session"},
+    "services.registry": {"agents", "connections", "directory"},
+    "services.commands": {"inputs", "showing", "text", "timeline", "transcript"},
+    "spaces_agent": {
+        *("backoff", "conversation", "events", "frames", "leases", "messages", "outcome", "output", "profile", "session"),
+        *("sockets", "unacknowledged", "work"),
+    },
+    "spaces_client": {
+        *("address", "answers", "backoff", "errors", "events", "objects", "reading", "submission", "timeline"),
+    },
 }
 """Modules that decide and perform nothing, by package; all of services.contracts are as well."""
 
@@ -49,7 +57,11 @@ COMPOSITION = frozenset({"cli", "local", "log_commands", "provision"})
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})
-AGENT_LIBRARIES = frozenset({"click", "msgspec", "websockets"})
+INSTALLABLE = {
+    "spaces_agent": frozenset({"click", "msgspec", "websockets"}),
+    "spaces_client": frozenset({"httpx", "httpx_sse", "msgspec"}),
+}
+"""Our distributions that are installed by themselves, and what each may import beside the standard library and itself."""
 CLAIMS_TO_BE_PURE = re.compile(r"\bPURE\b|\bPure[.:;]")
 
 
@@ -62,7 +74,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """`services.<part>`, or `spaces_agent`."""
+        """`services.<part>`, `spaces_agent` or `spaces_client`."""
         top, *rest = self.name.split(".")
         return ".".join([top, *rest[:1]]) if top == "services" else top
 
@@ -78,8 +90,8 @@ def pure_modules(package: str) -> set[str]:
 
 def modules() -> list[Module]:
     found = []
-    for top in (ROOT, ROOT / "agent"):
-        for path in sorted((top / ("services" if top == ROOT else "spaces_agent")).rglob("*.py")):
+    for top, package in ((ROOT, "services"), (ROOT / "agent", "spaces_agent"), (ROOT / "client", "spaces_client")):
+        for path in sorted((top / package).rglob("*.py")):
             name = ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__")
             found.append(Module(name, path.read_text()))
     return found
@@ -113,13 +125,15 @@ def allowed(module: Module, name: str) -> bool:
     top, part = name.split(".")[0], ".".join(name.split(".")[:2])
     if module.pure and not allowed_in_pure(module, name):
         return False
-    if module.package == "spaces_agent":
-        return top == "spaces_agent" or top in sys.stdlib_module_names or top in AGENT_LIBRARIES
+    if module.package in INSTALLABLE:
+        return top == module.package or top in sys.stdlib_module_names or top in INSTALLABLE[module.package]
+    own = module.package.removeprefix("services.")
+    if top == "spaces_client":
+        return own == "commands"
     if top != "services":
         return name != "a relative import"
     if module.package == "services.runtime":
         return part in {"services.contracts", "services.runtime"}
-    own = module.package.removeprefix("services.")
     return own in COMPOSITION or part == module.package or part.removeprefix("services.") in SHARED
 
 
@@ -130,7 +144,11 @@ def allowed_in_pure(module: Module, name: str) -> bool:
         return name.startswith("services.contracts.")
     if name in pure_modules(module.package):
         return True
-    return module.package != "spaces_agent" and (name == "spaces_agent.frames" or name.startswith("services.contracts."))
+    if module.package == "services.commands":
+        return name in pure_modules("spaces_client")
+    if module.package in INSTALLABLE:
+        return False
+    return name == "spaces_agent.frames" or name.startswith("services.contracts.")
 
 
 def impure_calls(module: Module) -> Iterator[str]:
@@ -201,6 +219,18 @@ def test_who_claims_to_be_pure_is_held_to_it(module: Module) -> None:
         ("spaces_agent.link", "import nats"),
         ("spaces_agent.session", "import asyncio"),
         ("spaces_agent.session", "from spaces_agent import link"),
+        ("spaces_agent.link", "from spaces_client import Client"),
+        ("spaces_client.client", "from services.contracts import ids"),
+        ("spaces_client.client", "from spaces_agent import frames"),
+        ("spaces_client.client", "import websockets"),
+        ("spaces_client.reading", "import httpx"),
+        ("spaces_client.reading", "from spaces_client import connection"),
+        ("spaces_client.backoff", "import random"),
+        ("services.gateway.socket", "from spaces_client import Client"),
+        ("services.commands.showing", "from spaces_client import Client"),
+        ("services.commands.showing", "import sys"),
+        ("services.commands.terminal", "from services.local import home"),
+        ("services.commands.showing", "from services.commands import terminal"),
     ],
 )
 def test_an_offence_is_found(name: str, source: str) -> None:
@@ -227,6 +257,10 @@ def test_an_offence_is_found(name: str, source: str) -> None:
         ("services.provision", "from services.history.migrations import migrate"),
         ("spaces_agent.session", "import msgspec\nfrom spaces_agent import frames"),
         ("spaces_agent.link", "import asyncio\nimport websockets\nfrom spaces_agent import session"),
+        ("spaces_client.client", "import time\nimport httpx\nfrom spaces_client import reading"),
+        ("spaces_client.reading", "import msgspec\nfrom spaces_client import backoff"),
+        ("services.commands.terminal", "import sys\nfrom spaces_client import Client"),
+        ("services.commands.showing", "from spaces_client.objects import Request\nfrom services.commands import text"),
     ],
 )
 def test_what_is_allowed_is_no_offence(name: str, source: str) -> None:

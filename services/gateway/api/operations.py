@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.gateway.intake import MAX_WAIT_S, SubmitBody
-from services.gateway.view import RequestObject
+from services.gateway.items import EventsObject
+from services.gateway.view import AgentsObject, ConnectedAgentObject, RequestObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `answers` maps a status to its meaning; those below 400 carry `answer`, the others a problem."""
+    """One operation. `answers` maps a status to its meaning: those below 400 carry `answer`, the others a problem.
+    `streamed`: the meaning of a 200 with a stream of events."""
 
     id: str
     method: str
@@ -29,6 +31,7 @@ class Operation:
     answer: type
     answers: dict[int, str]
     body: type | None = None
+    streamed: str = ""
 
 
 _STRING = {"type": "string"}
@@ -41,6 +44,12 @@ _KEY = Parameter(
     "The same key and body within 24 hours is the same request.",
     {"type": "string", "minLength": 1, "maxLength": 255},
 )
+_ACCEPT = Parameter("Accept", "header", "`text/event-stream` for the stream of its events.", _STRING)
+_CURSOR: dict[str, Any] = {"type": "string", "pattern": "^[0-9]+-[0-9]+-[0-9]+$"}
+_AFTER = Parameter("after", "query", "The id of the last event seen. Only what follows is shown.", _CURSOR)
+_LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "As `after`, and stronger: browsers send it.", _CURSOR)
+_OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _STRING)
+_NAME = Parameter("name", "path", "The agent's name.", _STRING)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING)
 
 SUBMIT = Operation(
@@ -48,7 +57,7 @@ SUBMIT = Operation(
     method="POST",
     path="/v1/spaces/{space}/requests",
     summary="Submit a request to a space",
-    parameters=(_SPACE, _PREFER, _KEY, _TRACE),
+    parameters=(_SPACE, _ACCEPT, _PREFER, _KEY, _TRACE),
     body=SubmitBody,
     answer=RequestObject,
     answers={
@@ -62,6 +71,7 @@ SUBMIT = Operation(
         422: "The input does not fit, or the Idempotency-Key was used for another body.",
         503: "Not possible right now; nothing is wrong with the request.",
     },
+    streamed="Accepted: its events, as at its `urls.events`.",
 )
 READ = Operation(
     id="read",
@@ -92,9 +102,50 @@ RETRY = Operation(
     method="POST",
     path="/v1/requests/{id}/retry",
     summary="Submit the input of a request that has ended again, as a new request",
-    parameters=(_ID, _PREFER, _KEY, _TRACE),
+    parameters=(_ID, _ACCEPT, _PREFER, _KEY, _TRACE),
     answer=RequestObject,
     answers=SUBMIT.answers
     | {404: "No such request.", 409: "The request has not ended.", 410: "The request's input has been erased."},
+    streamed=SUBMIT.streamed,
 )
-OPERATIONS = (SUBMIT, READ, CANCEL, RETRY)
+EVENTS = Operation(
+    id="events",
+    method="GET",
+    path="/v1/requests/{id}/events",
+    summary="Follow a request: what happens to it and what its handler says, as it comes",
+    parameters=(_ID, _ACCEPT, _AFTER, _LAST_EVENT_ID),
+    answer=EventsObject,
+    answers={
+        200: "As JSON, with `Accept: application/json` or with `after`: what there is now.",
+        204: "There is nothing more: the cursor is at the outcome.",
+        400: "The cursor is no id of an event.",
+        401: "No valid key.",
+        404: "No such request.",
+        503: "Not possible right now.",
+    },
+    streamed="By default: the events so far, then each as it comes, until `completed`. To resume send the last id.",
+)
+AGENTS = Operation(
+    id="agents",
+    method="GET",
+    path="/v1/agents",
+    summary="List the agents that are connected: yours, or all for an administrator",
+    parameters=(),
+    answer=AgentsObject,
+    answers={200: "The agents, by id.", 401: "No valid key.", 503: "Not possible right now."},
+)
+DRAIN = Operation(
+    id="drain",
+    method="POST",
+    path="/v1/agents/{owner}/{name}/drain",
+    summary="Let an agent finish what it runs, and end",
+    parameters=(_OWNER, _NAME),
+    answer=ConnectedAgentObject,
+    answers={
+        202: "The agent has been told.",
+        401: "No valid key.",
+        404: "No such agent is connected.",
+        503: "Not possible right now.",
+    },
+)
+OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)

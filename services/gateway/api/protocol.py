@@ -43,6 +43,8 @@ class Http(HttpToolsProtocol):
         """See HttpToolsProtocol."""
         self._head_bytes = self._unparsed_bytes = self._ignored_bytes = 0
         super().on_message_begin()
+        # Closing waits until what was written has been read; an endless answer needs another way out.
+        self.scope["state"]["abort"] = self.transport.abort
 
     def on_url(self, url: bytes) -> None:
         """See HttpToolsProtocol. Raises HeadTooLarge, which the parser turns into a 400."""

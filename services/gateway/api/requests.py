@@ -2,24 +2,24 @@
 machinery in between."""
 
 import asyncio
+import dataclasses
 
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from services.contracts.ids import is_request_id
-from services.contracts.requests import RequestState
 from services.gateway import intake
 from services.gateway.admission import Admission
+from services.gateway.api.access import Access
+from services.gateway.api.events import Events, wants_stream
 from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
-from services.gateway.auth import Caller, authenticate, may_read, submittable
+from services.gateway.auth import Caller, authenticate, submittable
 from services.gateway.canceling import Cancellations
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
 from services.gateway.view import request_object, self_url
-from services.runtime import telemetry
 from services.runtime.directory import DirectoryFollower
 
 RETRY_AFTER_S = 1
@@ -30,10 +30,12 @@ _CLOSE = {"Connection": "close"}
 
 def router(
     follower: DirectoryFollower,
+    access: Access,
     admission: Admission,
     submissions: Submissions,
     cancellations: Cancellations,
     reader: Reader,
+    events: Events,
 ) -> APIRouter:
     """The routes of requests."""
 
@@ -42,37 +44,34 @@ def router(
         caller = authenticate(follower, headers.get(b"authorization"))
         space = submittable(follower, caller, request.path_params["space"])
         admission.check()
-        order = _order(caller, request, intake.submission(await _body(request, headers), space), space.space)
-        return _submitted(await submissions.submit(order))
+        submission = intake.submission(await _body(request, headers), space)
+        return await accept(request, caller, submission, space.space)
 
     async def read(request: Request) -> Response:
-        state = await readable(caller_of(request), request.path_params["id"])
+        state = await access.request(access.caller(request), request.path_params["id"])
         place = await reader.place(state.rid) if state.status == "queued" else None
-        return json_response(request_object(state, place))
+        progress = await reader.progress(state) if state.status == "processing" else None
+        return json_response(request_object(state, place, progress))
 
     async def cancel(request: Request) -> Response:
-        caller = caller_of(request)
-        state = await readable(caller, request.path_params["id"])
+        caller = access.caller(request)
+        state = await access.request(caller, request.path_params["id"])
         return json_response(request_object(await cancellations.cancel(state, caller.user.user)))
 
     async def retry(request: Request) -> Response:
-        caller = caller_of(request)
-        state = await readable(caller, request.path_params["id"])
+        caller = access.caller(request)
+        state = await access.request(caller, request.path_params["id"])
         space = submittable(follower, caller, state.space)
         admission.check()
-        order = _order(caller, request, intake.resubmission(state), space.space)
-        return _submitted(await submissions.submit(order))
+        return await accept(request, caller, intake.resubmission(state), space.space)
 
-    def caller_of(request: Request) -> Caller:
-        return authenticate(follower, request.headers.get("authorization", "").encode("latin-1") or None)
-
-    async def readable(caller: Caller, rid: str) -> RequestState:
-        """The request, if the caller may see it; whether another's exists is not told."""
-        state = await reader.read(rid) if is_request_id(rid) else None
-        if state is None or not may_read(caller, state):
-            raise ApiProblem("not_found", "There is no such request.")
-        telemetry.request_id.set(rid)
-        return state
+    async def accept(request: Request, caller: Caller, submission: intake.Submission, space: str) -> Response:
+        order = _order(caller, request, submission, space)
+        if not wants_stream(request.scope["headers"]):
+            return _submitted(await submissions.submit(order))
+        events.check()
+        answer = await submissions.submit(dataclasses.replace(order, wait_s=0))
+        return events.stream(caller, answer.state.rid, _headers(answer))
 
     routes = APIRouter()
     for operation, endpoint in ((SUBMIT, submit), (READ, read), (CANCEL, cancel), (RETRY, retry)):
@@ -94,13 +93,14 @@ def _order(caller: Caller, request: Request, submission: intake.Submission, spac
 
 
 def _submitted(answer: Answer) -> Response:
-    state = answer.state
-    headers = {"Location": self_url(state.rid)}
+    state, headers = answer.state, _headers(answer)
     if state.open:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if answer.replayed:
-        headers["Idempotent-Replayed"] = "true"
     return json_response(request_object(state), 202 if state.open else 201, headers)
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    return {"Location": self_url(answer.state.rid)} | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
 
 
 async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:

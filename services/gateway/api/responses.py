@@ -24,6 +24,7 @@ _DETAILS = {
 }
 CLIENT_GONE = 499
 """For our own metrics only."""
+NO_STORE = {"Cache-Control": "no-store"}
 RETRY_AFTER = {"Retry-After": "1"}
 
 
@@ -34,12 +35,12 @@ def new_request_id() -> str:
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer that no cache keeps."""
-    return Response(encode(body), status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+    return Response(encode(body), status, {**NO_STORE, **(headers or {})}, "application/json")
 
 
 def problem_response(problem: ApiProblem) -> Response:
     """The answer that says what is wrong."""
-    headers = {"Cache-Control": "no-store", **problem.headers}
+    headers = {**NO_STORE, **problem.headers}
     return Response(encode(problem.body(request_id.get())), problem.status, headers, MEDIA_TYPE)
 
 

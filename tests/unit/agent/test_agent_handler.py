@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from spaces_agent.engines import load
+from spaces_agent import engines
 from spaces_agent.errors import ConfigError
 from spaces_agent.handler import Context, Handler
 
@@ -45,6 +48,16 @@ class TestCall:
         assert Handler(handle).is_async
         assert not Handler(lambda value: value).is_async
 
+    def test_one_that_yields_in_the_event_loop_is_async(self) -> None:
+        assert Handler(yields_async).is_async
+        assert not Handler(yields).is_async
+
+    def test_a_context_without_an_agent_may_be_spoken_to(self) -> None:
+        CONTEXT.log("a test of a handler")
+        CONTEXT.progress(1, "done")
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            CONTEXT.progress(2)
+
 
 def yields(value: Any) -> Iterator[Any]:
     yield value
@@ -54,12 +67,14 @@ async def yields_async(value: Any) -> AsyncIterator[Any]:
     yield value
 
 
-@pytest.mark.parametrize(
-    "function", [None, "name", lambda: 1, lambda a, b, c: 1, yields, yields_async], ids=lambda f: str(f)[:20]
-)
+@pytest.mark.parametrize("function", [None, "name", lambda: 1, lambda a, b, c: 1], ids=lambda f: str(f)[:20])
 def test_what_cannot_be_a_handler_is_refused_at_once(function: Any) -> None:
     with pytest.raises(TypeError):
         Handler(function)
+
+
+def load(engine: str) -> Any:
+    return engines.function(engines.named(engine))
 
 
 class TestEngines:
@@ -77,3 +92,26 @@ class TestEngines:
     def test_what_names_no_function_is_refused(self, engine: str) -> None:
         with pytest.raises(ConfigError):
             load(engine)
+
+    def test_a_function_of_a_module_has_a_name_for_another_interpreter(self) -> None:
+        assert engines.target(json.dumps) == "json:dumps"
+        assert engines.target(json.JSONEncoder.encode) == "json.encoder:JSONEncoder.encode"
+        assert engines.target("model:answer") == "model:answer"
+
+    @pytest.mark.parametrize(
+        "function",
+        [lambda value: value, json.JSONEncoder().encode, functools.partial(json.dumps)],
+        ids=lambda f: str(f)[:20],
+    )
+    def test_a_function_that_another_interpreter_does_not_find_has_none(self, function: Any) -> None:
+        with pytest.raises(ConfigError, match="cannot be isolated"):
+            engines.target(function)
+
+    def test_nor_has_one_of_the_program_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def handle(value: Any) -> Any:
+            return value
+
+        handle.__module__, handle.__qualname__ = "__main__", "handle"
+        monkeypatch.setattr(sys.modules["__main__"], "handle", handle, raising=False)
+        with pytest.raises(ConfigError, match="the program itself"):
+            engines.target(handle)

@@ -10,6 +10,7 @@ import pytest
 from spaces_agent import frames, outcome
 
 WORK = frames.Accept(request_id="0" * 34, attempt=2, lease=5)
+RUN = outcome.Run(started_s=0.1, run_s=0.2, first_output_s=0.15, last_index=3, log_tail="end")
 
 
 def error_of(value: Any, max_bytes: int = 1000) -> frames.HandlerError:
@@ -23,9 +24,11 @@ def test_an_output_is_any_json_value() -> None:
 
 
 def test_a_result_carries_the_digest_of_its_output() -> None:
-    result = outcome.succeeded(WORK, b"[1]", started_s=0.1, run_s=0.2)
+    result = outcome.succeeded(WORK, b"[1]", RUN)
     assert result.sha256 == hashlib.sha256(b"[1]").hexdigest()
     assert (result.request_id, result.attempt, result.lease, result.status) == ("0" * 34, 2, 5, "succeeded")
+    assert (result.started_s, result.run_s, result.first_output_s) == (0.1, 0.2, 0.15)
+    assert (result.last_index, result.log_tail) == (3, "end")
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], object(), {"x": b"bytes"}, {(1, 2): 3}, "\ud800"])
@@ -58,7 +61,7 @@ def test_a_long_or_unprintable_exception_still_fits_into_a_frame() -> None:
     error = outcome.raised(ValueError("\ud800\x00" + "x" * 100_000))
     assert len(error.message) < 3000
     assert "\x00" not in error.message
-    assert frames.encode(outcome.failed(WORK, error, started_s=0.0, run_s=0.0))
+    assert frames.encode(outcome.failed(WORK, error, RUN))
 
 
 def test_an_exception_that_cannot_be_printed_is_told_by_its_type() -> None:

@@ -76,7 +76,7 @@ def test_an_assignment_that_could_not_be_stored_gives_request_and_slot_back():
     partition = a_partition(agent_report(slots=1))
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
-    undo(partition, decision)
+    undo(partition, decision, NOW)
     assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
 
 
@@ -136,7 +136,7 @@ def test_an_expiry_that_meets_an_assignment_under_way_is_looked_at_again():
     (decision,) = assignments(partition, "demo", NOW)
     assert timers(partition, NOW + 61 * SECOND) == []
     partition.fleet.fold(report(number=1), NOW)
-    undo(partition, decision)
+    undo(partition, decision, NOW)
     assert timers(partition, NOW + 61 * SECOND) == [Expire(partition.requests[rid(1)])]
 
 
@@ -319,7 +319,7 @@ def test_an_assignment_is_given_back_although_its_queue_has_emptied_meanwhile():
     (decision,) = assignments(partition, "demo", NOW)
     partition.apply(accepted(2), 2, NOW, NOW)
     partition.apply(following(Canceled, 2, 2, attempt=0), 3, NOW, NOW)
-    undo(partition, decision)
+    undo(partition, decision, NOW)
     assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
 
 
@@ -377,7 +377,7 @@ def test_a_request_that_has_cost_too_many_agents_fails_whoever_found_it():
     assert isinstance(failure, Fail)
     assert failure.code == "agent_lost"
     assert timers(partition, NOW) == []
-    undo(partition, failure)
+    undo(partition, failure, NOW)
     assert timers(partition, NOW) == [failure]
 
 

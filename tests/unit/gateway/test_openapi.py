@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from services.gateway.api.operations import OPERATIONS
+from services.gateway.items import EVENTS
 from services.gateway.openapi import document
 from services.gateway.problems import ProblemObject
 
@@ -44,3 +45,15 @@ def test_a_submission_is_described_by_the_type_that_validates_it() -> None:
     assert schemas["SubmitBody"]["additionalProperties"] is False
     assert schemas["SubmitBody"]["properties"]["input"]["type"] == "object"
     assert schemas["PolicyBody"]["properties"]["priority"] == {"type": "integer", "minimum": -10, "maximum": 10}
+
+
+def test_streams_are_described_with_the_data_of_each_event() -> None:
+    paths = described()["paths"]
+    events = paths["/v1/requests/{id}/events"]["get"]["responses"]
+    assert list(events["200"]["content"]) == ["application/json", "text/event-stream"]
+    assert list(events["200"]["content"]["text/event-stream"]["x-events"]) == list(EVENTS)
+    assert "content" not in events["204"]
+    submit = paths["/v1/spaces/{space}/requests"]["post"]["responses"]
+    assert list(submit["200"]["content"]) == ["text/event-stream"]
+    assert list(submit["201"]["content"]) == ["application/json"]
+    assert list(submit["503"]["content"]) == ["application/problem+json"]

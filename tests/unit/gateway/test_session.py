@@ -168,3 +168,35 @@ def test_a_loading_agent_is_reported_as_such_and_given_nothing_until_it_says_rea
     assert report is not None
     assert report.state == "ready"
     assert given.session.deliver(assigned(), 12) == "held"
+
+
+def test_an_agent_that_is_to_drain_is_told_so_and_reported_at_once() -> None:
+    given = Given().running(5)
+    given.session.take_changed()
+    assert given.session.drain("an operator wants it")
+    assert given.frames(frames.Drain)[0].reason == "an operator wants it"
+    assert given.session.take_changed()
+    assert given.session.deliver(assigned(), 6) == "no_connection"
+    given.session.receive(frames.Heartbeat(state="ready"), 1.0)
+    report = given.session.report(1.0)
+    assert report is not None
+    assert (report.state, [held.lease for held in report.held]) == ("draining", [5])
+
+
+def test_who_has_not_joined_or_has_gone_cannot_be_told_to_drain() -> None:
+    given = Given()
+    assert not given.session.drain("")
+    given.ready()
+    given.session.close(1000, "done")
+    assert not given.session.drain("")
+    given.frames()
+
+
+@pytest.mark.parametrize("said", [hello(state="draining"), hello()])
+def test_an_agent_that_says_it_is_draining_gets_nothing(said: frames.Hello) -> None:
+    given = Given().ready(said=said)
+    given.session.receive(frames.Heartbeat(state="draining"), 1.0)
+    report = given.session.report(1.0)
+    assert report is not None
+    assert report.state == "draining"
+    assert given.session.deliver(assigned(), 6) == "no_connection"

@@ -81,48 +81,6 @@ def test_an_agent_that_rejects_for_draining_gets_no_more() -> None:
     assert given.session.deliver(assigned(), 6) == "no_connection"
 
 
-# Void leases
-
-
-def test_a_void_lease_is_cancelled_once_and_its_slot_stays_taken_until_it_has_stopped() -> None:
-    given = Given().running(5, 6)
-    given.session.void(5, "requeued")
-    given.session.void(5, "requeued")
-    (cancel,) = given.frames(frames.Cancel)
-    assert (cancel.lease, cancel.reason) == (5, "requeued")
-    assert given.listed() == {5: "stopping", 6: "running"}
-    assert given.session.deliver(assigned(), 7) == "busy"
-    given.session.receive(frames.Stopped(**names(5), outcome="stopped"), 1.0)
-    assert given.session.deliver(assigned(), 7) == "held"
-    given.decisions()
-
-
-def test_a_result_that_crosses_the_cancel_is_superseded_and_frees_the_slot() -> None:
-    given = Given().running(5)
-    given.session.void(5, "failed")
-    given.session.receive(result(5), 1.0)
-    assert given.frames(frames.Cancel, frames.ResultAck)[1].outcome == "superseded"
-    assert given.refused() == ("result", "superseded")
-    assert given.listed() == {}
-    given.session.receive(frames.Stopped(**names(5), outcome="already_finished"), 1.1)
-    given.frames()
-
-
-def test_a_lease_whose_result_is_being_recorded_is_not_cancelled() -> None:
-    given = Given().running(5)
-    given.session.receive(result(5), 1.0)
-    given.session.void(5, "failed")
-    given.frames()
-
-
-def test_an_agent_that_stops_by_itself_gives_the_lease_back() -> None:
-    given = Given().running(5)
-    given.session.receive(frames.Stopped(**names(5), outcome="stopped"), 1.0)
-    event = given.appended()
-    assert isinstance(event, Requeued)
-    assert (event.reason, event.started) == ("agent_lost", True)
-
-
 # Across sockets
 
 
@@ -181,6 +139,11 @@ def test_void_work_takes_its_slot_until_it_has_stopped() -> None:
     assert given.session.deliver(assigned(), 8) == "busy"
     given.session.receive(frames.Stopped(**names(5), outcome="stopped"), 1.0)
     assert given.session.deliver(assigned(), 8) == "held"
+
+
+def test_a_result_that_is_brought_along_too_late_is_shown() -> None:
+    given = Given().ready(work(5, "stop"), work(6, "stop", "result_pending"), work(7, "already_done", "result_pending"))
+    assert given.refused() == ("result", "superseded")
 
 
 def test_work_that_was_never_the_agents_is_not_listed_and_harms_nobody() -> None:

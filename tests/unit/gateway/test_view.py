@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from services.contracts.events import Accepted, Assigned, Canceled, Event, Expired, Failed, Problem, Requeued, Succeeded
+from services.contracts.output import Progress
 from services.contracts.requests import RequestState, fold
 from services.contracts.rpc import QueuePlace
 from services.gateway.view import encode, request_object
@@ -47,8 +48,8 @@ def after(*events: Event) -> RequestState:
     return state
 
 
-def shown(state: RequestState, place: QueuePlace | None = None) -> dict[str, Any]:
-    value = msgspec.json.decode(encode(request_object(state, place)))
+def shown(state: RequestState, place: QueuePlace | None = None, progress: Progress | None = None) -> dict[str, Any]:
+    value = msgspec.json.decode(encode(request_object(state, place, progress)))
     assert isinstance(value, dict)
     return value
 
@@ -70,10 +71,15 @@ def test_a_queued_request() -> None:
         "max_attempts": 2,
         "agent": None,
         "queue": {"position": 3, "reason": "agents_busy"},
-        "metrics": {"queue_s": None, "run_s": None, "total_s": None},
+        "progress": None,
+        "metrics": {"queue_s": None, "run_s": None, "total_s": None, "first_output_s": None},
         "metadata": {"tag": "x"},
         "retry_of": None,
-        "urls": {"self": f"/v1/requests/{RID}", "cancel": f"/v1/requests/{RID}/cancel"},
+        "urls": {
+            "self": f"/v1/requests/{RID}",
+            "events": f"/v1/requests/{RID}/events",
+            "cancel": f"/v1/requests/{RID}/cancel",
+        },
     }
 
 
@@ -91,7 +97,14 @@ def test_a_processing_request_has_an_agent_and_no_place_in_the_queue() -> None:
     assert (found["status"], found["done"], found["attempt"]) == ("processing", False, 1)
     assert (found["agent"], found["queue"]) == ({"id": "ada/gpu"}, None)
     assert found["assigned_at"] == "2023-11-14T22:13:22.000000Z"
-    assert found["metrics"] == {"queue_s": 1.0, "run_s": None, "total_s": None}
+    assert found["metrics"] == {"queue_s": 1.0, "run_s": None, "total_s": None, "first_output_s": None}
+
+
+def test_only_a_processing_request_has_progress() -> None:
+    progress = Progress(fraction=0.5)
+    assert shown(after(ACCEPTED, ASSIGNED), progress=progress)["progress"] == {"fraction": 0.5, "message": ""}
+    assert shown(after(ACCEPTED), progress=progress)["progress"] is None
+    assert shown(after(ACCEPTED, ASSIGNED))["progress"] is None
 
 
 def test_a_succeeded_request() -> None:
@@ -103,12 +116,13 @@ def test_a_succeeded_request() -> None:
         output_sha256="s",
         started_s=0.25,
         run_s=0.5,
+        first_output_s=0.125,
     )
     found = shown(after(ACCEPTED, ASSIGNED, outcome))
     assert (found["status"], found["done"], found["output"], found["error"]) == ("succeeded", True, ["any", "json"], None)
     assert found["started_at"] == "2023-11-14T22:13:22.250000Z"
     assert found["completed_at"] == "2023-11-14T22:13:23.000000Z"
-    assert found["metrics"] == {"queue_s": 1.0, "run_s": 0.5, "total_s": 2.0}
+    assert found["metrics"] == {"queue_s": 1.0, "run_s": 0.5, "total_s": 2.0, "first_output_s": 1.375}
 
 
 def test_a_failed_request_carries_a_problem() -> None:

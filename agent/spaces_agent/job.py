@@ -1,0 +1,85 @@
+"""One run of the handler: what it is given, and what is made of what it yields."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, closing
+from typing import Any
+
+from spaces_agent import frames, outcome
+from spaces_agent.handler import Context
+from spaces_agent.producer import Producer
+from spaces_agent.runner import Limits, Listener
+
+_FIRST_CHUNK_LEAVES_S = 0.0005
+"""A thread that computes gives the interpreter lock away only every 5 ms, and the loop needs it several times to send
+something: after its first chunk, for which somebody waits, the thread steps aside for a moment."""
+
+Outcome = bytes | frames.HandlerError
+"""An output as JSON, or why there is none."""
+
+
+class Job:
+    """One run of the handler."""
+
+    def __init__(self, assign: frames.Assign, received_at: float, limits: Limits, listener: Listener) -> None:
+        self.assign = assign
+        self.limits = limits
+        self.started_at = time.monotonic()
+        self.producer = Producer(assign, self.started_at, limits.window, listener.produced)
+        self.context = Context.of(assign, self.producer)
+        self.started_s = max(0.0, self.started_at - received_at)
+        self.run_s = 0.0
+        self.task: asyncio.Task[Any] | None = None
+
+    def in_flight(self) -> frames.InFlight:
+        """The job as `hello` names it."""
+        assign = self.assign
+        return frames.InFlight(
+            request_id=assign.request_id,
+            attempt=assign.attempt,
+            lease=assign.lease,
+            state="running",
+            last_index=self.producer.last_index,
+        )
+
+    def collect(self, generator: Generator[Any, None, Any]) -> bytes:
+        """Take what a generator yields until it ends, or is to stop: then it is closed. Its output, as JSON."""
+        with closing(generator):
+            while not self.context.cancelled:
+                try:
+                    chunk = next(generator)
+                except StopIteration:
+                    break
+                first = not self.producer.first_output_s
+                self.producer.chunk(chunk, self.limits.max_output_bytes)
+                if first:
+                    time.sleep(_FIRST_CHUNK_LEAVES_S)
+        return self.producer.output()
+
+    async def collect_async(self, generator: AsyncGenerator[Any, None]) -> bytes:
+        """The same of an async generator."""
+        async with aclosing(generator):
+            while not self.context.cancelled:
+                try:
+                    chunk = await anext(generator)
+                except StopAsyncIteration:
+                    break
+                self.producer.chunk(chunk, self.limits.max_output_bytes)
+                await asyncio.sleep(0)  # one that never waits must not keep the loop
+        return self.producer.output()
+
+    def result(self, ended: Outcome) -> frames.Result:
+        """What to send at the end, when all output is sent."""
+        run = outcome.Run(
+            started_s=self.started_s,
+            run_s=self.run_s,
+            first_output_s=self.producer.first_output_s,
+            last_index=self.producer.last_index,
+            log_tail=self.producer.log_tail,
+        )
+        if isinstance(ended, bytes):
+            return outcome.succeeded(self.assign, ended, run)
+        return outcome.failed(self.assign, ended, run)

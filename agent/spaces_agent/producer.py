@@ -1,0 +1,129 @@
+"""From a handler, in whichever thread it runs, to the event loop: what it says before its result."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from spaces_agent import frames, outcome
+from spaces_agent.output import Joined, OutputBuffer
+
+
+class Producer:
+    """Takes what one run says and gives `send` its frames, in the event loop that made it.
+
+    A handler may say thousands of things a second. They are put into a queue, and the loop is woken for the first only:
+    from then on it looks by itself, until nothing has come for a while."""
+
+    def __init__(
+        self, work: frames.RequestFrame, started_at: float, window: int, send: Callable[[frames.Output], None]
+    ) -> None:
+        self._started_at = started_at
+        self._buffer = OutputBuffer(work, window)
+        self._send = send
+        self._joined = Joined()
+        self._queue: deque[Callable[[], None]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._awake = False
+        self._closed = False
+        self.first_output_s = 0.0
+        """The time from the start to the first chunk; 0 while there is none."""
+
+    # From the handler's thread
+
+    def chunk(self, value: Any, max_bytes: int) -> None:
+        """Something that the handler has yielded. Raises outcome.BadOutput."""
+        chunk = outcome.encode_chunk(value)
+        self._joined.add(chunk, max_bytes)
+        first = not self.first_output_s
+        if first:
+            self.first_output_s = time.monotonic() - self._started_at
+        self._say(lambda: self._buffer.add_chunk(chunk), at_once=first)
+
+    def output(self) -> bytes:
+        """All chunks, joined, as JSON."""
+        return self._joined.output()
+
+    def progress(self, progress: bytes) -> None:
+        """How far the handler is."""
+        self._say(lambda: self._buffer.set_progress(progress))
+
+    def log(self, lines: list[str]) -> None:
+        """Lines of log."""
+        self._say(lambda: self._buffer.log(lines))
+
+    def _say(self, what: Callable[[], None], at_once: bool = False) -> None:
+        # No lock: what a handler logs may come from a destructor, in the middle of anything.
+        if self._closed:
+            return
+        self._queue.append(what)
+        if at_once or not self._awake:
+            self._awake = True
+            self._loop.call_soon_threadsafe(self._look)
+
+    # In the event loop
+
+    @property
+    def last_index(self) -> int:
+        """The number of the last frame."""
+        return self._buffer.last_index
+
+    @property
+    def log_tail(self) -> str:
+        """The end of the log."""
+        return self._buffer.log_tail()
+
+    def set_window(self, window: int) -> None:
+        """So many frames may wait for their acknowledgement."""
+        self._buffer.window = window
+
+    def acknowledged(self, index: int) -> None:
+        """All frames up to this index are stored."""
+        self._buffer.acknowledged(index)
+        self._look()
+
+    def finish(self) -> None:
+        """The run has ended: send all that is left, and take no more."""
+        self._take()
+        self.close()
+        self._cut(everything=True)
+
+    def close(self) -> None:
+        """Nobody wants to hear more."""
+        self._closed = True
+        self._sleep()
+
+    def _look(self) -> None:
+        if self._closed:
+            return
+        took = self._take()
+        self._cut()
+        self._sleep()
+        due_at = self._buffer.due_at()
+        if took or due_at is not None:
+            next_at = self._loop.time() + frames.OUTPUT_INTERVAL_S if due_at is None else due_at
+            self._timer = self._loop.call_at(next_at, self._look)
+            return
+        self._awake = False
+        if self._queue:  # it was said just before
+            self._awake = True
+            self._loop.call_soon(self._look)
+
+    def _take(self) -> bool:
+        waiting = len(self._queue)
+        for _ in range(waiting):
+            self._queue.popleft()()
+        return waiting > 0
+
+    def _cut(self, everything: bool = False) -> None:
+        for frame in self._buffer.cut(self._loop.time(), everything):
+            self._send(frame)
+
+    def _sleep(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

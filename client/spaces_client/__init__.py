@@ -1,0 +1,22 @@
+"""The client of WebSocket Spaces: submit requests, follow what happens to them, cancel and retry them."""
+
+from spaces_client.client import Client
+from spaces_client.errors import ClientError, ConfigError, InvalidAnswer, ProblemError, Unreachable
+from spaces_client.objects import ConnectedAgent, Request
+from spaces_client.submission import Policy
+from spaces_client.timeline import Timeline
+from spaces_client.version import __version__
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "ConfigError",
+    "ConnectedAgent",
+    "InvalidAnswer",
+    "Policy",
+    "ProblemError",
+    "Request",
+    "Timeline",
+    "Unreachable",
+    "__version__",
+]

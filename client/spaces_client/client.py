@@ -1,0 +1,114 @@
+"""The client for programs without an event loop."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Generator, Mapping
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from spaces_client import objects, timeline
+from spaces_client.connection import Connection, Waiting
+from spaces_client.events import Event
+from spaces_client.objects import ConnectedAgent, Request
+from spaces_client.reading import EventReader
+from spaces_client.submission import Policy, submission
+from spaces_client.timeline import Page, Timeline
+
+_AS_JSON = {"Accept": "application/json"}
+
+
+class Client:
+    """Talks to a gateway with an API key. Threads may share it. Close it, or use it as a context manager.
+
+    Every call that gets no answer is sent again, up to five times; this never makes two requests of one. What it raises is a
+    ClientError: ProblemError when the gateway refuses, Unreachable, InvalidAnswer."""
+
+    def __init__(self, url: str, key: str) -> None:
+        """Nothing is sent yet. Raises ConfigError when URL or key cannot be one."""
+        self._connection = Connection(url, key)
+
+    def submit(
+        self,
+        space: str,
+        input: Mapping[str, Any] | msgspec.Raw,
+        *,
+        wait_s: float = 0,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        policy: Policy | None = None,
+    ) -> Request:
+        """Submit an object (`msgspec.Raw`: JSON as it stands) to a space, and wait up to `wait_s` seconds, at most 60, for
+        the outcome. Without an idempotency key of yours a random one is sent. Raises ClientError."""
+        path = f"/v1/spaces/{_segment(space)}/requests"
+        return self._make(path, submission(input, metadata, policy), wait_s, idempotency_key)
+
+    def read(self, id: str) -> Request:
+        """A request as it is. Raises ClientError."""
+        return objects.request(self._connection.call("GET", _path(id)))
+
+    def cancel(self, id: str) -> Request:
+        """Cancel a request; one that is canceled stays so. Raises ClientError, with `already_done` when it has ended in
+        another way."""
+        return objects.request(self._connection.call("POST", _path(id, "/cancel")))
+
+    def retry(self, id: str, *, wait_s: float = 0, idempotency_key: str | None = None) -> Request:
+        """Submit the input of a request that has ended again; the answer is a request of its own. Raises ClientError, with
+        `not_done` when it has not ended, and `data_expired` when its input is not kept."""
+        return self._make(_path(id, "/retry"), None, wait_s, idempotency_key)
+
+    def events(self, id: str, *, after: str = "", waiting: Waiting | None = None) -> Generator[Event, None, None]:
+        """What happens to a request, as it happens, up to its end; `after` is the cursor of an event. A stream that is cut
+        is opened again where it ended, for as long as it takes: no gap, no repeat; `waiting` is told. Close the generator
+        to stop before. Raises ClientError when the gateway refuses it."""
+        return self._connection.events(_path(id, "/events"), EventReader(after), waiting)
+
+    def timeline(self, id: str) -> Timeline:
+        """What has happened to a request so far. Raises ClientError."""
+        pages = [self._page(id, "")]
+        while pages[-1].results and not pages[-1].done and (after := pages[-1].next):
+            pages.append(self._page(id, after))
+        return timeline.join(pages)
+
+    def agents(self) -> list[ConnectedAgent]:
+        """The agents that are connected: one's own, or all for an administrator. Raises ClientError."""
+        return objects.agents(self._connection.call("GET", "/v1/agents"))
+
+    def drain_agent(self, id: str) -> ConnectedAgent:
+        """Tell an agent (`owner/name`) to take no more work, finish what runs, and leave. Raises ClientError, with
+        `not_found` when it is not connected."""
+        owner, _, name = id.partition("/")
+        path = f"/v1/agents/{_segment(owner)}/{_segment(name)}/drain"
+        return objects.agent(self._connection.call("POST", path))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connection.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _make(self, path: str, body: bytes | None, wait_s: float, idempotency_key: str | None) -> Request:
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        return objects.request(self._connection.call("POST", path, headers=headers, content=body, wait_s=wait_s))
+
+    def _page(self, id: str, after: str) -> Page:
+        answer = self._connection.call("GET", _path(id, "/events"), headers=_AS_JSON, params={"after": after})
+        return timeline.page(answer)
+
+
+def _path(id: str, action: str = "") -> str:
+    return f"/v1/requests/{_segment(id)}{action}"
+
+
+def _segment(text: str) -> str:
+    """One segment of a path, whatever the text: never two of them, nor one that means the parent."""
+    return quote(text, safe="").replace(".", "%2E")

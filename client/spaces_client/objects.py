@@ -1,0 +1,125 @@
+"""What the gateway tells of requests and agents. Pure. Unknown fields are ignored, and what an older gateway leaves out has
+a default, so that client and gateway need not be of the same version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from spaces_client.errors import InvalidAnswer
+
+NOTHING = msgspec.Raw(b"null")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request ended without an output. `code` is for programs, `detail` for people."""
+
+    code: str
+    detail: str = ""
+    retryable: bool = False
+
+
+class AgentRef(msgspec.Struct, frozen=True):
+    """The agent that runs a request, or ran it last."""
+
+    id: str
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request waits. `position`: 1 is the next to go, None is not known. `reason`: waiting_turn, no_agent_online,
+    agents_busy, agent_loading or agent_draining; empty when nobody can tell."""
+
+    position: int | None = None
+    reason: str = ""
+
+
+class LatestProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """What the handler said last of how far it is: a fraction from 0 to 1."""
+
+    fraction: float
+    message: str = ""
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """Durations in seconds, None while unknown. `queue_s`, `first_output_s` and `total_s` begin at the acceptance; `run_s`
+    is the handler's time."""
+
+    queue_s: float | None = None
+    run_s: float | None = None
+    total_s: float | None = None
+    first_output_s: float | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One request. Test `done`, not `status`: there may be new statuses. Today it is queued, processing, succeeded, failed,
+    canceled or expired. `raw` is the whole JSON as the gateway sent it."""
+
+    id: str
+    status: str
+    done: bool
+    space: str = ""
+    created_at: datetime | None = None
+    assigned_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    input: Any = None
+    output: Any = None
+    error: Problem | None = None
+    attempt: int = 0
+    max_attempts: int = 0
+    agent: AgentRef | None = None
+    queue: Queue | None = None
+    progress: LatestProgress | None = None
+    metrics: Metrics = Metrics()
+    metadata: dict[str, Any] = {}
+    retry_of: str | None = None
+    raw: msgspec.Raw = NOTHING
+
+
+class ConnectedAgent(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that is connected. `running`: how many requests it holds; `state`: loading, ready or draining."""
+
+    id: str
+    spaces: list[str] = []
+    slots: int = 0
+    running: int = 0
+    state: str = ""
+    gateway: str = ""
+    connection: str = ""
+    raw: msgspec.Raw = NOTHING
+
+
+class _Agents(msgspec.Struct, frozen=True):
+    results: list[msgspec.Raw]
+
+
+_request_decoder = msgspec.json.Decoder(Request)
+_agent_decoder = msgspec.json.Decoder(ConnectedAgent)
+_agents_decoder = msgspec.json.Decoder(_Agents)
+
+
+def request(data: bytes | msgspec.Raw) -> Request:
+    """The request in these bytes. Raises InvalidAnswer."""
+    try:
+        return msgspec.structs.replace(_request_decoder.decode(data), raw=msgspec.Raw(data))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidAnswer(f"the answer is no request: {error}") from error
+
+
+def agent(data: bytes | msgspec.Raw) -> ConnectedAgent:
+    """The agent in these bytes. Raises InvalidAnswer."""
+    try:
+        return msgspec.structs.replace(_agent_decoder.decode(data), raw=msgspec.Raw(data))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidAnswer(f"the answer is no agent: {error}") from error
+
+
+def agents(data: bytes) -> list[ConnectedAgent]:
+    """The agents in the answer to a list. Raises InvalidAnswer."""
+    try:
+        listed = _agents_decoder.decode(data).results
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidAnswer(f"the answer is no list of agents: {error}") from error
+    return [agent(raw) for raw in listed]

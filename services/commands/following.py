@@ -1,0 +1,121 @@
+"""Following a request on a terminal, or for a program: output on standard output, all else on standard error."""
+
+from typing import Protocol
+
+from services.commands import showing, text
+from services.commands.connection import FAILED, INTERRUPTED, OK
+from services.commands.terminal import Screen
+from services.commands.transcript import Transcript
+from spaces_client import Client, InvalidAnswer, Request
+from spaces_client.events import Assigned, Completed, Event, Log, Output, OutputReset, Position, Progress, Queued, Requeued
+from spaces_client.objects import Queue
+
+
+class Reader(Protocol):
+    """To whom events are told."""
+
+    def receive(self, event: Event) -> None:
+        """One more event."""
+
+    def waiting(self, reason: str, delay_s: float) -> None:
+        """The stream was interrupted, and will be opened again in so many seconds."""
+
+
+class Program:
+    """Gets every event as a line of JSON with `request`, `event`, `id` and `data`."""
+
+    def __init__(self, screen: Screen, rid: str) -> None:
+        self._screen, self._rid = screen, rid
+
+    def receive(self, event: Event) -> None:
+        """See Reader."""
+        told = {"request": self._rid, "event": event.name, "id": event.cursor, "data": event.raw}
+        self._screen.text(f"{text.json(told)}\n")
+
+    def waiting(self, reason: str, delay_s: float) -> None:
+        """See Reader. No event: none is lost."""
+
+
+class Person:
+    """Is shown the output as it comes, and beside it what happens."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._transcript = Transcript()
+
+    def receive(self, event: Event) -> None:
+        """See Reader."""
+        match event:
+            case Output():
+                self._transcript.add(event.data)
+                self._show([event.data] if isinstance(event.data, str) else event.data)
+            case Log():
+                for line in event.lines:
+                    self._screen.note(line)
+            case Requeued():
+                why = f"{event.reason}: {event.detail}" if event.detail else event.reason
+                self._screen.note(f"attempt {event.attempt} is void ({why}); the request waits again")
+            case OutputReset():
+                self._transcript.forget()
+                self._screen.note("what came of the output so far is void: it begins again")
+            case Completed():
+                self._end(event.request)
+            case _:
+                self._stand(event)
+
+    def waiting(self, reason: str, delay_s: float) -> None:
+        """See Reader."""
+        self._screen.note(f"the connection was lost ({text.line(reason)}): trying again in {delay_s:.0f} s")
+
+    def _stand(self, event: Event) -> None:
+        match event:
+            case Queued():
+                self._screen.status("waiting")
+            case Position():
+                self._screen.status(showing.waiting(Queue(position=event.position, reason=event.reason)))
+            case Assigned():
+                self._screen.status(f"attempt {event.attempt} runs at {event.agent.id}")
+            case Progress():
+                self._screen.status(f"{event.fraction:.0%} {event.message}", passing=True)
+
+    def _show(self, parts: list[object]) -> None:
+        for part in parts:
+            if isinstance(part, str):
+                self._screen.text(part)
+            else:
+                self._screen.value(part)
+
+    def _end(self, request: Request) -> None:
+        self._screen.end_status()
+        if request.status == "succeeded":
+            missing = self._transcript.missing(request.output)
+            if missing is None:
+                self._screen.note("what came of the output is not all of it; here is the whole:")
+            self._show([request.output] if missing is None else missing)
+        self._screen.end_text()
+        self._screen.note(showing.outcome(request))
+
+
+def follow(client: Client, rid: str, *, as_json: bool) -> int:
+    """Tell what happens to a request up to its end; the exit status. Raises ClientError."""
+    screen = Screen()
+    reader: Reader = Program(screen, rid) if as_json else Person(screen)
+    try:
+        for event in client.events(rid, waiting=reader.waiting):
+            reader.receive(event)
+            if isinstance(event, Completed):
+                return status_of(event.request)
+    except KeyboardInterrupt:
+        screen.end_status()
+        screen.note(f"the request goes on. To follow it:  spaces requests follow {rid}")
+        screen.note(f"                     To cancel it:  spaces cancel {rid}")
+        return INTERRUPTED
+    finally:
+        screen.end_status()
+        screen.end_text()
+    raise InvalidAnswer("the events of the request ended without its outcome")
+
+
+def status_of(request: Request) -> int:
+    """The exit status that tells of a request that has ended."""
+    return OK if request.status == "succeeded" else FAILED

@@ -1,0 +1,78 @@
+"""The streams of events that this gateway has open: how many there may be, and when they end before their request does."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+
+from services.gateway.auth import Caller, unauthenticated
+from services.gateway.metrics import STREAMS
+from services.gateway.problems import ApiProblem
+from services.runtime.directory import DirectoryFollower
+
+MAX_STREAMS = 1000
+LOOK_S = 0.5
+
+
+class Stream:
+    """One open stream. `ending` is done when it must end at once; `why` is what its reader is told at the end, None for
+    nothing."""
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.why: ApiProblem | None = None
+
+    def end(self, why: ApiProblem | None = None) -> None:
+        """It must end."""
+        if not self.ending.done():
+            self.why = why
+            self.ending.set_result(None)
+
+
+class Streams:
+    """All streams of a gateway."""
+
+    def __init__(self, follower: DirectoryFollower) -> None:
+        self._follower = follower
+        self._open: set[Stream] = set()
+        self._stopping = False
+
+    def check(self) -> None:
+        """Raises ApiProblem when there may be no more of them."""
+        if self._stopping:
+            raise _unavailable("This gateway is stopping.")
+        if len(self._open) >= MAX_STREAMS:
+            raise _unavailable("Too many streams are open at this gateway.")
+
+    @contextlib.contextmanager
+    def open(self, caller: Caller) -> Iterator[Stream]:
+        """Count a stream while inside."""
+        stream = Stream(caller)
+        if self._stopping:
+            stream.end()
+        self._open.add(stream)
+        STREAMS.inc()
+        try:
+            yield stream
+        finally:
+            STREAMS.dec()
+            self._open.discard(stream)
+
+    async def keep_looking(self) -> None:
+        """End for ever the streams whose keys are revoked."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            keys = self._follower.directory.keys
+            for stream in self._open:
+                if stream.caller.key.key_id not in keys:
+                    stream.end(unauthenticated("This key has been revoked."))
+
+    async def end(self) -> None:
+        """End them all, and those that come yet: the process stops. Readers go on elsewhere."""
+        self._stopping = True
+        for stream in self._open:
+            stream.end()
+
+
+def _unavailable(detail: str) -> ApiProblem:
+    return ApiProblem("unavailable", detail, headers={"Retry-After": "1"})

@@ -1,0 +1,209 @@
+"""The client commands of `spaces`, and the Python client, on a whole stack."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spaces_client import Client
+from spaces_client.events import Completed, Event, Output
+from tests.support.stack import ROOT, Stack, eventually, fresh_home, spaces
+from tests.support.world import agent, kill_group
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
+        yield stack
+
+
+@pytest.fixture
+def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
+    path = stack.home / str(request.node.name)
+    path.mkdir()
+    return path
+
+
+def at(stack: Stack, *arguments: str, status: int = 0) -> str:
+    """Run a command to its end on the stack's home; what it printed."""
+    done = spaces(*arguments, "--home", str(stack.home))
+    assert done.returncode == status, done.stdout + done.stderr
+    assert stack.ready.api_key not in done.stdout + done.stderr
+    return done.stdout
+
+
+def at_url(stack: Stack, gateway: int) -> dict[str, str]:
+    """The environment of somebody who talks to this gateway."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WS_")}
+    path = os.pathsep.join([str(ROOT), str(ROOT / "agent"), str(ROOT / "client")])
+    return inherited | {"PYTHONPATH": path, "WS_URL": stack.ready.urls[gateway], "WS_API_KEY": stack.ready.api_key}
+
+
+@contextlib.contextmanager
+def followed(stack: Stack, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path]]:
+    """A command that runs beside the test, at the first gateway, and the files into which it writes what it says."""
+    out, err = stack.home / "followed.out", stack.home / "followed.err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        command = [sys.executable, "-m", "services.cli", *arguments]
+        process = subprocess.Popen(command, env=at_url(stack, 0), stdout=stdout, stderr=stderr)
+    try:
+        yield process, out, err
+    finally:
+        process.kill()
+        process.wait()
+
+
+def printed(yielded: list[Any]) -> str:
+    """What a follower prints of what a handler yields: text as it comes, any other value as a line of JSON."""
+    text = ""
+    for value in yielded:
+        if isinstance(value, str):
+            text += value
+        else:
+            text += ("\n" if text and not text.endswith("\n") else "") + json.dumps(value, separators=(",", ":")) + "\n"
+    return text
+
+
+def names(timeline: str) -> list[str]:
+    """The events in a printed timeline, without its head."""
+    return [line[28:].split()[0] for line in timeline.splitlines()[1:]]
+
+
+def submitted(err: Path) -> str:
+    """The id of the request that a follower has submitted."""
+    line = eventually(lambda: err.read_text().partition("\n")[0], "the id is told")
+    return line.removeprefix("request ")
+
+
+def test_follow_prints_what_the_handler_yields_though_the_gateway_is_killed(stack: Stack, directory: Path) -> None:
+    with agent(stack, "talking", gateways=[1]):
+        with followed(stack, "submit", stack.ready.space, f"directory={directory}", "--follow") as (process, out, err):
+            eventually(lambda: out.stat().st_size > 200, "output flows")
+            os.kill(stack.pids("gateway")[0], signal.SIGKILL)
+            eventually(lambda: "the connection was lost" in err.read_text(), "the follower has lost its gateway")
+            before = out.stat().st_size
+            eventually(lambda: out.stat().st_size > before + 200, "output flows again")
+            (directory / "go").touch()
+            assert process.wait(DEADLINE_S) == 0
+        yielded = json.loads((directory / "yielded-1").read_text())
+        assert out.read_text() == printed(yielded), "no gap, no repeat"
+        told = err.read_text()
+        assert "said 0\n" in told, "what the handler logs"
+        assert "% " in told, "its progress"
+        assert "attempt 1 runs at " in told
+        assert "succeeded in " in told.splitlines()[-1]
+        assert json.loads(at(stack, "requests", "show", submitted(err), "--json"))["status"] == "succeeded"
+
+
+def test_follow_says_that_an_attempt_was_lost_and_begins_again(stack: Stack, directory: Path) -> None:
+    command = ["submit", stack.ready.space, f"directory={directory}", "--follow", "--json"]
+    with followed(stack, *command) as (process, out, _):
+        with agent(stack, "talking", name="again") as first:
+            eventually(lambda: '"output"' in out.read_text(), "output flows")
+            kill_group(first)
+        with agent(stack, "talking", name="again"):
+            eventually(lambda: (directory / "started-2").exists(), "it runs again")
+            (directory / "go").touch()
+            assert process.wait(DEADLINE_S) == 0
+    events = [json.loads(line) for line in out.read_text().splitlines()]
+    told = [event["event"] for event in events]
+    reset = told.index("output_reset")
+    assert told[reset - 1] == "requeued"
+    assert {event["data"]["attempt"] for event in events[reset + 1 :] if event["event"] == "output"} == {2}
+    assert told[-1] == "completed"
+    timeline = at(stack, "requests", "show", events[0]["request"], "--timeline")
+    assert names(timeline) == ["queued", "assigned", "requeued", "assigned", "output", "progress", "log", "succeeded"]
+
+
+def test_a_request_is_submitted_shown_canceled_and_retried(stack: Stack, directory: Path) -> None:
+    with agent(stack, "marked", slots=1, name="deaf"):
+        rid = at(stack, "submit", stack.ready.space, f"directory={directory}").strip()
+        eventually(lambda: (directory / "started-1").exists(), "the handler runs")
+        assert "status    processing\n" in at(stack, "requests", "show", rid)
+        assert at(stack, "cancel", rid) == f"{rid} is canceled\n"
+        (directory / "go").touch()  # looks at no flag: its result comes late
+        again = at(stack, "retry", rid).strip()
+        done = [json.loads(line) for line in at(stack, "requests", "follow", again, "--json").splitlines()][-1]["data"]
+        assert (done["status"], done["retry_of"]) == ("succeeded", rid)
+        assert at(stack, "requests", "follow", rid, status=1) == ""
+        assert "retry of" in at(stack, "requests", "show", again)
+        timeline = at(stack, "requests", "show", rid, "--timeline")
+        assert names(timeline) == ["queued", "assigned", "canceled"]
+        assert "not known" not in timeline, "history has told which frames were refused"
+
+
+def test_wait_prints_the_output_or_says_that_there_is_none_yet(stack: Stack, directory: Path) -> None:
+    (directory / "go").touch()
+    with agent(stack, "marked", name="prompt"):
+        output = at(stack, "submit", stack.ready.space, f"directory={directory}", "--wait", "30")
+        assert json.loads(output)["attempt"] == 1
+    with agent(stack, "raising", name="clumsy"):
+        done = spaces("submit", stack.ready.space, "n:=1", "--wait", "30", "--home", str(stack.home))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "handler_error: " in done.stderr
+        assert "no such model" in done.stderr
+    rid = at(stack, "submit", stack.ready.space, "n:=1").strip()
+    assert at(stack, "submit", stack.ready.space, "n:=1", "--wait", "1", status=1) == ""
+    assert "no agent is online" in at(stack, "requests", "show", rid)
+    at(stack, "cancel", rid)
+
+
+def test_agents_are_listed_and_drained(stack: Stack) -> None:
+    with agent(stack, "counted", slots=3, name="brief") as process:
+        listed = eventually(lambda: json.loads(at(stack, "agents", "ls", "--json"))["results"], "the agent is listed")
+        eventually(lambda: "ready  0 of 3" in at(stack, "agents", "ls"), "it is ready")
+        identity = listed[0]["id"]
+        assert identity.endswith("/brief")
+        assert at(stack, "agents", "drain", identity) == f"{identity} is draining\n"
+        assert process.wait(DEADLINE_S) == 0
+    eventually(lambda: json.loads(at(stack, "agents", "ls", "--json")) == {"results": []}, "it is gone")
+    at(stack, "agents", "drain", identity, status=1)
+
+
+def test_what_is_refused_is_told_by_the_status(stack: Stack) -> None:
+    at(stack, "submit", "nowhere", "n:=1", status=1)
+    at(stack, "requests", "show", "0" * 34, status=1)
+    at(stack, "requests", "show", "0" * 34, "--timeline", status=1)
+    unknown = spaces("agents", "ls", WS_URL=stack.ready.url, WS_API_KEY="wsk_unknown")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "This key is not known" in unknown.stderr
+    assert "wsk_unknown" not in unknown.stderr
+
+
+def test_the_python_client_goes_on_at_another_gateway(stack: Stack, directory: Path) -> None:
+    space, key = stack.ready.space, stack.ready.api_key
+    with (
+        agent(stack, "talking", name="fluent"),
+        Client(stack.ready.urls[0], key) as one,
+        Client(stack.ready.urls[1], key) as two,
+    ):
+        request = one.submit(space, {"directory": str(directory)}, metadata={"order": 1})
+        same = [two.submit(space, {"directory": str(directory)}, idempotency_key="order-1").id for _ in range(2)]
+        assert same[0] == same[1] != request.id
+        two.cancel(same[0])
+        seen: list[Event] = []
+        here = one.events(request.id)
+        while sum(isinstance(event, Output) for event in seen) < 3:
+            seen.append(next(here))
+        eventually(lambda: two.read(request.id).progress is not None, "its progress is shown")
+        (directory / "go").touch()
+        seen += two.events(request.id, after=seen[-1].cursor)
+        assert isinstance(seen[-1], Completed)
+        assert list(one.events(request.id, after=seen[-1].cursor)) == []
+        assert [event.name for event in two.timeline(request.id).events] == [
+            event.name for event in seen if event.name != "position"
+        ]
+    shown = seen[-1].request.output
+    yielded = json.loads((directory / "yielded-1").read_text())
+    outputs = [event.data for event in seen if isinstance(event, Output)]
+    assert printed([part for data in outputs for part in ([data] if isinstance(data, str) else data)]) == printed(yielded)
+    assert printed(shown if isinstance(shown, list) else [shown]) == printed(yielded)

@@ -1,0 +1,124 @@
+"""What handlers say while their agent moves from one real gateway to another."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from services.contracts import subjects
+from services.gateway import outputs
+from services.runtime import jetstream, topology
+from services.runtime.settings import Settings
+from spaces_agent import frames
+from tests.support.bus import until
+from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_output import Slow, in_order, indexes, move, running
+from tests.support.gateway_sockets import Gateway, join, result, running_gateway
+from tests.support.servers import Servers
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    with Servers(postgres=False, sync_interval="2m") as here:
+        yield here
+
+
+@pytest.fixture
+async def platform(servers: Servers) -> AsyncIterator[Platform]:
+    async with running_platform(servers) as here:
+        yield here
+
+
+@pytest.fixture
+async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
+    async with running_gateway(platform.bus, platform.secret) as here:
+        yield here
+
+
+@pytest.fixture
+async def other(platform: Platform) -> AsyncIterator[Gateway]:
+    async with running_gateway(platform.bus, platform.secret) as here:
+        yield here
+
+
+async def test_a_socket_that_moves_amid_the_output_leaves_neither_gap_nor_repeat(
+    platform: Platform, gateway: Gateway, other: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await join(gateway)
+    assign = await running(platform, gateway, agent)
+    await agent.say(assign, 1, 2, 3)
+    await agent.acknowledged(3)
+    slow = Slow(gateway, monkeypatch)
+    await agent.say(assign, 4, 5, 6)
+    await until(lambda: slow.sent == 1, "the fourth is on its way")
+    moved, resend_from = await move(other, assign, 6)
+    assert resend_from == 4
+    assert await agent.closed() == frames.CLOSE_GOAWAY
+    await moved.say(assign, 4, 5)
+    await moved.acknowledged(5)
+    slow.may.set()  # the fourth arrives late, and the sixth comes through both
+    await moved.say(assign, 6, 7)
+    await moved.send(result(assign, last_index=7))
+    await moved.acknowledged(7)
+    assert (await moved.expect(frames.ResultAck)).outcome == "accepted"
+    await gateway.agents._connections.outputs.settle(10.0)
+    await until(lambda: len(platform.records[assign.request_id]) >= 7, "all are stored")
+    assert indexes(platform.records[assign.request_id]) == in_order(7)
+
+
+async def test_what_was_stored_behind_the_new_gateways_back_is_no_gap(
+    platform: Platform, gateway: Gateway, other: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await join(gateway)
+    assign = await running(platform, gateway, agent)
+    slow = Slow(gateway, monkeypatch)
+    await agent.say(assign, 1, 2)
+    await until(lambda: slow.sent == 1, "the first is on its way")
+    moved, resend_from = await move(other, assign, 2)
+    assert resend_from == 1
+    slow.may.set()
+    await platform.stored(assign.request_id, 2)
+    await moved.say(assign, 3)  # as if the acknowledgement had still reached it on the first socket
+    await moved.acknowledged(3)
+    assert indexes(platform.records[assign.request_id]) == in_order(3)
+
+
+async def test_what_was_stored_but_not_acknowledged_is_not_sent_again(
+    platform: Platform, gateway: Gateway, other: Gateway
+) -> None:
+    agent = await join(gateway)
+    assign = await running(platform, gateway, agent)
+    await agent.say(assign, 1, 2)
+    await platform.stored(assign.request_id, 2)
+    agent.cut()
+    moved, resend_from = await move(other, assign, 2, pending=True)
+    assert resend_from == 3
+    await moved.say(assign, 2)  # a copy does no harm
+    await moved.send(result(assign, last_index=2))
+    await moved.acknowledged(2)
+    assert (await moved.expect(frames.ResultAck)).outcome == "accepted"
+    assert indexes(platform.records[assign.request_id]) == in_order(2)
+
+
+async def test_records_that_have_aged_out_do_not_stop_what_follows(
+    platform: Platform, gateway: Gateway, other: Gateway
+) -> None:
+    agent = await join(gateway)
+    assign, rival = await running(platform, gateway, agent), await running(platform, gateway, agent)
+    await agent.say(assign, 1, 2)
+    await agent.acknowledged(2)
+    provisioner = await platform.bus.connect("provisioner")
+    (declared,) = [stream for stream in topology.streams(Settings()) if stream.name == subjects.OUTPUT]
+    body = declared.config | {"name": declared.name, "max_msgs": 1}
+    await jetstream.api(provisioner, f"STREAM.UPDATE.{subjects.OUTPUT}", body)
+    await agent.say(rival, 1)  # there is room for one record
+    await agent.acknowledged(1)
+    assert await outputs.last_record(gateway.process.nc, assign.request_id) is None
+    await agent.say(assign, 3)
+    await agent.acknowledged(3)
+    await agent.say(rival, 2)
+    await agent.acknowledged(2)
+    moved, resend_from = await move(other, assign, 3)
+    assert resend_from == 1
+    await moved.say(assign, 4)  # the others are acknowledged and forgotten
+    await moved.acknowledged(4)
+    assert indexes(platform.records[assign.request_id]) == in_order(4)
