@@ -87,13 +87,15 @@ class Holding:
         """This event is to be appended after it; no handler runs any more."""
         lease.state, lease.outcome, self.changed = "finished", event, True
         lease.ended_at = now if lease.ended_at is None else lease.ended_at
-        lease.recording.complete()
+        if isinstance(event, Requeued):
+            lease.recording.end()
+        else:
+            lease.recording.complete()
 
     def give_back(self, lease: Lease, reason: RequeueReason, detail: str, now: float) -> Requeued:
         """Let another agent run the request: the event to be appended."""
         event = results.requeued(lease, self._gateway, reason, detail)
         self.offered(lease, event, now)
-        lease.recording.end()
         return event
 
     def adopt(self, work: Work, agent: str, now: float) -> int:

@@ -1,6 +1,6 @@
 """The frames of one agent about its leases, and what they come to. Pure."""
 
-from services.contracts.events import Requeued, RequeueReason
+from services.contracts.events import RequeueReason
 from services.gateway import pieces, replies, results
 from services.gateway.decisions import CLOSE_VIOLATION, Append, RecordRefused, StoreOutput
 from services.gateway.holding import Holding
@@ -118,7 +118,7 @@ class LeaseFrames:
     def decided(self, lease: Lease, recorded: bool, now: float) -> None:
         """The append of the lease's outcome is decided: it was recorded, or another event was first."""
         self._held.release(lease)
-        if lease.outcome is not None and not isinstance(lease.outcome, Requeued):
+        if lease.answers_result:
             if not recorded:
                 self._record_refused(lease.rid, lease.lease, "result", "superseded", now)
             self._outbox.send(replies.result_ack(lease, "accepted" if recorded else "superseded"))
@@ -154,6 +154,7 @@ class LeaseFrames:
             self._record_refused(frame.request_id, frame.lease, "result", "invalid", now)
             raise BadFrame(str(error), frame.request_id) from error
         if lease.outcome is None:
+            lease.answers_result = True
             self._held.offered(lease, event, now)
             self._append_when_due(lease)
         elif lease.outcome.id != event.id:

@@ -35,10 +35,14 @@ class Lease:
     conn: str
     state: LeaseState = "sent"
     traceparent: str = ""
+    retries_left: int = 0
+    retry_delay_s: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None
     """What is to be appended after this lease; the first one offered stands."""
+    answers_result: bool = False
+    """Whether that comes of a result, whose agent is to be told how it was decided."""
     recording: Recording = field(init=False)
     _taken: bool = field(init=False, default=False)
 
@@ -57,6 +61,8 @@ class Lease:
             agent=assigned.agent,
             conn=conn,
             traceparent=assigned.traceparent,
+            retries_left=assigned.retries_left,
+            retry_delay_s=assigned.retry_delay_s,
         )
 
     def due(self) -> Outcome | None:

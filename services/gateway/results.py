@@ -14,6 +14,7 @@ from spaces_agent import frames
 # Codes that an agent may give; any other is its handler's own business and belongs into the message.
 _AGENT_CODES = frozenset({"handler_error", "output_too_large", "execution_timeout"})
 _LONGEST_S = 10.0 * 365 * 24 * 3600
+_LONGEST_DETAIL = 1000
 
 
 class DigestMismatch(ValueError):
@@ -32,8 +33,9 @@ def outcome_id(result: frames.Result) -> str:
     return ids.outcome_id(result.request_id, result.lease, digest(result))
 
 
-def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Failed:
-    """The event that records a result. Raises DigestMismatch."""
+def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Failed | Requeued:
+    """The event that records a result: a failure that trying again may mend is none of the request while it has retries
+    left. Raises DigestMismatch."""
     sha256 = digest(result)
     if result.status == "succeeded" and sha256 != result.sha256:
         raise DigestMismatch(f"the output's digest is {sha256}")
@@ -54,7 +56,10 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
         "log_tail": result.log_tail,
     }
     if result.status == "failed":
-        return Failed(**common, error=_problem(result.error))
+        error = _problem(result.error)
+        if error.retryable and lease.retries_left > 0:
+            return _retry(lease, gateway, common["id"], error.message)
+        return Failed(**common, error=error)
     if (problem := _unfit(bytes(result.output))) is not None:
         return Failed(**common, error=problem)
     return Succeeded(**common, output=result.output, output_sha256=sha256)
@@ -62,8 +67,19 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
 
 def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = "") -> Requeued:
     """The event that makes a lease void so that another agent runs the request."""
+    started = lease.started_at is not None
+    return _requeued(lease, gateway, ids.outcome_id(lease.rid, lease.lease, f"requeued/{reason}"), reason, started, detail)
+
+
+def _retry(lease: Lease, gateway: str, id: str, message: str) -> Requeued:
+    return _requeued(lease, gateway, id, "retryable", True, message[:_LONGEST_DETAIL], lease.retry_delay_s)
+
+
+def _requeued(
+    lease: Lease, gateway: str, id: str, reason: RequeueReason, started: bool, detail: str, delay_s: float = 0.0
+) -> Requeued:
     return Requeued(
-        id=ids.outcome_id(lease.rid, lease.lease, f"requeued/{reason}"),
+        id=id,
         rid=lease.rid,
         space=lease.space,
         prev_seq=lease.lease,
@@ -72,10 +88,11 @@ def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = ""
         origin=lease.origin,
         reason=reason,
         gateway=gateway,
-        started=lease.started_at is not None,
+        started=started,
         agent=lease.agent,
         conn=lease.conn,
         detail=detail,
+        delay_s=delay_s,
     )
 
 
