@@ -20,3 +20,8 @@ class ClosedForGood(AgentError):
         super().__init__(reason)
         self.code = code
         self.reason = reason
+
+
+class Retry(Exception):
+    """For handlers to raise: this attempt has failed, and another one, later and perhaps elsewhere, may succeed. The request
+    is tried again as often as its `max_attempts` allow; the text is what its user reads if that does not help either."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from spaces_agent import frames
+from spaces_agent.errors import Retry
 
 _LONGEST_MESSAGE = 2000
 
@@ -71,6 +72,9 @@ def raised(error: BaseException) -> frames.HandlerError:
     if isinstance(error, BadOutput):
         return error.error
     text = _short(error)
+    if isinstance(error, Retry):
+        message = clean(text) or "the handler asks to be tried again"
+        return frames.HandlerError(code="handler_error", message=message, retryable=True)
     return _error("handler_error", f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from spaces_agent import Context
+from spaces_agent import Context, Retry
 
 _lock = threading.Lock()
 _running = 0
@@ -169,3 +169,10 @@ def holding(input: dict[str, Any]) -> float:
     began = time.monotonic()
     ctypes.PyDLL(None).usleep(int(input["hold_s"] * 1_000_000))
     return time.monotonic() - began
+
+
+def flaky(input: dict[str, Any], context: Context) -> int:
+    """Asks to be tried again until the attempt that the test wants to succeed."""
+    if context.attempt < input["succeeds_at"]:
+        raise Retry(f"attempt {context.attempt} is not the one")
+    return context.attempt

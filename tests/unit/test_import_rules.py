@@ -22,7 +22,19 @@ PURE = {
     "services.registry": {"agents", "connections", "directory"},
     "services.commands": {"inputs", "showing", "text", "timeline", "transcript"},
     "spaces_agent": {
-        *("backoff", "conversation", "events", "frames", "leases", "messages", "outcome", "output", "profile", "session"),
+        *(
+            "backoff",
+            "conversation",
+            "errors",
+            "events",
+            "frames",
+            "leases",
+            "messages",
+            "outcome",
+            "output",
+            "profile",
+            "session",
+        ),
         *("sockets", "unacknowledged", "work"),
     },
     "spaces_client": {

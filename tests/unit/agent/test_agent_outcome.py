@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spaces_agent import frames, outcome
+from spaces_agent import Retry, frames, outcome
 
 WORK = frames.Accept(request_id="0" * 34, attempt=2, lease=5)
 RUN = outcome.Run(started_s=0.1, run_s=0.2, first_output_s=0.15, last_index=3, log_tail="end")
@@ -55,6 +55,12 @@ def test_an_output_over_the_limit_is_named_as_such() -> None:
 def test_an_exception_is_told_by_type_and_text_only() -> None:
     assert outcome.raised(KeyError("x")) == frames.HandlerError(code="handler_error", message="KeyError: 'x'")
     assert outcome.raised(ValueError()).message == "ValueError"
+
+
+def test_a_handler_may_ask_to_be_tried_again() -> None:
+    error = outcome.raised(Retry("the device\x00is busy"))
+    assert error == frames.HandlerError(code="handler_error", message="the device\ufffdis busy", retryable=True)
+    assert outcome.raised(Retry()).message == "the handler asks to be tried again"
 
 
 def test_a_long_or_unprintable_exception_still_fits_into_a_frame() -> None:
