@@ -101,6 +101,7 @@ class Tail:
         self._contact = time.monotonic()
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
+        self._deleting: asyncio.Task[None] | None = None
         self.recreations = 0
 
     @property
@@ -164,7 +165,13 @@ class Tail:
         else:
             config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, self._next_seq)}
         body = {"stream_name": self._stream, "config": config}
-        answer = _created_decoder.decode(await api(self._nc, f"CONSUMER.CREATE.{self._stream}.{name}", body))
+        creating = asyncio.create_task(api(self._nc, f"CONSUMER.CREATE.{self._stream}.{name}", body))
+        try:
+            answer = _created_decoder.decode(await asyncio.shield(creating))
+        except asyncio.CancelledError:
+            # A deletion that is sent now may be done before the creation: the server takes them up side by side.
+            creating.add_done_callback(lambda done: self._delete_abandoned(done, name))
+            raise
         raise_error(answer.error)
         return answer.num_pending
 
@@ -230,8 +237,15 @@ class Tail:
     async def _discard(self, subscription: Subscription, consumer: str) -> None:
         with contextlib.suppress(nats.errors.Error, NatsUnavailable):
             await subscription.unsubscribe()
-            if self._nc.is_connected:
-                await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")
+            await self._delete(consumer)
+
+    async def _delete(self, consumer: str) -> None:
+        if self._nc.is_connected:
+            await self._nc.publish(f"$JS.API.CONSUMER.DELETE.{self._stream}.{consumer}")
+
+    def _delete_abandoned(self, created: asyncio.Task[bytes], consumer: str) -> None:
+        if not created.cancelled() and created.exception() is None:
+            self._deleting = asyncio.create_task(self._delete(consumer))
 
 
 def _returned(message: Msg, size: int) -> int:
