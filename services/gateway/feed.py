@@ -123,7 +123,8 @@ class Feed:
                 items += self._shown(seq, QueuedEvent(attempt=event.attempt, at=rfc3339(at), reason="restored"))
             case Assigned():
                 agent = AgentObject(event.agent)
-                items += self._shown(seq, AssignedEvent(attempt=event.attempt, at=rfc3339(at), agent=agent))
+                shown = AssignedEvent(attempt=event.attempt, at=rfc3339(at), agent=agent, gateway=event.gateway)
+                items += self._shown(seq, shown)
                 items += self._released()
             case Requeued():
                 items += self._requeued(event, seq, at)

@@ -33,11 +33,12 @@ class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AssignedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent is to run this attempt."""
+    """An agent is to run this attempt; it was connected to this gateway then."""
 
     attempt: int
     at: Instant
     agent: AgentObject
+    gateway: str
 
 
 class OutputEvent(msgspec.Struct, frozen=True, kw_only=True):
