@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.proxy import proxy
+from tests.support.proxy import Way, proxy
 from tests.support.readers import Reader, Seen, check_whole, joined, listening, shown
 from tests.support.stack import Stack, fresh_home
-from tests.support.world import agent, client, kill_group, link_pid, marker, ready, recorded, types, until
+from tests.support.world import agent, client, kill_group, link_pid, marker, ready, recorded, spool, types, until
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def reader_of(stack: Stack, request: dict[str, Any]) -> Reader:
 
 async def check(stack: Stack, directory: Path, reader: Reader, attempts: int = 1) -> None:
     """The reader was shown all that the handler has yielded, and so is whoever reads the finished request."""
-    yielded = json.loads((directory / f"yielded-{attempts}").read_text())
     done = check_whole(reader.seen)
     assert (done["status"], done["attempt"]) == ("succeeded", attempts)
+    yielded = json.loads((directory / f"yielded-{attempts}").read_text())
     assert shown(reader.seen) == joined(yielded)
     assert done["output"] == joined(yielded)
     assert done["progress"] is None
@@ -76,14 +76,21 @@ async def test_a_gateway_is_killed_twice(stack: Stack, directory: Path) -> None:
     await check(stack, directory, reader)
 
 
-async def test_the_agents_connection_process_is_killed(stack: Stack, directory: Path) -> None:
-    async with client(stack) as here:
-        with agent(stack, "talking", name="broken-link") as process:
+async def test_the_agents_connection_process_is_killed_with_output_that_is_not_stored(stack: Stack, directory: Path) -> None:
+    async with client(stack) as here, proxy(stack.ready.urls[0]) as network:
+        with agent(stack, "talking", urls=[network.url], name="broken-link") as process:
             request = await here.submit({"directory": str(directory)})
             async with listening(reader_of(stack, request)) as reader:
                 await reader.heard_more()
+                network.lose(Way.TO_SERVER)
+
+                async def some_is_kept() -> bool:
+                    return len(spool(stack, "broken-link")) > 3
+
+                await until(some_is_kept, "output waits for its acknowledgement")
                 os.kill(link_pid(process), signal.SIGKILL)
-                await reader.heard_more(50)
+                await network.restore()
+                await reader.heard_more(20)
                 (directory / "go").touch()
                 await reader.to_the_end()
     await check(stack, directory, reader)

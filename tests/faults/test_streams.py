@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,35 +35,37 @@ def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
     return path
 
 
-async def cut(network: Proxy) -> None:
+def cut(network: Proxy) -> None:
     """Connections are reset, and none can be made."""
     network.cut()
 
 
-async def half_open(network: Proxy) -> None:
+def half_open(network: Proxy) -> None:
     """Nothing gets through, and neither end is told."""
     network.lose()
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", [cut, half_open])
-async def test_the_agents_network_is_away_for_ten_seconds(stack: Stack, directory: Path, fault: object) -> None:
+async def test_the_agents_network_is_away_for_ten_seconds(
+    stack: Stack, directory: Path, fault: Callable[[Proxy], None]
+) -> None:
     await ready(stack)
     async with client(stack) as here, proxy(stack.ready.urls[0]) as network:
-        with agent(stack, "talking", urls=[network.url], name=directory.name.replace("_", "-")[-30:]):
+        with agent(stack, "talking", urls=[network.url], name=fault.__name__):
             request = await here.submit({"directory": str(directory)})
             reader = Reader(stack.ready.urls, stack.ready.api_key, request["id"])
             async with listening(reader, gateway=1):
                 await reader.heard_more()
-                await fault(network)
+                fault(network)
                 await asyncio.sleep(AWAY_S)  # the fault itself
                 await network.restore()
                 await reader.heard_more()
                 (directory / "go").touch()
                 await reader.to_the_end()
-    yielded = joined(json.loads((directory / "yielded-1").read_text()))
     done = check_whole(reader.seen)
     assert (done["status"], done["attempt"]) == ("succeeded", 1)
+    yielded = joined(json.loads((directory / "yielded-1").read_text()))
     assert shown(reader.seen) == done["output"] == yielded
     assert types((await recorded(stack, {request["id"]}))[request["id"]]) == ["accepted", "assigned", "succeeded"]
 

@@ -132,7 +132,6 @@ async def proxy(url: str) -> AsyncIterator[Proxy]:
     target = urlsplit(url)
     assert target.hostname is not None
     assert target.port is not None
-    between = Proxy("", (target.hostname, target.port))
     connections: set[asyncio.Task[None]] = set()
 
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -141,7 +140,7 @@ async def proxy(url: str) -> AsyncIterator[Proxy]:
         task.add_done_callback(connections.discard)
 
     server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-    between.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    between = Proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", (target.hostname, target.port))
     try:
         yield between
     finally:
