@@ -22,6 +22,8 @@ HEARTBEAT_S = 10.0
 """An agent sends a heartbeat this often; the gateway says so in `welcome`."""
 HEARTBEAT_TIMEOUT_S = 25.0
 """A side that has heard nothing for this long takes the socket for dead."""
+STOP_GRACE_S = 10.0
+"""How long a handler that is to stop may take, before the process that it has for itself, if it has one, is killed."""
 GRACE_S = 20.0
 """How long a lease survives the loss of its socket, from the moment the gateway noticed."""
 MAX_FRAME_BYTES = 1024 * 1024
@@ -131,7 +133,8 @@ class Output(RequestFrame, frozen=True, kw_only=True, tag="output"):
     """Something that a handler has to say before its result. `index` numbers the frames of one attempt from 1; a frame that
     was numbered never changes, so that offering it again is harmless.
 
-    `data` by kind. `chunk`: a string is text that continues the text before it, a list holds values one after the other.
+    `data` by kind. `chunk`: a string is text that continues the text before it, a list holds values one after the other, and
+    neither begins nor ends with a text.
     `progress`: `{"fraction": 0 to 1, "message": text}`, which replaces the one before. `log`: a list of lines."""
 
     index: Sequence
@@ -247,7 +250,7 @@ class Cancel(RequestFrame, frozen=True, kw_only=True, tag="cancel"):
     """Stop this attempt; answer with `stopped` when it has ended."""
 
     reason: str
-    grace_s: float = 10.0
+    grace_s: float = STOP_GRACE_S
 
 
 class Drain(Frame, frozen=True, kw_only=True, tag="drain"):

@@ -104,7 +104,7 @@ class Stop(Message, frozen=True, kw_only=True):
     """Stop the handler of this lease. After `grace_s` one that runs in a process of its own is killed."""
 
     lease: int
-    grace_s: float = 10.0
+    grace_s: float = frames.STOP_GRACE_S
 
 
 class Stored(Message, frozen=True, kw_only=True):

@@ -79,17 +79,18 @@ class Serving:
         loading = asyncio.create_task(self._load())
         restarts = Backoff()
         try:
-            while not self._drained.is_set():
+            while True:
                 began = time.monotonic()
                 how = await self._one_link()
-                if self._failure is not None:
-                    raise self._failure
-                if self._drained.is_set():
-                    return
+                if self._drained.is_set() or self._failure is not None:
+                    break
                 lived = time.monotonic() - began
                 delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
                 logger.warning("the connection process ended (%s); starting it again in %.1f s", how, delay)
-                await happens(self._drained, delay)
+                if await happens(self._drained, delay):
+                    break
+            if self._failure is not None:
+                raise self._failure
         finally:
             draining.cancel()
             loading.cancel()

@@ -79,7 +79,7 @@ class Work:
         elif held.result is not None:
             self._forget(held.lease, "already_finished")
         else:
-            self._stop(held, f"the gateway's verdict: {verdict.verdict}", 0.0)
+            self._stop(held, f"the gateway's verdict: {verdict.verdict}", frames.STOP_GRACE_S)
 
     def assigned(self, assign: frames.Assign, socket: Conversation, state: frames.AgentState) -> None:
         """Work has come; `state` is the agent's."""

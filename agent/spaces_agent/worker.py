@@ -99,11 +99,18 @@ def _open(prepare: Prepare, channel: Channel) -> Worker | None:
 
 
 async def _main(pair: socket.socket) -> int:
-    inbox: asyncio.Queue[ToWorker] = asyncio.Queue()
+    inbox: asyncio.Queue[ToWorker | None] = asyncio.Queue()
     gone = asyncio.Event()
     receive: Callable[[ToWorker], None] = inbox.put_nowait
-    channel = await Channel.open(pair, ToWorker, lambda message: receive(message), gone.set)
+
+    def on_end() -> None:
+        gone.set()
+        inbox.put_nowait(None)
+
+    channel = await Channel.open(pair, ToWorker, lambda message: receive(message), on_end)
     prepare = await inbox.get()
+    if prepare is None:
+        return 1
     assert isinstance(prepare, Prepare)
     _end_with(prepare.parent_pid)
     sys.path[:] = prepare.path
@@ -113,7 +120,9 @@ async def _main(pair: socket.socket) -> int:
         return 1
     receive = worker.receive
     while not inbox.empty():
-        worker.receive(inbox.get_nowait())
+        early = inbox.get_nowait()
+        if early is not None:
+            worker.receive(early)
     loading = asyncio.create_task(worker.load())
     await gone.wait()
     if not worker.idle:

@@ -45,7 +45,7 @@ async def isolating(
 
 
 async def pid_of(session: Session, lease: int) -> int:
-    """The process of a handler that yields its process id first."""
+    """The process of a handler that says its process id first."""
     (pid,) = msgspec.json.decode((await session.expect(frames.Output, lease)).data)
     return int(pid)
 
@@ -58,15 +58,24 @@ def dead(pid: int) -> bool:
         return True
 
 
+async def deaf(session: Session, directory: Path, lease: int = 1) -> tuple[frames.Assign, int]:
+    """An assignment whose handler holds the interpreter lock, and its process."""
+    directory = directory / f"deaf-{lease}"
+    directory.mkdir()
+    assign = await session.assign(lease, str(directory))
+    pid = await pid_of(session, lease)
+    (directory / "hold").touch()
+    await until((directory / "holding").exists, "the handler holds the lock")
+    return assign, pid
+
+
 async def test_a_cancel_ends_a_handler_that_does_not_listen(gateway: ScriptedGateway, tmp_path: Path) -> None:
     async with isolating(gateway, tmp_path, "deaf") as (_, session):
-        assign = await session.assign(1, None)
-        pid = await pid_of(session, 1)
+        assign, pid = await deaf(session, tmp_path)
         await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled", grace_s=0.3))
         assert (await session.expect(frames.Stopped, 1)).outcome == "stopped"
         assert dead(pid)
-        await session.assign(2, None)
-        assert await pid_of(session, 2) != pid
+        assert (await deaf(session, tmp_path, lease=2))[1] != pid
 
 
 async def test_a_crash_fails_its_request_and_not_the_agent(gateway: ScriptedGateway, tmp_path: Path) -> None:
@@ -114,8 +123,7 @@ async def test_a_second_signal_ends_it_at_once_with_its_workers(gateway: Scripte
 
 async def test_workers_are_killed_when_the_time_to_drain_is_over(gateway: ScriptedGateway, tmp_path: Path) -> None:
     async with isolating(gateway, tmp_path, "deaf", "--drain-s", "0.3") as (agent, session):
-        await session.assign(1, None)
-        pid = await pid_of(session, 1)
+        _, pid = await deaf(session, tmp_path)
         agent.signal(signal.SIGTERM)
         await session.expect(frames.Goodbye)
         status, said = await agent.ended()
@@ -127,8 +135,7 @@ async def test_workers_are_killed_when_the_time_to_drain_is_over(gateway: Script
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only a handler that lets others run is ended")
 async def test_workers_do_not_outlive_the_agent(gateway: ScriptedGateway, tmp_path: Path) -> None:
     async with isolating(gateway, tmp_path, "deaf") as (agent, session):
-        await session.assign(1, None)
-        pid = await pid_of(session, 1)
+        _, pid = await deaf(session, tmp_path)
         os.kill(agent.pid, signal.SIGKILL)
         await until(lambda: dead(pid), "the worker ends with the agent")
 

@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from spaces_agent import Context, frames
+from spaces_agent import Agent, Context, frames
+from spaces_agent.errors import SetupFailed
 from tests.support.agents import KEY, agent_command, serving
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
 
@@ -309,6 +310,30 @@ async def test_a_link_that_dies_is_followed_by_one_that_sends_what_is_not_stored
         result = await session.expect(frames.Result, 1)
         assert (result.last_index, bytes(result.output)) == (2, b'["one",2]')
         await session.acknowledge(result)
+
+
+async def test_a_setup_that_fails_while_there_is_no_link_ends_the_agent_as_well(
+    gateway: ScriptedGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restarting = asyncio.Event()
+
+    async def load() -> None:
+        await restarting.wait()
+        raise MemoryError("the model does not fit")
+
+    agent = Agent(gateway.url, KEY, ["demo"], state_dir=tmp_path)
+    agent.handler(lambda value: value)
+    agent.setup(load)
+    monkeypatch.setattr("spaces_agent.serving.random.random", lambda: 1.0)  # the longest delay
+    monkeypatch.setattr("spaces_agent.serving.logger.warning", lambda *_: restarting.set())
+    serve = asyncio.create_task(agent.serve())
+    await gateway.session()
+    for task in Path("/proc/self/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"spaces_agent.link" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(int(pid), signal.SIGKILL)
+    with pytest.raises(SetupFailed, match="the model does not fit"):
+        await serve
 
 
 async def test_heartbeats_go_on_while_a_handler_holds_the_interpreter_lock(gateway: ScriptedGateway, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import socket
 import sys
 import threading
 from collections.abc import AsyncIterator
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from spaces_agent.runner import Limits
+from spaces_agent.spawning import spawn
 from spaces_agent.workers import Workers
 from tests.support.runs import DEADLINE_S, Recorded, Run
 
@@ -65,7 +68,7 @@ async def gone(pid: int) -> None:
 
 
 async def pid_of(run: Run[Workers], lease: int = 1) -> int:
-    """The process of a handler that yields its process id first."""
+    """The process of a handler that says its process id first."""
     await run.listener.until(lambda: run.listener.read(lease))
     _, values = run.listener.read(lease)[0]
     return int(values[0])
@@ -120,14 +123,23 @@ async def test_the_window_is_that_of_the_gateway_and_opens_when_output_is_stored
         await run.listener.until(lambda: len(run.listener.said) == 2)
 
 
-async def test_a_handler_that_does_not_end_is_killed_after_its_grace() -> None:
+async def holding(directory: Path) -> None:
+    """Let a deaf handler take the interpreter lock, and see it take it."""
+    (directory / "hold").touch()
+    async with asyncio.timeout(DEADLINE_S):
+        while not (directory / "holding").exists():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_handler_that_does_not_end_is_killed_after_its_grace(tmp_path: Path) -> None:
     async with workers("deaf", slots=1) as run:
-        run.start()
+        run.start(str(tmp_path))
         pid = await pid_of(run)
+        await holding(tmp_path)
         run.runner.stop(1, 0.3)
         assert await run.ended() is None
         await gone(pid)
-        run.start(lease=2)
+        run.start(str(tmp_path / "elsewhere"), lease=2)
         assert await pid_of(run, 2) != pid
 
 
@@ -190,15 +202,22 @@ async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str)
     assert run.listener.failures == []
 
 
-async def test_what_a_handler_has_started_is_killed_with_it() -> None:
+@pytest.mark.parametrize("how", ["is killed", "dies"])
+async def test_what_a_handler_has_started_ends_with_it(how: str) -> None:
     async with workers("parent") as run:
-        run.start()
+        run.start(how)
         await run.listener.until(run.listener.read)
         _, (pids,) = run.listener.read()[0]
-        run.runner.stop(1, 0.0)
-        assert await run.ended() is None
+        if how == "is killed":
+            run.runner.stop(1, 0.0)
+        await run.ended()
         for pid in pids:
             await gone(pid)
+
+
+async def test_a_handler_can_end_what_it_has_started() -> None:
+    async with workers("ends_its_own") as run:
+        assert output(await run.result()) == [-signal.SIGTERM, -signal.SIGTERM]
 
 
 async def test_each_process_is_set_up_before_it_takes_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,18 +257,30 @@ async def test_a_module_that_cannot_be_imported_is_the_end(tmp_path: Path, monke
     assert listener.failures == ["the handler cannot be imported: SystemExit: no GPU"]
 
 
-async def test_all_processes_end_with_the_agent_whether_they_are_at_work_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_processes_end_with_the_agent_whether_they_are_at_work_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("spaces_agent.workers._WORKERS_END_S", 1000.0)
-    async with workers("deaf", slots=2) as run:
-        run.start()
-        run.start(lease=2)
-        busy = [await pid_of(run, lease) for lease in (1, 2)]
-    for pid in busy:
-        await gone(pid)
+    async with workers("deaf") as run:
+        run.start(str(tmp_path))
+        busy = await pid_of(run)
+        await holding(tmp_path)
+    await gone(busy)
     assert run.runner.in_flight() == []
     async with workers("echo") as run:
         idle, _ = output(await run.result())
     await gone(idle)
+
+
+def test_a_process_whose_agent_is_gone_before_it_has_begun_ends() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = spawn("spaces_agent.worker", theirs)
+    ours.close()
+    try:
+        assert process.wait(DEADLINE_S) == 1
+    finally:
+        process.kill()
 
 
 def test_the_agent_may_serve_from_a_thread_that_is_not_the_first() -> None:

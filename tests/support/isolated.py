@@ -1,6 +1,7 @@
-"""Handlers for workers under test, which import them by name. Each tells first in which process it runs."""
+"""Handlers for workers under test, which import them by name. Each says first in which process it runs."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -32,10 +33,12 @@ async def says_async(value: Any, context: Context) -> AsyncIterator[Any]:
         yield said
 
 
-def deaf(value: Any, context: Context) -> Iterator[Any]:
-    """Holds the interpreter lock: it does not learn that anything was canceled."""
-    yield os.getpid()
-    time.sleep(0.2)  # so that this is heard before
+def deaf(value: str, context: Context) -> None:
+    """Holds the interpreter lock once the test has heard of it: it does not learn that anything was canceled."""
+    context.log(str(os.getpid()))
+    while not Path(value, "hold").exists():
+        time.sleep(0.01)
+    Path(value, "holding").touch()
     ctypes.PyDLL(None).sleep(60)
 
 
@@ -92,7 +95,21 @@ def parent(value: Any) -> Iterator[Any]:
         time.sleep(60)
         os._exit(0)
     yield [os.getpid(), child.pid, forked]
+    time.sleep(0.2)  # so that this is heard before
+    if value == "dies":
+        os._exit(1)
     time.sleep(60)
+
+
+def ends_its_own(value: Any) -> Any:
+    """Ends processes that it has started, as they are usually ended."""
+    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    forked.start()
+    spawned = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    forked.terminate()
+    spawned.terminate()
+    forked.join(10)
+    return [forked.exitcode, spawned.wait(10)]
 
 
 def set_up() -> None:

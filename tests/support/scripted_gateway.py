@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -108,7 +108,8 @@ class Session:
                 frame = frames.decode_agent_frame(data)
                 if isinstance(frame, frames.Heartbeat):
                     self.heartbeats += 1
-                    await self.send(frames.HeartbeatAck())
+                    with suppress(ConnectionClosed):  # what came before the close is still to be read
+                        await self.send(frames.HeartbeatAck())
                 async with self._changed:
                     self._received.append(frame)
                     self._changed.notify_all()
