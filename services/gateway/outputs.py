@@ -20,9 +20,10 @@ from services.runtime.jetstream import ApiError, get, publish
 
 ATTEMPT_S = 2.0
 _BACK_OFF_S = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0)
-GIVE_UP_AFTER = 12
+GIVE_UP_REFUSED, GIVE_UP_SILENT = 12, 60
 """An outcome does not wait for output that the server has refused so often in a row, over some seconds: its disk is full,
-say. The outcome holds the whole output."""
+say. Nor when, over minutes, nothing could be stored for another reason: the stream has lost its leader. The outcome holds
+the whole output."""
 
 How = Literal["decided", "not_now", "impossible"]
 
@@ -49,22 +50,26 @@ class Outputs:
 
     async def _run(self, lease: Lease) -> None:
         telemetry.request_id.set(lease.rid)
-        recording, failures, impossible = lease.recording, 0, 0
+        recording, failures, refused, silent = lease.recording, 0, 0, 0
         while (step := recording.next_step()) is not None:
             stored = recording.stored
             how = await self._take(step, lease)
-            impossible += how == "impossible"
-            if impossible >= GIVE_UP_AFTER and recording.is_complete:
-                APPENDS.labels("given_up").inc()
-                recording.end()
-            if recording.stored > stored or recording.next_step() is None:
-                failures = impossible = 0
+            if recording.stored > stored:
+                failures = refused = silent = 0
                 self._progressed(lease)
             elif how != "decided":
-                await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
-                failures += 1
+                refused += how == "impossible"
+                silent += how == "not_now" and self._nc.is_connected
+                if recording.is_complete and (refused >= GIVE_UP_REFUSED or silent >= GIVE_UP_SILENT):
+                    APPENDS.labels("given_up").inc()
+                    recording.end()
+                else:
+                    await asyncio.sleep(_BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)])
+                    failures += 1
         if self._leases.get(lease.lease) is lease:
             del self._leases[lease.lease]
+        # Whatever has emptied the queue: it may have been its agent's return, which reads what is stored as well.
+        self._progressed(lease)
 
     async def _take(self, step: Step, lease: Lease) -> How:
         """Take one step. `decided`: its answer says how to go on."""

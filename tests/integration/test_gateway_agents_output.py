@@ -151,14 +151,17 @@ async def test_slow_storing_delays_the_result_and_nobody_else(
     assert indexes(platform.records[assign.request_id]) == in_order(2)
 
 
-async def test_output_that_the_server_refuses_to_store_does_not_keep_the_result(
-    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answers", [True, False])
+async def test_output_that_cannot_be_stored_does_not_keep_the_result(
+    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, answers: bool
 ) -> None:
     async def full(*_: Any) -> PubAck:
+        if not answers:
+            raise NatsUnavailable("the stream has no leader")
         return PubAck(error=ErrorBody(code=400, err_code=10047, description="insufficient storage resources available"))
 
     monkeypatch.setattr(outputs, "publish", full)
-    monkeypatch.setattr(outputs, "GIVE_UP_AFTER", 3)
+    monkeypatch.setattr(outputs, "GIVE_UP_REFUSED" if answers else "GIVE_UP_SILENT", 3)
     agent = await join(gateway)
     assign = await running(platform, gateway, agent)
     await agent.say(assign, 1, 2)

@@ -1,12 +1,15 @@
 """What handlers say while their agent moves from one real gateway to another."""
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
 from services.contracts import subjects
 from services.gateway import outputs
 from services.runtime import jetstream, topology
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import PubAck
 from services.runtime.settings import Settings
 from spaces_agent import frames
 from tests.support.bus import until
@@ -122,3 +125,29 @@ async def test_records_that_have_aged_out_do_not_stop_what_follows(
     await moved.say(assign, 4)  # the others are acknowledged and forgotten
     await moved.acknowledged(4)
     assert indexes(platform.records[assign.request_id]) == in_order(4)
+
+
+async def test_a_result_whose_output_proves_stored_while_its_agent_reconnects_is_recorded(
+    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+
+    async def deaf(_: Any, subject: str, *said: Any) -> PubAck:
+        await jetstream.publish(gateway.process.nc, subject, *said)
+        sent.append(subject)
+        raise NatsUnavailable("the answer was lost")
+
+    monkeypatch.setattr(outputs, "publish", deaf)
+    monkeypatch.setattr(outputs, "_BACK_OFF_S", (0.5,))
+    agent = await join(gateway)
+    assign = await running(platform, gateway, agent)
+    await agent.say(assign, 1)
+    await agent.send(result(assign, last_index=1))
+    await until(lambda: len(sent) == 1, "it is stored, and the gateway does not know")
+    agent.cut()
+    again, resend_from = await move(gateway, assign, 1, pending=True)
+    assert resend_from == 2
+    await again.send(result(assign, last_index=1))
+    await again.acknowledged(1)
+    assert (await again.expect(frames.ResultAck)).outcome == "accepted"
+    assert len(await platform.chain(assign.request_id, "succeeded")) == 3

@@ -66,7 +66,7 @@ class TestReconnect:
         given = running(3)
         given.found_again(l3=verdict)
         assert given.of(events.StopHandler) == [
-            events.StopHandler(lease=3, reason=f"the gateway's verdict: {verdict}", grace_s=0.0)
+            events.StopHandler(lease=3, reason=f"the gateway's verdict: {verdict}", grace_s=frames.STOP_GRACE_S)
         ]
         given.session.handler_stopped(3)
         assert given.sent() == [stopped(3, "stopped")]
