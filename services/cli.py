@@ -74,11 +74,10 @@ def up(
     credentials.json there. The next start goes on where this one ended. It ends with status 2 when it cannot start.
 
     \b
-    Try it; $API_KEY is api_key of credentials.json:
+    Try it:
       spaces up
-      curl -s http://127.0.0.1:5001/v1/spaces/demo/requests \\
-        -H "Authorization: Bearer $API_KEY" -H 'Content-Type: application/json' \\
-        -H 'Prefer: wait=10' -d '{"input": {"prompt": "hello"}}'"""
+    In another terminal, in the same directory:
+      spaces submit demo prompt=hello --follow"""
     from services.local import errors, stack
     from services.local import up as running
 

@@ -4,6 +4,7 @@ modules beside it."""
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 
@@ -26,6 +27,7 @@ CONNECT_S = 5.0
 SILENCE_S = 45.0
 """A stream that has said nothing for so long is given up: the gateway sends a ping every 15 s."""
 
+_ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")
 _ON_THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 """What no proxy of the environment (HTTP_PROXY and the like) would reach."""
 
@@ -133,5 +135,7 @@ def _received(reader: EventReader, response: httpx.Response) -> Iterator[Event]:
 
 
 def _reason(error: httpx.RequestError) -> str:
-    """One line: the deepest text that the libraries give."""
-    return str(error) or type(error).__name__
+    """One line: the deepest text that the libraries give, without the number of an error."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "the connection was closed before the answer was complete"
+    return _ERRNO.sub("", str(error)) or type(error).__name__

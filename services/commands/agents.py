@@ -54,6 +54,8 @@ def drain(client: "Client", agent: str) -> int:
     It ends with status 0 when the agent was told, 1 when there is none, 2 when that could not be asked for."""
     from services.commands.terminal import Screen
 
+    if "/" not in agent:
+        raise click.UsageError(f"{agent!r} is no agent's ID: it is OWNER/NAME, as `spaces agents ls` shows it")
     told = client.drain_agent(agent)
     Screen().text(f"{told.id} is {told.state}\n")
     return OK

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 OK, FAILED, NOBODY_ASKED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses. FAILED: the request has not succeeded, or the gateway refused. NOBODY_ASKED: wrong usage, no gateway that
 answers, no valid key."""
-_UNAUTHENTICATED = 401
+_UNAUTHENTICATED, _SERVER_ERROR = 401, 500
 
 
 class NoPlace(Exception):
@@ -52,24 +52,28 @@ def connected(command: Callable[..., int]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(url: str | None, key_file: Path | None, home: Path | None, **arguments: Any) -> None:
-        from spaces_client import Client, ClientError
-
         try:
             found = place(url, key_file, home)
+            raise SystemExit(_run(command, found, arguments))
         except NoPlace as error:
             raise fail(str(error), NOBODY_ASKED) from None
-        try:
-            with Client(found.url, found.key) as client:
-                status = command(client, **arguments)
-        except ClientError as error:
-            raise fail(*_told(error, found)) from None
         except KeyboardInterrupt:
+            _end_line()
             raise fail("interrupted; what was accepted goes on", INTERRUPTED) from None
-        raise SystemExit(status)
 
     for option in reversed(_OPTIONS):
         run = option(run)
     return run
+
+
+def _run(command: Callable[..., int], found: Place, arguments: dict[str, Any]) -> int:
+    from spaces_client import Client, ClientError
+
+    try:
+        with Client(found.url, found.key) as client:
+            return command(client, **arguments)
+    except ClientError as error:
+        raise fail(*_told(error, found)) from None
 
 
 def place(url: str | None, key_file: Path | None, home: Path | None) -> Place:
@@ -95,6 +99,13 @@ def fail(message: str, status: int) -> SystemExit:
 
     print(f"spaces: {text.line(message)}", file=sys.stderr)
     return SystemExit(status)
+
+
+def _end_line() -> None:
+    """Erase the mark that a terminal shows of a Ctrl-C."""
+    from services.commands.terminal import Screen
+
+    Screen().end_status()
 
 
 def _key_in(file: Path) -> str:
@@ -131,7 +142,8 @@ def _told(error: "ClientError", found: Place) -> tuple[str, int]:
     if isinstance(error, ProblemError):
         if error.status == _UNAUTHENTICATED:
             return f"{error.detail} (the key is from {found.source})", NOBODY_ASKED
-        return f"{error}" + (f" (request {error.request_id})" if error.request_id else ""), FAILED
+        logged = error.status >= _SERVER_ERROR and error.request_id
+        return f"{error}" + (f" (in the gateway's log: {error.request_id})" if logged else ""), FAILED
     if isinstance(error, Unreachable) and found.from_home:
         return f"{error}: is `spaces up` running?", NOBODY_ASKED
     return str(error), NOBODY_ASKED

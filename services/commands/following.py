@@ -1,5 +1,8 @@
 """Following a request on a terminal, or for a program: output on standard output, all else on standard error."""
 
+import shutil
+import sys
+from pathlib import Path
 from typing import Protocol
 
 from services.commands import showing, text
@@ -51,13 +54,14 @@ class Person:
                 self._show([event.data] if isinstance(event.data, str) else event.data)
             case Log():
                 for line in event.lines:
-                    self._screen.note(line)
+                    self._screen.note(f"log: {line}")
             case Requeued():
-                why = f"{event.reason}: {event.detail}" if event.detail else event.reason
-                self._screen.note(f"attempt {event.attempt} is void ({why}); the request waits again")
+                self._screen.end_status()
+                self._screen.note(f"attempt {event.attempt} is void: {showing.requeued(event.reason, event.detail)}")
+                self._screen.status("waiting again")
             case OutputReset():
                 self._transcript.forget()
-                self._screen.note("what came of the output so far is void: it begins again")
+                self._screen.note("the output so far is void: it begins again")
             case Completed():
                 self._end(event.request)
             case _:
@@ -65,7 +69,7 @@ class Person:
 
     def waiting(self, reason: str, delay_s: float) -> None:
         """See Reader."""
-        self._screen.note(f"the connection was lost ({text.line(reason)}): trying again in {delay_s:.0f} s")
+        self._screen.note(f"the connection was lost ({text.line(reason)}): trying again in {showing.seconds(delay_s)}")
 
     def _stand(self, event: Event) -> None:
         match event:
@@ -107,13 +111,20 @@ def follow(client: Client, rid: str, *, as_json: bool) -> int:
                 return status_of(event.request)
     except KeyboardInterrupt:
         screen.end_status()
-        screen.note(f"the request goes on. To follow it:  spaces requests follow {rid}")
-        screen.note(f"                     To cancel it:  spaces cancel {rid}")
+        screen.note(f"the request goes on. To follow it:  {typed(f'requests follow {rid}')}")
+        screen.note(f"                     To cancel it:  {typed(f'cancel {rid}')}")
         return INTERRUPTED
     finally:
         screen.end_status()
         screen.end_text()
     raise InvalidAnswer("the events of the request ended without its outcome")
+
+
+def typed(command: str) -> str:
+    """How another command of this program is typed, where this one was."""
+    program = sys.argv[0]
+    on_path = Path(program).name != "spaces" or shutil.which("spaces") == program
+    return f"{'spaces' if on_path else program} {command}"
 
 
 def status_of(request: Request) -> int:

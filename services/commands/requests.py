@@ -28,7 +28,7 @@ _FOLLOW = click.option("--follow", is_flag=True, help="Show what happens, and th
 @click.option("--input-file", type=click.File("rb"), metavar="FILE", help="A file that holds the input; -: standard input.")
 @click.option(
     "--wait", type=click.IntRange(1, MAX_WAIT_S), metavar="N",
-    help=f"Wait up to N seconds (at most {MAX_WAIT_S}) for the output, and print it.",
+    help="Wait up to N seconds for the output, and print it.",
 )  # fmt: skip
 @_FOLLOW
 @_FOLLOW_JSON
@@ -47,8 +47,9 @@ def submit(
 
     The input is an object: of KEY=TEXT and KEY:=JSON, or JSON as --input, --input-file or - (standard input). With --follow
     the output goes to standard output: text as it comes, any other value as a line of JSON. All else (why it waits, its
-    progress, what its handler logs) goes to standard error. When an agent is lost, what came of the output is void, and it
-    begins again: that is said, but what is written is written; programs see with --json where.
+    progress, what its handler logs) goes to standard error; on a terminal progress is not shown within a line of text. When
+    an attempt is lost, what came of the output is void, and it begins again: that is said, but what is written is written;
+    programs see with --json where.
 
     Ctrl-C ends the command, not the request.
 
@@ -143,13 +144,13 @@ def cancel(client: "Client", request: str, as_json: bool) -> int:
     return OK
 
 
-@click.command(short_help="Submit a request that has ended again.")
+@click.command(short_help="Submit the input of an ended request again.")
 @click.argument("request", metavar="ID")
 @_FOLLOW
 @_FOLLOW_JSON
 @connected
 def retry(client: "Client", request: str, follow: bool, as_json: bool) -> int:
-    """Submit the input of the request ID again, which must have ended, and print the id of the new request.
+    """Submit the input of the request ID, which must have ended, again, and print the id of the new request.
 
     \b
     Example:
@@ -194,5 +195,5 @@ def _told(client: "Client", request: "Request", wait_s: int | None, *, follow: b
             screen.result(request.output)
         screen.note(f"request {request.id} {showing.outcome(request)}")
     else:
-        screen.note(f"request {request.id} goes on. To follow it:  spaces requests follow {request.id}")
+        screen.note(f"request {request.id} goes on. To follow it:  {following.typed(f'requests follow {request.id}')}")
     return OK if wait_s is None else following.status_of(request)

@@ -10,11 +10,19 @@ from spaces_client.objects import ConnectedAgent, Problem, Queue, Request
 LONGEST = 2000
 """Of an input or an output no more characters than this are shown."""
 _WAITING = {
-    "waiting_turn": "others are before it",
+    "waiting_turn": "it is next",
     "no_agent_online": "no agent is online for this space",
     "agents_busy": "all agents are busy",
     "agent_loading": "the agent is still loading",
     "agent_draining": "the agents take no more work, they are ending",
+    "retry_delay": "the handler wants to be tried again, a little later",
+}
+_REQUEUED = {
+    "agent_lost": "the agent was lost",
+    "busy": "the agent was busy",
+    "no_connection": "the agent was not there any more",
+    "rejected": "the agent did not take it",
+    "retryable": "the handler wants to be tried again",
 }
 
 
@@ -22,7 +30,15 @@ def waiting(queue: Queue) -> str:
     """At which place a request waits, and why."""
     place = "waiting" if queue.position is None else f"waiting as number {queue.position}"
     reason = _WAITING.get(queue.reason, queue.reason)
+    if queue.reason == "waiting_turn" and queue.position != 1:
+        reason = "others are before it"
     return f"{place}: {reason}" if reason else place
+
+
+def requeued(reason: str, detail: str) -> str:
+    """Why an attempt is void."""
+    why = _REQUEUED.get(reason, reason)
+    return f"{why} ({detail})" if detail else why
 
 
 def error(problem: Problem | None) -> str:
@@ -73,7 +89,13 @@ def table(agents: Sequence[ConnectedAgent]) -> str:
 
 def seconds(duration_s: float) -> str:
     """A duration, as precise as its size makes sense."""
-    return f"{duration_s * 1000:.0f} ms" if duration_s < 1 else f"{duration_s:.1f} s"
+    if duration_s < 0.9995:
+        return f"{duration_s * 1000:.{1 if duration_s < 0.00995 else 0}f} ms"
+    if duration_s < 59.95:
+        return f"{duration_s:.1f} s"
+    minutes, left_s = divmod(round(duration_s), 60)
+    hours, left = divmod(minutes, 60)
+    return f"{hours} h {left} min" if hours else f"{minutes} min {left_s} s"
 
 
 def _progress(request: Request) -> str:

@@ -2,7 +2,9 @@
 garbling the other."""
 
 import contextlib
+import os
 import shutil
+import stat
 import sys
 import time
 import unicodedata
@@ -22,6 +24,8 @@ class Screen:
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
         self._out, self._err = out or sys.stdout, err or sys.stderr
         self._out_is_terminal, self._err_is_terminal = self._out.isatty(), self._err.isatty()
+        # What is piped may well come out on the terminal, in the midst of a line that is kept up to date.
+        self._keeps_status = self._err_is_terminal and not _is_pipe(self._out)
         self._inside_line = False
         self._status = ""
         self._passing_at = float("-inf")
@@ -61,12 +65,12 @@ class Screen:
         self._show_status()
 
     def status(self, told: str, *, passing: bool = False) -> None:
-        """How things stand; on a terminal in one line that is kept up to date. `passing`: it soon
-        passes, and may be left out elsewhere."""
+        """How things stand; on a terminal in one line that is kept up to date. `passing`: it soon passes, and may be left
+        out elsewhere."""
         told = text.line(told)
         if told == self._status:
             return
-        if self._err_is_terminal:
+        if self._keeps_status:
             self._hide_status()
             self._status = told
             self._show_status()
@@ -77,7 +81,7 @@ class Screen:
 
     def end_status(self) -> None:
         """Nothing is under way any more."""
-        if self._err_is_terminal and not (self._inside_line and self._out_is_terminal):
+        if self._keeps_status and not (self._inside_line and self._out_is_terminal):
             self._tell(_ERASE_LINE)  # whatever stands there: the status, or the mark of a Ctrl-C
         self._status = ""
 
@@ -87,7 +91,7 @@ class Screen:
             self._inside_line = False
 
     def _status_is_shown(self) -> bool:
-        return bool(self._status) and self._err_is_terminal and not (self._inside_line and self._out_is_terminal)
+        return bool(self._status) and self._keeps_status and not (self._inside_line and self._out_is_terminal)
 
     def _hide_status(self) -> None:
         if self._status_is_shown():
@@ -108,6 +112,14 @@ class Screen:
         with contextlib.suppress(BrokenPipeError):  # nobody reads any more: no reason to stop
             self._err.write(part)
             self._err.flush()
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        mode = os.fstat(stream.fileno()).st_mode
+    except OSError:  # no file at all
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _fitting(told: str) -> str:

@@ -83,8 +83,9 @@ def _records(events: list[Event]) -> Iterator[Row]:
     if outputs:
         characters = sum(len(event.data) for event in outputs if isinstance(event.data, str))
         values = sum(len(event.data) for event in outputs if not isinstance(event.data, str))
-        size = f"{_counted(characters, 'character')} of text, {_counted(values, 'value')}"
-        yield Row(None, "output", f"{_counted(len(outputs), 'record')}: {size}")
+        sizes = [f"{_counted(characters, 'character')} of text"] if characters or not values else []
+        sizes += [_counted(values, "value")] if values else []
+        yield Row(None, "output", f"{_counted(len(outputs), 'record')}: {', '.join(sizes)}")
     if progress:
         last = progress[-1]
         said = text.line(last.message, LONGEST)

@@ -1,5 +1,6 @@
 """What `spaces up` tells people."""
 
+import shlex
 import shutil
 import sys
 import time
@@ -31,27 +32,29 @@ WebSocket Spaces is ready.
   credentials  {_from_here(home / "credentials.json")}   (also the administrator's password)
   logs         {_from_here(home / "logs")}
 
-In another terminal, submit a request and wait for its result:
-  curl -s {ready.url}/v1/spaces/{ready.space}/requests \\
-    -H 'Authorization: Bearer {ready.api_key}' \\
-    -H 'Content-Type: application/json' -H 'Prefer: wait=10' \\
-    -d '{{"input": {{"prompt": "hello"}}}}'
+In another terminal, submit a request and follow it to its end:
+  {_command("spaces")} submit {ready.space} prompt=hello --follow{_home_option(home)}
 
 Serve the space with a function of your own, answer(input) in model.py:
   export WS_AGENT_KEY={ready.agent_key}
-  {agent_command()} run --url {ready.url} \\
+  {_command("spaces-agent")} run --url {ready.url} \\
     --space {ready.space} --slots 8 --engine python:model:answer
 
 Ctrl-C stops everything; the next start goes on where this one ended.
 """
 
 
-def agent_command() -> str:
-    """What to type for the command `spaces-agent` of this installation, in a shell that stands where we do."""
-    installed = Path(sys.executable).with_name("spaces-agent")
+def _command(name: str) -> str:
+    """What to type for a command of this installation, in a shell that stands where we do."""
+    installed = Path(sys.executable).with_name(name)
     if not installed.exists() or shutil.which(installed.name) == str(installed):
         return installed.name
     return _from_here(installed)
+
+
+def _home_option(home: Path) -> str:
+    """What to say to a command that does not look there by itself."""
+    return "" if home.absolute() == Path.cwd() / ".spaces" else f" --home {shlex.quote(_from_here(home))}"
 
 
 def _from_here(path: Path) -> str:

@@ -97,7 +97,7 @@ def test_follow_prints_what_the_handler_yields_though_the_gateway_is_killed(stac
         yielded = json.loads((directory / "yielded-1").read_text())
         assert out.read_text() == printed(yielded), "no gap, no repeat"
         told = err.read_text()
-        assert "said 0\n" in told, "what the handler logs"
+        assert "log: said 0\n" in told, "what the handler logs"
         assert "% " in told, "its progress"
         assert "attempt 1 runs at " in told
         assert "succeeded in " in told.splitlines()[-1]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.commands.following import typed
 from spaces_client import connection
 from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import (
@@ -137,7 +138,7 @@ def test_follow_shows_the_output_and_beside_it_what_happens() -> None:
         "waiting as number 3: no agent is online for this space",
         "attempt 1 runs at ada/gpu",
     ]
-    assert "loading\\u001b[2J" in lines
+    assert "log: loading\\u001b[2J" in lines
     assert any(line.startswith("the connection was lost (") for line in lines)
     assert lines[-1] == "succeeded in 600 ms"
 
@@ -153,8 +154,12 @@ def test_follow_says_when_what_was_shown_is_void() -> None:
     with ScriptedServer(answer(request("processing")), stream(*told)) as server:
         done = at(server, "requests", "follow", RID)
     assert (done.exit_code, done.stdout) == (0, "first second"), "what is written is written"
-    assert "attempt 1 is void (agent_lost: gone); the request waits again" in done.stderr
-    assert "void: it begins again" in done.stderr
+    assert done.stderr.splitlines() == [
+        "attempt 1 is void: the agent was lost (gone)",
+        "waiting again",
+        "the output so far is void: it begins again",
+        "succeeded in 600 ms",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +222,25 @@ def test_ctrl_c_ends_the_command_and_says_how_the_request_goes_on(tmp_path: Path
     assert "Traceback" not in stderr
 
 
+@pytest.mark.parametrize(
+    ("program", "shown"), [("bin/spaces", "bin/spaces"), ("/on/path/spaces", "spaces"), ("x.py", "spaces")]
+)
+def test_a_command_that_is_shown_can_be_typed(monkeypatch: pytest.MonkeyPatch, program: str, shown: str) -> None:
+    monkeypatch.setattr("sys.argv", [program])
+    monkeypatch.setattr("shutil.which", lambda name: f"/on/path/{name}")
+    assert typed("cancel x") == f"{shown} cancel x"
+
+
+def test_ctrl_c_at_any_moment_is_status_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("services.commands.connection.place", interrupted)
+    with ScriptedServer() as server:
+        done = at(server, "agents", "ls")
+    assert (done.exit_code, done.stderr) == (130, "spaces: interrupted; what was accepted goes on\n")
+
+
 def test_cancel_and_retry() -> None:
     script = [answer(request("canceled")), answer(request("queued", retry_of=RID), 202)]
     with ScriptedServer(*script) as server:
@@ -243,13 +267,21 @@ def test_agents_are_listed_and_drained() -> None:
         none = at(server, "agents", "ls")
         assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no agent is connected\n")
         assert at(server, "agents", "drain", "ada/gpu").stdout == "ada/gpu is draining\n"
+        half = at(server, "agents", "drain", "gpu")
+        assert (half.exit_code, "OWNER/NAME" in half.stderr) == (2, True)
 
 
 def test_a_refusal_is_one_line_and_status_1() -> None:
     with ScriptedServer(problem(404, "not_found", "There is no such\nrequest\x1b[2J.")) as server:
         done = at(server, "requests", "show", RID)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr == "spaces: not_found: There is no such request\\u001b[2J. (request r-17)\n"
+    assert done.stderr == "spaces: not_found: There is no such request\\u001b[2J.\n"
+
+
+def test_an_error_of_the_gateway_can_be_found_in_its_log() -> None:
+    with ScriptedServer(problem(500, "internal", "It is ours.")) as server:
+        done = at(server, "requests", "show", RID)
+    assert (done.exit_code, done.stderr) == (1, "spaces: internal: It is ours. (in the gateway's log: r-17)\n")
 
 
 def test_what_gets_no_answer_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

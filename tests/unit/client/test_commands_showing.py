@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 
 from services.commands import showing, timeline
 from spaces_client import objects
@@ -57,7 +58,7 @@ def test_a_timeline_tells_when_who_and_what() -> None:
         "instant (UTC)          +ms  event        who and what",
         "10:00:00.000000             queued       accepted",
         "10:00:00.250000      250.0  assigned     attempt 1: to ada/a",
-        "                            output       1 record: 4 characters of text, 0 values",
+        "                            output       1 record: 4 characters of text",
         "10:00:20.000000    19750.0  requeued     attempt 1: agent_lost (silent)",
         "                            output_reset what came of attempt 1 is void",
         "10:00:20.500000      500.0  assigned     attempt 2: to ada/b",
@@ -69,6 +70,15 @@ def test_a_timeline_tells_when_who_and_what() -> None:
         '10:00:22.000000     1000.0  succeeded    ada/b, ran 1.2 s, first output after 20.8 s, ["Hello",1,2]',
         "10:00:23.000000     1000.0  refused      result of ada/a at g-1: superseded (lease 2)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [("a", "1 character of text"), ([1, 2], "2 values"), ("", "0 characters of text")],
+)
+def test_a_timeline_counts_what_there_is(data: Any, said: str) -> None:
+    told = a_timeline(("output", {"index": 1, "attempt": 1, "data": data}), refused=[])
+    assert timeline.lines(told)[-1].endswith(f"1 record: {said}")
 
 
 def test_a_timeline_names_the_gateway_when_it_is_told() -> None:
@@ -99,7 +109,7 @@ def test_a_request_is_a_block_of_what_is_known() -> None:
         "assigned  2025-01-01 10:00:00.000000 UTC",
         "started   2025-01-01 10:00:00.000000 UTC",
         "completed 2025-01-01 10:00:00.000000 UTC",
-        "took      600 ms in all, 4 ms until it was assigned, 500 ms in the handler",
+        "took      600 ms in all, 4.0 ms until it was assigned, 500 ms in the handler",
         "attempt   1",
         "agent     ada/gpu",
         'metadata  {"order":1}',
@@ -114,6 +124,37 @@ def test_an_open_request_tells_why_it_waits_and_how_far_it_is() -> None:
     )
     running = request("processing", progress={"fraction": 0.4, "message": "step 2"})
     assert "progress  40% step 2" in showing.block(objects.request(json.dumps(running).encode()))
+
+
+@pytest.mark.parametrize(
+    ("queue", "said"),
+    [
+        ({"reason": ""}, "waiting"),
+        ({"position": 1, "reason": "waiting_turn"}, "waiting as number 1: it is next"),
+        ({"position": 2, "reason": "waiting_turn"}, "waiting as number 2: others are before it"),
+        ({"reason": "retry_delay"}, "waiting: the handler wants to be tried again, a little later"),
+        ({"position": 3, "reason": "novelty"}, "waiting as number 3: novelty"),
+    ],
+)
+def test_why_a_request_waits_is_said_in_words(queue: Any, said: str) -> None:
+    assert showing.waiting(msgspec.convert(queue, objects.Queue)) == said
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "said"),
+    [
+        (0.0002, "0.2 ms"),
+        (0.00996, "10 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1.0 s"),
+        (59.9, "59.9 s"),
+        (59.96, "1 min 0 s"),
+        (3599.6, "1 h 0 min"),
+        (90061, "25 h 1 min"),
+    ],
+)
+def test_a_duration_is_as_precise_as_its_size_makes_sense(duration_s: float, said: str) -> None:
+    assert showing.seconds(duration_s) == said
 
 
 def test_a_long_output_is_cut_and_says_so() -> None:

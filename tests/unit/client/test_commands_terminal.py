@@ -1,6 +1,7 @@
 """Standard output and standard error on one terminal, on two, and in pipes."""
 
 import io
+import os
 
 import pytest
 
@@ -97,6 +98,18 @@ def test_in_a_pipe_a_passing_status_is_not_told_each_time(monkeypatch: pytest.Mo
         screen.status(f"{percent} %", passing=True)
     screen.status("again")
     assert err.shown.splitlines() == ["0 %", "40 %", "80 %", "again"]
+
+
+def test_a_pipe_may_end_on_the_terminal_so_nothing_there_is_erased() -> None:
+    reads, writes = os.pipe()
+    err = Stream(terminal=True)
+    with open(reads), open(writes, "w") as out:
+        screen = Screen(out, err)
+        screen.status("waiting")
+        screen.text("a line\n")
+        screen.status("half")
+        screen.end_status()
+    assert err.shown == "waiting\nhalf\n"
 
 
 @pytest.mark.parametrize("told", ["x" * 100, "你" * 60])
