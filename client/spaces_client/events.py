@@ -43,6 +43,7 @@ class Assigned(Event, frozen=True, kw_only=True):
     at: datetime | None = None
     agent: AgentRef = AgentRef("")
     gateway: str = ""
+    lease: int = 0
 
 
 class Output(Event, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ _REQUEUED = {
 
 def waiting(queue: Queue) -> str:
     """At which place a request waits, and why."""
-    place = "waiting" if queue.position is None else f"waiting as number {queue.position}"
+    place = "waiting" if not queue.position else f"waiting as number {queue.position}"
     reason = _WAITING.get(queue.reason, queue.reason)
     if queue.reason == "waiting_turn" and queue.position != 1:
         reason = "others are before it"

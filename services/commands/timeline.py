@@ -104,7 +104,8 @@ def _row(event: Event) -> Row:
             return Row(event.at, event.name, event.reason or "accepted")
         case Assigned():
             at = f" at {event.gateway}" if event.gateway else ""
-            return Row(event.at, event.name, f"attempt {event.attempt}: to {event.agent.id}{at}")
+            lease = f" (lease {event.lease})" if event.lease else ""
+            return Row(event.at, event.name, f"attempt {event.attempt}: to {event.agent.id}{at}{lease}")
         case Requeued():
             detail = f" ({text.line(event.detail, LONGEST)})" if event.detail else ""
             return Row(event.at, event.name, f"attempt {event.attempt}: {event.reason}{detail}")

@@ -123,7 +123,7 @@ class Feed:
                 items += self._shown(seq, QueuedEvent(attempt=event.attempt, at=rfc3339(at), reason="restored"))
             case Assigned():
                 agent = AgentObject(event.agent)
-                shown = AssignedEvent(attempt=event.attempt, at=rfc3339(at), agent=agent, gateway=event.gateway)
+                shown = AssignedEvent(attempt=event.attempt, at=rfc3339(at), agent=agent, gateway=event.gateway, lease=seq)
                 items += self._shown(seq, shown)
                 items += self._released()
             case Requeued():

@@ -134,7 +134,7 @@ class Following:
                 shown = None
                 await self._queued.wait()
             place = await self._reader.place(self._rid)
-            if place is not None and place.position and place != shown:
+            if place is not None and place.reason and place != shown:
                 shown = place
                 await self._arrived.put(partial(self._place, place))
             await asyncio.sleep(PLACE_S)

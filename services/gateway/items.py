@@ -39,6 +39,7 @@ class AssignedEvent(msgspec.Struct, frozen=True, kw_only=True):
     at: Instant
     agent: AgentObject
     gateway: str
+    lease: Annotated[int, Meta(description="What the frames of this attempt carry, as `refused` names them.")]
 
 
 class OutputEvent(msgspec.Struct, frozen=True, kw_only=True):

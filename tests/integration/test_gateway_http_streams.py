@@ -79,18 +79,19 @@ async def test_while_it_waits_its_place_in_the_queue_is_shown(
 ) -> None:
     monkeypatch.setattr(feeds, "PLACE_S", 0.05)
     third, first = QueuePlace(position=3, reason="agents_busy"), QueuePlace(position=1, reason="agents_busy")
-    places = [third, third, QueuePlace(position=0), first, first]
+    places = [third, third, QueuePlace(position=0), first, first, QueuePlace(position=0, reason="retry_delay")]
     rid = await submitted(gateway)
     await elsewhere.answer_as_dispatcher(part_of_space("demo"), *places)
     reader = reader_of(rid, gateway)
     reading = bus.spawn(reader.follow())
-    await until(lambda: len(reader.of("position")) == 2, "both places")
+    await until(lambda: len(reader.of("position")) == 3, "all places")
     await run_to_the_end(elsewhere, rid)
     await reading
     check_whole(reader.seen)
     assert [seen.data for seen in reader.of("position")] == [
         {"position": 3, "reason": "agents_busy"},
         {"position": 1, "reason": "agents_busy"},
+        {"position": 0, "reason": "retry_delay"},
     ]
     assert {seen.id for seen in reader.of("position")} == {""}
 

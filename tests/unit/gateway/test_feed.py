@@ -32,7 +32,7 @@ def test_a_life_without_trouble_is_shown_as_it_was() -> None:
     assert names(items) == ["queued", "assigned", "progress", "log", "output", "completed"]
     shown = [msgspec.to_builtins(msgspec.json.decode(msgspec.json.encode(item.data))) for item in items]
     assert shown[0] == {"attempt": 0, "at": "1970-01-01T00:16:42.000000Z"}
-    assert shown[1] == {"attempt": 1, "at": shown[1]["at"], "agent": {"id": "ada/gpu"}, "gateway": "g"}
+    assert shown[1] == {"attempt": 1, "at": shown[1]["at"], "agent": {"id": "ada/gpu"}, "gateway": "g", "lease": life.lease}
     assert shown[2] == {"index": 1, "attempt": 1, "fraction": 0.5, "message": ""}
     assert shown[3] == {"index": 2, "attempt": 1, "lines": ["a line"]}
     assert shown[4] == {"index": 3, "attempt": 1, "data": "text"}
