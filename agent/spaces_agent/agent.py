@@ -66,6 +66,8 @@ class Agent:
         self._spaces = _several(spaces, "a space")
         if not 1 <= slots <= 1024:
             raise ConfigError(f"an agent has 1 to 1024 slots, not {slots}")
+        if not drain_s >= 0:  # nor is it NaN
+            raise ConfigError(f"drain_s is a number of seconds from 0 up, not {drain_s}")
         self._slots = slots
         self._name = name
         self._state_dir = Path(state_dir) if state_dir is not None else identity.default_state_dir(os.environ)
@@ -78,7 +80,7 @@ class Agent:
 
     def handler(self, function: _F) -> _F:
         """Make `function` the handler, and return it unchanged. It may be named by `module:function`: with `isolate` it
-        is then imported only where it runs. Raises TypeError when it cannot be a handler, and ConfigError."""
+        is then imported only where it runs. Raises ConfigError, BadHandler when it cannot be a handler."""
         _ = engines.target(function) if self._isolate else Handler(engines.function(function))
         self._handler = function
         return function
@@ -147,7 +149,7 @@ class Agent:
             print(f"spaces-agent: {error}", file=sys.stderr)
             status = _EXIT_CONFIG
         if self._unfinished:
-            # A handler had its time; threads that it waits for must not keep the process.
+            # A handler had its time, and setup is of no use; threads that they wait for must not keep the process.
             sys.stdout.flush()
             os._exit(status)
         return status

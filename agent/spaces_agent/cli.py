@@ -102,7 +102,7 @@ def run(
         agent.handler(engines.named(engine))
         if setup is not None:
             agent.setup(setup)
-    except (ConfigError, TypeError) as error:
+    except ConfigError as error:
         print(f"spaces-agent: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     agent.run()

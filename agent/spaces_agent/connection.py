@@ -11,6 +11,10 @@ from websockets.exceptions import ConnectionClosed
 from spaces_agent import frames
 from spaces_agent.dial import close_reason
 
+_CLOSES_WITHIN_S = 3.0
+"""Longer than a closing handshake may take (see dial.py)."""
+_LAST_WORDS_S = 2.0
+
 
 class Connection:
     """Hands what arrives to `receive`, and writes what `take` gives whenever it is woken."""
@@ -39,9 +43,10 @@ class Connection:
             self._given_up.set_result(reason)
 
     def finish(self) -> None:
-        """Write what there is to send, then close."""
+        """Write what there is to send, as far as that is soon done, then close."""
         self._finishing = True
         self._outgoing.set()
+        asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.give_up, "leaving")
 
     async def serve(self) -> tuple[str, int | None]:
         """Read and write to the end of the socket: why it ended, and the close code if the gateway sent one."""
@@ -58,7 +63,17 @@ class Connection:
             reading.cancel()
             writing.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
-            await self._websocket.close()
+            await self._close()
+
+    async def _close(self) -> None:
+        # The limit of the closing handshake begins when the close frame is written. Where the network is gone and the
+        # buffers are full that would take as long as TCP tries: many minutes.
+        try:
+            async with asyncio.timeout(_CLOSES_WITHIN_S):
+                await self._websocket.close()
+        except TimeoutError:
+            self._websocket.transport.abort()
+            await self._websocket.wait_closed()
 
     async def _read(self) -> str:
         while True:

@@ -9,6 +9,10 @@ class ConfigError(AgentError):
     """The agent was set up wrongly (address, key, space, name, state directory): trying again does not help."""
 
 
+class BadHandler(ConfigError, TypeError):
+    """This function cannot be a handler."""
+
+
 class SetupFailed(AgentError):
     """The user's setup function raised an error: there is nothing to serve with."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from spaces_agent import frames, output
+from spaces_agent.errors import BadHandler
 
 Function = Callable[..., Any]
 
@@ -69,12 +71,13 @@ class Context:
 
 
 class Handler:
-    """A checked handler function. Raises TypeError when it cannot be one."""
+    """A checked handler function. Raises BadHandler when it cannot be one."""
 
     def __init__(self, function: Function) -> None:
         if not callable(function):
-            raise TypeError(f"a handler must be a function, not {type(function).__name__}")
-        called = function if inspect.isroutine(function) else function.__call__  # type: ignore[operator]
+            raise BadHandler(f"a handler must be a function, not {type(function).__name__}")
+        plain = inspect.isroutine(function) or isinstance(function, partial)
+        called = function if plain else function.__call__  # type: ignore[operator]
         self.is_async = inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called)
         self._function = function
         self._takes_context = _takes_context(function)
@@ -95,7 +98,7 @@ def _takes_context(function: Function) -> bool:
     positional = [parameter for parameter in parameters if parameter.kind in kinds]
     required = [parameter for parameter in positional if parameter.default is inspect.Parameter.empty]
     if len(required) > 2:
-        raise TypeError("a handler takes the input and, if it likes, a context: no more than two parameters")
+        raise BadHandler("a handler takes the input and, if it likes, a context: no more than two parameters")
     if not positional and not any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        raise TypeError("a handler takes at least one parameter: the input")
+        raise BadHandler("a handler takes at least one parameter: the input")
     return len(positional) > 1 and positional[1] in required

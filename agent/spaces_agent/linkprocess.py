@@ -23,11 +23,15 @@ class LinkProcess:
 
     @classmethod
     async def start(cls, receive: Callable[[messages.FromLink], None]) -> LinkProcess:
-        """Start a link, whose messages go to `receive`."""
+        """Start a link, whose messages go to `receive`. Raises OSError."""
         ended = asyncio.Event()
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = spawn("spaces_agent.link", theirs)
+        try:
+            with theirs:
+                process = spawn("spaces_agent.link", theirs)
+        except OSError:
+            ours.close()
+            raise
         channel = await Channel.open(ours, messages.FromLink, receive, ended.set)
         return cls(process, channel, ended)
 

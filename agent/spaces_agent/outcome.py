@@ -126,6 +126,6 @@ def _error(code: str, message: str) -> frames.HandlerError:
 def _short(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:  # the exception's own code is the handler's
+    except BaseException:  # the exception's own code is the handler's
         return ""
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"

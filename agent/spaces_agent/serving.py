@@ -63,8 +63,8 @@ class Serving:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a handler still runs."""
-        return bool(self._runner.in_flight())
+        """Whether a handler still runs, or what is to be done before."""
+        return self._loading or bool(self._runner.in_flight())
 
     def drain(self) -> None:
         """Take no more work, finish what runs (for a bounded time), then return from `run`."""
@@ -98,7 +98,10 @@ class Serving:
 
     async def _one_link(self) -> str:
         """Start a link and serve with it until it or the agent ends; how it has ended."""
-        link = self._link = await LinkProcess.start(self._receive)
+        try:
+            link = self._link = await LinkProcess.start(self._receive)
+        except OSError as error:  # no memory, processes or files left for the moment: handlers may go on meanwhile
+            return f"it cannot be started: {error}"
         try:
             link.send(self._setup())
             if self._draining.is_set():
@@ -211,6 +214,7 @@ class Serving:
     def failed(self, error: SetupFailed) -> None:
         """There is nothing to serve with."""
         self._failure = error
+        self._loading = False
         self._drained.set()
 
     def _forget(self, lease: int) -> None:

@@ -39,4 +39,9 @@ def spawn(module: str, theirs: socket.socket, *, own_group: bool = False) -> sub
 
 def in_words(status: int) -> str:
     """How a process has ended, by its return code."""
-    return f"exit status {status}" if status >= 0 else f"signal {-status} ({signal.Signals(-status).name})"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {-status} ({signal.Signals(-status).name})"
+    except ValueError:  # a real-time signal has no name
+        return f"signal {-status}"

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import assert_never
 
@@ -26,6 +27,9 @@ from spaces_agent.worker_messages import Broken, Limit, Prepare, ToWorker
 logger = logging.getLogger("spaces_agent")
 
 _PR_SET_PDEATHSIG = 1
+
+_forking = threading.local()
+"""The signals that are blocked in a thread but for its fork."""
 
 
 class Worker:
@@ -89,7 +93,7 @@ class Worker:
 def _open(prepare: Prepare, channel: Channel) -> Worker | None:
     try:
         return Worker(prepare, channel)
-    except (AgentError, TypeError) as error:
+    except AgentError as error:
         reason = str(error)
     except BaseException as error:  # also SystemExit: the user's module may do anything
         logger.error("the handler cannot be imported", exc_info=error)
@@ -144,13 +148,23 @@ def _leave_signals_to_the_agent() -> None:
     # With handlers, since what is ignored or blocked would be so for all that the user's handler starts, too.
     for number in ENDS_THE_AGENT:
         signal.signal(number, lambda *_: None)
-    os.register_at_fork(after_in_child=_default_signals)
+    os.register_at_fork(before=_hold_signals, after_in_parent=_release_signals, after_in_child=_default_signals)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS_THE_AGENT)
+
+
+def _hold_signals() -> None:
+    # What is sent to a fork before it has its own handlers would be lost in those of this process.
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS_THE_AGENT)
+
+
+def _release_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
 
 
 def _default_signals() -> None:
     for number in ENDS_THE_AGENT:
         signal.signal(number, signal.SIG_DFL)
+    _release_signals()
 
 
 def main() -> None:

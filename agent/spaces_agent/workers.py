@@ -6,13 +6,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import random
 import sys
 import time
 from typing import assert_never
 
 from spaces_agent import frames, messages, outcome
+from spaces_agent.backoff import Backoff
 from spaces_agent.errors import SetupFailed
 from spaces_agent.runner import Limits, Listener
+from spaces_agent.waiting import happens
 from spaces_agent.worker_messages import Broken, FromWorker, Limit, Prepare
 from spaces_agent.workerprocess import WorkerProcess
 
@@ -29,6 +32,7 @@ class Run:
         self.received_at = received_at
         self.began_at = received_at
         self.worker: WorkerProcess | None = None
+        self.started = False
         self.stopped = False
         self.killing: asyncio.TimerHandle | None = None
         self._last_index = 0
@@ -65,7 +69,8 @@ class Run:
 
 class Workers:
     """One process for each slot. With a setup function all are started at once, since none may take work before it is
-    done; without, the others when they are needed. One that has ended is started again.
+    done; without, the others when they are needed. One that has ended is started again: at once where a handler ran, since
+    that has ended it; else later and later, as it may never live long.
 
     `handler` and `setup` are names, `module:function`: it is the workers that import them."""
 
@@ -80,7 +85,7 @@ class Workers:
         self._workers: set[WorkerProcess] = set()
         self._loaded: list[WorkerProcess] = []
         self._ready = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -137,7 +142,7 @@ class Workers:
 
     async def close(self) -> None:
         """End all workers: at once where a handler still runs."""
-        self._closing = True
+        self._closing.set()
         for run in list(self._runs.values()):
             run.stopped = True
             if run.worker is None:
@@ -157,28 +162,34 @@ class Workers:
 
     async def _keep_one(self) -> None:
         """One worker after the other, until none is of use."""
-        while not self._closing:
+        restarts = Backoff()
+        while not self._closing.is_set():
+            began = time.monotonic()
             try:
                 worker = await WorkerProcess.start(self._receive)
             except OSError as error:
                 self._fail(f"no process can be started for the handler: {error}")
                 return
             self._workers.add(worker)
-            if self._closing:
+            if self._closing.is_set():
                 worker.kill()
             worker.send(Prepare(handler=self._handler, setup=self._setup, path=list(sys.path), parent_pid=os.getpid()))
             worker.send(Limit(limits=self._limits))
             how = await worker.ended()
             self._workers.discard(worker)
-            if worker in self._loaded:
-                self._loaded.remove(worker)
-                self._lost(worker, how)
-            else:
+            if worker not in self._loaded:
                 self._fail(f"setup failed: its process ended: {how}")
+                return
+            self._loaded.remove(worker)
+            if not self._lost(worker, how) and not self._closing.is_set():
+                lived = time.monotonic() - began
+                delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
+                logger.warning("an idle process for the handler ended (%s); starting another in %.1f s", how, delay)
+                await happens(self._closing, delay)
 
     def _place(self) -> None:
         """Give what waits to workers, and start those that are missing."""
-        if self._closing:
+        if self._closing.is_set():
             return
         busy = {run.worker for run in self._runs.values()}
         free = [worker for worker in self._loaded if worker not in busy]
@@ -201,7 +212,8 @@ class Workers:
             case Broken():
                 self._fail(message.reason)
             case messages.Started():
-                self._runs[message.lease].began_at = time.monotonic()
+                run = self._runs[message.lease]
+                run.started, run.began_at = True, time.monotonic()
                 self._listener.started(message.lease)
             case messages.Produced():
                 self._produced(message.frame)
@@ -223,18 +235,24 @@ class Workers:
             self._listener.produced(output)
 
     def _fail(self, reason: str) -> None:
-        if not self._closing:
-            self._closing = True
+        if not self._closing.is_set():
+            self._closing.set()
             self._listener.failed(SetupFailed(reason))
 
-    def _lost(self, worker: WorkerProcess, how: str) -> None:
-        """A worker has ended."""
+    def _lost(self, worker: WorkerProcess, how: str) -> bool:
+        """A worker has ended; whether a handler ran in it. What it was given too late waits for another one."""
+        ran = False
         for run in [run for run in self._runs.values() if run.worker is worker]:
+            ran |= run.started
             if run.stopped:
                 self._end(run, None)
-            else:
+            elif run.started:
                 logger.error("request %s: the process of the handler ended: %s", run.assign.request_id, how)
                 self._end(run, run.crashed(how))
+            else:
+                run.worker = None
+                self._place()
+        return ran
 
     def _end(self, run: Run, result: frames.Result | None) -> None:
         del self._runs[run.assign.lease]

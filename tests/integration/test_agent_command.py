@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spaces_agent import frames
-from tests.support.agents import agent_command
+from tests.support.agents import agent_command, until
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
 
 WAITS = """
@@ -122,6 +122,38 @@ async def test_what_does_not_finish_within_its_time_is_handed_back(gateway: Scri
         assert "what runs has 0.3 s to finish" in await agent.says("ending:")
         await session.expect(frames.Goodbye)
         assert (await agent.ended())[0] == 0
+
+
+@pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["threads", "isolated"])
+async def test_a_signal_while_it_loads_ends_it(gateway: ScriptedGateway, tmp_path: Path, isolate: list[str]) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, time\ndef load():\n    pathlib.Path('loads').touch()\n    time.sleep(60)\ndef run(x): return x\n"
+    )
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:slow:run",
+        arguments=["--setup", "slow:load", *isolate],
+    ) as agent:  # fmt: skip
+        session = await gateway.session()
+        await until((tmp_path / "loads").exists, "setup runs")
+        agent.signal(signal.SIGTERM)
+        await session.expect(frames.Goodbye)
+        assert (await agent.ended())[0] == 0
+
+
+async def test_a_mistake_in_the_module_of_the_handler_is_shown_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mistaken.py").write_text("def run(x): return x\nLIMIT = 1 + '2'\n")
+    async with agent_command(
+        "http://127.0.0.1:1", state_dir=tmp_path / "state", directory=tmp_path, engine="python:mistaken:run"
+    ) as agent:
+        status, said = await agent.ended()
+    assert status == 1
+    assert "LIMIT = 1 + '2'" in said
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1"])
+async def test_a_time_to_drain_that_is_none_is_refused(tmp_path: Path, seconds: str) -> None:
+    async with agent_command("http://127.0.0.1:1", state_dir=tmp_path / "state", arguments=["--drain-s", seconds]) as agent:
+        assert (await agent.ended())[0] == 2
 
 
 HANGS = """

@@ -17,6 +17,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from spaces_agent import frames
+from spaces_agent.spawning import spawn
 from tests.support.agents import AgentCommand, agent_command, serving, until
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway
 
@@ -102,6 +103,22 @@ async def test_a_killed_link_is_started_again_and_knows_what_runs(
     assert (second.hello.agent_id, second.hello.boot_id) == (first.hello.agent_id, first.hello.boot_id)
     (tmp_path / "go").touch()
     assert bytes((await second.expect(frames.Result, 1)).output) == b'"done"'
+
+
+async def test_a_link_that_cannot_be_started_for_the_moment_is_tried_again(
+    gateway: ScriptedGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = [OSError("no more files")]
+
+    def start(*arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return spawn(*arguments)
+
+    monkeypatch.setattr("spaces_agent.linkprocess.spawn", start)
+    async with serving(gateway.url, lambda value: value, tmp_path):
+        await gateway.session()
+    assert "it cannot be started: no more files" in caplog.text
 
 
 async def test_a_result_survives_the_death_of_the_link(

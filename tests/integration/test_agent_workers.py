@@ -257,6 +257,35 @@ async def test_a_module_that_cannot_be_imported_is_the_end(tmp_path: Path, monke
     assert listener.failures == ["the handler cannot be imported: SystemExit: no GPU"]
 
 
+async def test_a_request_given_to_a_process_that_has_just_died_waits_for_the_next() -> None:
+    async with workers("echo", slots=1) as run:
+        pid, _ = output(await run.result())
+        os.kill(pid, signal.SIGKILL)
+        again, value = output(await run.result("next", lease=2))
+        assert (again != pid, value) == (True, "next")
+
+
+async def test_a_process_that_dies_while_it_does_nothing_is_started_again_later_and_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("spaces_agent.workers.random.random", lambda: 0.1)
+    async with workers("echo", setup="dies_after_setup", slots=1):
+        async with asyncio.timeout(DEADLINE_S):
+            while len(caplog.messages) < 3:
+                await asyncio.sleep(0.02)
+    said = "an idle process for the handler ended (exit status 9); starting another in "
+    assert caplog.messages[:3] == [f"{said}{delay} s" for delay in ("0.1", "0.1", "0.2")]
+
+
+async def test_the_end_need_not_wait_for_a_process_that_is_to_start_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spaces_agent.workers.Backoff.after", lambda *_, **__: 1000.0)
+    async with asyncio.timeout(DEADLINE_S), workers("echo", slots=1) as run:
+        pid, _ = output(await run.result())
+        os.kill(pid, signal.SIGKILL)
+        while running():
+            await asyncio.sleep(0.02)
+
+
 async def test_all_processes_end_with_the_agent_whether_they_are_at_work_or_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -102,14 +103,17 @@ def parent(value: Any) -> Iterator[Any]:
 
 
 def ends_its_own(value: Any) -> Any:
-    """Ends processes that it has started, as they are usually ended."""
-    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-    forked.start()
+    """Ends processes that it has started, as they are usually ended: also before they have begun."""
+    forked = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)) for _ in range(20)]
+    for process in forked:
+        process.start()
+        process.terminate()
     spawned = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    forked.terminate()
     spawned.terminate()
-    forked.join(10)
-    return [forked.exitcode, spawned.wait(10)]
+    end = time.monotonic() + 10
+    for process in forked:
+        process.join(max(0.0, end - time.monotonic()))
+    return [*{process.exitcode for process in forked}, spawned.wait(10)]
 
 
 def set_up() -> None:
@@ -129,6 +133,11 @@ def broken_setup() -> None:
 
 def deadly_setup() -> None:
     os._exit(7)
+
+
+def dies_after_setup() -> None:
+    """Is done, but something that it has started takes the process with it."""
+    threading.Timer(0.2, os._exit, (9,)).start()
 
 
 def takes_nothing() -> None:

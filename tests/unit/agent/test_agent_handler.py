@@ -46,6 +46,7 @@ class TestCall:
             return value
 
         assert Handler(handle).is_async
+        assert Handler(functools.partial(handle)).is_async
         assert not Handler(lambda value: value).is_async
 
     def test_one_that_yields_in_the_event_loop_is_async(self) -> None:

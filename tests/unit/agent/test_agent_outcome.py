@@ -70,10 +70,11 @@ def test_a_long_or_unprintable_exception_still_fits_into_a_frame() -> None:
     assert frames.encode(outcome.failed(WORK, error, RUN))
 
 
-def test_an_exception_that_cannot_be_printed_is_told_by_its_type() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit("no")], ids=repr)
+def test_an_exception_that_cannot_be_printed_is_told_by_its_type(error: BaseException) -> None:
     class Rude(Exception):
         def __str__(self) -> str:
-            raise RuntimeError("no")
+            raise error
 
     assert outcome.raised(Rude()).message == "Rude"
 
