@@ -116,6 +116,43 @@ def provision() -> None:
     print("\n".join(f"made {name}" for name in made) or "nothing to do")
 
 
+@main.command(short_help="Bring a stack back whose NATS has lost its data.")
+@click.option(
+    "--home", type=_HOME, metavar="DIR",
+    help="The home of a `spaces up`, which may be up or down  [default: WS_HOME, else .spaces]",
+)  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the result as one line of JSON.")
+def recover(home: Path | None, yes: bool, as_json: bool) -> None:
+    """Bring a stack back whose NATS has lost its data, or holds others than the log.
+
+    What PostgreSQL has recorded begins anew in NATS: users, spaces and keys, open requests (they are queued again, and
+    agents that still run them are told to stop), idempotency keys. It first shows what it will do, and asks. Until it is
+    done nothing is admitted or assigned; should it be interrupted, run it again.
+
+    For a stack of your own making, WS_NATS_URL is NATS with the user `recovery`, WS_DATABASE_URL PostgreSQL with the
+    database's owner. Its services may run meanwhile.
+
+    It ends with status 0 when everything is restored, or nothing was lost; 1 when some requests could not be; 2 when
+    nothing was done, or not to the end.
+
+    \b
+    Example:
+      spaces recover --home .spaces --yes"""
+    from services.local.errors import LocalError
+    from services.recover_command import run
+    from services.runtime.errors import SpacesError
+
+    logging.disable()  # what goes wrong is told in one line
+    if home is None and not os.environ.get("WS_DATABASE_URL"):
+        home = Path(os.environ.get("WS_HOME", ".spaces"))
+    try:
+        status = run(home, os.environ, yes=yes, as_json=as_json)
+    except (LocalError, SpacesError) as error:
+        _fail(str(error), 2)
+    raise SystemExit(status)
+
+
 @main.group("log", short_help="Check the event log, or rebuild from it what is shown.")
 def log_group() -> None:
     """The event log in PostgreSQL, of which everything that is shown is a fold."""

@@ -6,10 +6,11 @@ import asyncpg
 from nats.aio.client import Client
 
 from services.history.migrations import is_recorded, migrate
+from services.history.recovery_log import unfinished_recovery
 from services.runtime.bus import connect
 from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.settings import Settings
-from services.runtime.topology import provision
+from services.runtime.topology import RecoveryNeeded, provision
 
 _CONNECT_S = 10.0
 
@@ -21,12 +22,16 @@ class Unreachable(Retryable):
 async def provision_all(settings: Settings) -> list[str]:
     """Bring about everything that the services expect and return what was made: migrations and streams.
 
-    The NATS user is to be `provisioner`, PostgreSQL's the owner of the database. Raises Unreachable, SpacesError."""
+    The NATS user is to be `provisioner`, PostgreSQL's the owner of the database. Raises Unreachable, RecoveryNeeded,
+    SpacesError."""
     try:
         made = await migrate(settings.database_url)
         recorded = await is_recorded(settings.database_url)
+        unfinished = await unfinished_recovery(settings.database_url)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unreachable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+    if unfinished is not None:
+        raise RecoveryNeeded(f"a recovery has begun epoch {unfinished} and has not come to its end")
     nc = await _connect(settings.nats_url)
     try:
         return made + await provision(nc, settings, recorded)

@@ -16,7 +16,7 @@ RequeueReason = Literal["agent_lost", "busy", "no_connection", "rejected", "retr
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     """What all request events carry. `actor` says who caused it: `user:<id>`, `agent:<owner>/<name>`,
-    `gateway:<id>` or `dispatcher:<id>`. `attempt` counts the `assigned` events so far."""
+    `gateway:<id>`, `dispatcher:<id>` or `recovery`. `attempt` counts the `assigned` events so far."""
 
     id: str
     rid: str
@@ -140,6 +140,8 @@ class Restored(Event, frozen=True, kw_only=True, tag="restored"):
 
     accepted: Accepted
     accepted_at: str
+    waiting_since: str = ""
+    """The start timeout counts from this instant (RFC 3339); empty: from acceptance."""
     failures: int = 0
     losses: int = 0
 

@@ -118,9 +118,11 @@ def evolve(state: RequestState | None, event: RequestEvent, seq: int, at: int) -
         after(before, "accepted")
         return begin(event, seq, at)
     if isinstance(event, Restored):
-        after(before, "restored")
+        after(None, "restored")  # it holds what the chain of the epoch before it came to, and begins another one
         first = begin(event.accepted, seq, nanoseconds(event.accepted_at))
-        return _with(first, attempt=event.attempt, failures=event.failures, losses=event.losses)
+        since = nanoseconds(event.waiting_since) if event.waiting_since else first.waiting_since
+        past = {"attempt": event.attempt, "failures": event.failures, "losses": event.losses}
+        return _with(first, **past, waiting_since=since)
     if state is None:
         raise CutChain(f"{type_of(event)} at {seq} begins no chain")
     base = {"status": after(state.status, type_of(event)), "seq": seq}

@@ -32,6 +32,7 @@ REPUBLISH_TO = "ws.evt.{{wildcard(4)}}.{{wildcard(3)}}.{{wildcard(2)}}"
 ALL_FOR_PEOPLE = "ws.evt.*.*.*"
 
 NO_GATEWAY = "-"
+FENCE = "ws.recovery."
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _AGENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -143,6 +144,16 @@ def directory_chain(kind: str, id: str) -> str:
 def output(rid: str) -> str:
     """The subject of all output records of a request."""
     return f"ws.out.{_rid(rid)}"
+
+
+def bucket_entry(bucket: str, key: str) -> str:
+    """The subject of a key in a bucket."""
+    return f"$KV.{bucket}.{key}"
+
+
+def behind_fence(stream: str, subject: str) -> str:
+    """Where recovery publishes what a stream is to hold under `subject`, as long as the stream takes nothing else."""
+    return f"{FENCE}{token('stream', stream)}.{subject}"
 
 
 def report(gateway: str) -> str:

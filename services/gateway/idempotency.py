@@ -4,16 +4,9 @@ import msgspec
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.contracts.idempotency import KeyRecord
 from services.runtime.kv import Bucket, Conflict
 from services.runtime.topology import IDEMPOTENCY_TTL_S
-
-
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The value of a key in `ws_keys`: the request that was, or is about to be, accepted under it."""
-
-    rid: str
-    body_sha256: str
-
 
 _decoder = msgspec.json.Decoder(KeyRecord)
 

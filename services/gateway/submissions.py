@@ -8,10 +8,11 @@ from nats.aio.client import Client
 
 from services.contracts import ids
 from services.contracts.events import Accepted
+from services.contracts.idempotency import KeyRecord
 from services.contracts.requests import RequestState, begin
 from services.contracts.trace import continued
 from services.gateway.auth import Caller
-from services.gateway.idempotency import IdempotencyKeys, KeyRecord
+from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.intake import Submission, key_digest
 from services.gateway.metrics import ACCEPTED
 from services.gateway.problems import ApiProblem

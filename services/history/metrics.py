@@ -11,4 +11,4 @@ BATCH_SECONDS = Histogram(
 )
 TRIMMED = Counter("ws_history_trimmed_total", "Messages purged from REQUESTS after they were recorded")
 LEADING = Gauge("ws_history_leading", "1 while this replica records and trims")
-HALTED = Gauge("ws_history_halted", "1 when stream and log contradict each other: recovery is needed")
+HALTED = Gauge("ws_history_halted", "1 while stream and log contradict each other: recovery is needed", ["stream"])

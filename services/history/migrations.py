@@ -60,13 +60,11 @@ async def _apply_missing(connection: Connection) -> list[str]:
 
 
 async def is_recorded(database_url: str) -> bool:
-    """Whether PostgreSQL has recorded anything of the stream REQUESTS: then a new, empty stream would forget accepted
-    requests. False also for a database that was never migrated. Raises OSError, asyncpg.PostgresError."""
+    """Whether PostgreSQL has recorded anything: then new, empty streams would forget requests, users and keys. False also
+    for a database that was never migrated. Raises OSError, asyncpg.PostgresError."""
     connection = await connect(database_url)
     try:
-        return bool(
-            await connection.fetchval("SELECT EXISTS (SELECT FROM log_position WHERE stream = 'REQUESTS' AND seq > 0)")
-        )
+        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM log_position WHERE seq > 0)"))
     except asyncpg.UndefinedTableError:
         return False
     finally:

@@ -15,13 +15,15 @@ _EVERY = 5000
 
 
 class NotMigrated(Final):
-    """The database has no event log: it is not history's, or the service never ran on it."""
+    """The database has no event log, or one of an older version: it is not history's, or the service never ran on it."""
 
 
 async def check_migrated(connection: Connection) -> None:
     """Raises NotMigrated."""
     if await connection.fetchval("SELECT to_regclass('event_log') IS NULL OR to_regclass('requests') IS NULL"):
         raise NotMigrated("this database holds no event log")
+    if await connection.fetchval("SELECT to_regclass('recoveries') IS NULL"):
+        raise NotMigrated("this database is of an older version: start the stack, or run `spaces provision`")
 
 
 async def chains(connection: Connection, progress: Progress) -> AsyncIterator[list[Logged]]:

@@ -16,6 +16,7 @@ from services.history.database import Connection, Pool
 from services.history.metrics import BATCH_SECONDS, HALTED, LAG, LOST
 from services.history.positions import Position, Stamp, contradiction
 from services.history.requests import Message
+from services.history.statements import sql
 from services.history.store import (
     PositionMoved,
     begin_position,
@@ -26,10 +27,10 @@ from services.history.store import (
 )
 from services.runtime.errors import Final, NatsUnavailable
 from services.runtime.jetstream import Stored, get, stream_info
-from services.runtime.kv import Bucket
+from services.runtime.kv import Bucket, Conflict
 from services.runtime.loops import together
 from services.runtime.tail import Tail, TailTrimmed
-from services.runtime.topology import EPOCH
+from services.runtime.topology import EPOCH, info_of
 
 log = logging.getLogger("services.history.recorder")
 
@@ -45,7 +46,11 @@ FILTERS = {
 
 
 class StreamReplaced(Final):
-    """The stream is not the one that the log was recorded from."""
+    """The stream is not the one that the log was recorded from. `epochs` are those of the log and of the stream."""
+
+    def __init__(self, reason: str, epochs: tuple[int, int]) -> None:
+        super().__init__(reason)
+        self.epochs = epochs
 
 
 class Recorder:
@@ -57,13 +62,15 @@ class Recorder:
         self.halted = False
 
     async def run(self) -> None:
-        """Record for ever. Once stream and log contradict each other: say so to everybody, and record nothing more.
+        """Record for ever. Once stream and log contradict each other: say so to everybody, and record nothing before a
+        recovery.
 
         Raises NatsUnavailable, ApiError, or what a lost database raises: run it again."""
-        try:
-            await together(self._record(), self._keep_checking())
-        except StreamReplaced as error:
-            await self._halt(str(error))
+        while True:
+            try:
+                await together(self._record(), self._keep_checking())
+            except StreamReplaced as error:
+                await self._halt(error)
 
     async def finish(self) -> None:
         """Return when no batch is being written; none is begun afterwards."""
@@ -90,6 +97,7 @@ class Recorder:
             position = await read_position(connection, self._stream)
             assert position is not None
         await self._check(connection, position)
+        self._set_halted(False)
         return position
 
     async def _follow(self, connection: Connection, position: Position) -> None:
@@ -132,31 +140,68 @@ class Recorder:
     async def _check(self, connection: Connection, position: Position) -> None:
         """Raises StreamReplaced when the stream contradicts the log."""
         info = await stream_info(self._nc, self._stream)
+        epoch = int(info.config.metadata.get(EPOCH, "1"))
         stored = await get(self._nc, self._stream, seq=position.seq) if position.seq > 0 else None
         recorded = await recorded_stamp(connection, self._stream, position)
         LAG.labels(self._stream).set(info.state.last_seq - position.seq)
         reason = contradiction(
             position,
-            int(info.config.metadata.get(EPOCH, "1")),
+            epoch,
             info.state.last_seq,
             recorded,
             None if stored is None else Stamp(stored.time_ns, stored.subject),
         )
         if reason is not None:
-            raise StreamReplaced(f"{self._stream}: {reason}")
+            raise StreamReplaced(f"{self._stream}: {reason}", (position.epoch, epoch))
 
-    async def _halt(self, reason: str) -> None:
-        self.halted = True
-        HALTED.set(1)
-        log.error("recording has stopped, recovery is needed: %s", reason)
-        bucket = Bucket(self._nc, subjects.LIVE)
+    async def _halt(self, found: StreamReplaced) -> None:
+        """Tell everybody to stop, and return when a recovery has been completed since."""
+        self._set_halted(True)
+        log.error("recording has stopped, recovery is needed: %s", found)
+        bucket, reason = Bucket(self._nc, subjects.LIVE), str(found).encode()
         while True:
             try:
-                await bucket.put(subjects.HALTED_KEY, reason.encode())
+                await bucket.put(subjects.HALTED_KEY, reason)
                 break
             except NatsUnavailable:
                 await asyncio.sleep(1.0)
-        await asyncio.Event().wait()
+        recovered = False
+        while not recovered:
+            await asyncio.sleep(CHECK_S)
+            recovered = await self._recovered(found.epochs)
+        entry = await bucket.get(subjects.HALTED_KEY)
+        if entry.value == reason:  # we were late: the recovery had let everybody go on already
+            with contextlib.suppress(Conflict):
+                await bucket.delete(subjects.HALTED_KEY, entry.revision)
+        log.info("%s is recovered", self._stream)
+
+    def _set_halted(self, halted: bool) -> None:
+        self.halted = halted
+        HALTED.labels(self._stream).set(halted)
+
+    async def _recovered(self, before: tuple[int, int]) -> bool:
+        """Whether log and stream are in one epoch, not both in that of before, and no recovery is under way."""
+        async with self._pool.acquire() as connection:
+            position = await read_position(connection, self._stream)
+            if position is None or not await connection.fetchval(sql("recoveries_complete")):
+                return False
+        info = await info_of(self._nc, self._stream)
+        epoch = 0 if info is None else int(info.config.metadata.get(EPOCH, "1"))
+        return position.epoch == epoch and (position.epoch, epoch) != before
+
+
+async def record_rest(nc: Client, connection: Connection, stream: str) -> None:
+    """Record what the stream holds now, once, also beside a recorder. Raises NatsUnavailable, ApiError, asyncpg errors."""
+    position = await read_position(connection, stream)
+    while position is not None:
+        with contextlib.suppress(PositionMoved):
+            async for batch in Tail(nc, stream, [FILTERS[stream]], position.seq + 1, name="recorder").batches():
+                for first in range(0, len(batch.messages), BATCH):
+                    messages = [_message(stored) for stored in batch.messages[first : first + BATCH]]
+                    position = await write_batch(connection, stream, position, messages)
+                if batch.pending == 0:
+                    return
+        position = await read_position(connection, stream)
 
 
 def _message(stored: Stored) -> Message:

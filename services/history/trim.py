@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.contracts.ids import PARTS
 from services.history.database import Connection, Pool
 from services.history.metrics import TRIMMED
+from services.history.positions import Position
 from services.history.statements import sql
 from services.history.store import read_position
 from services.history.trim_plan import Trimmed, purge_below, sweep, swept
@@ -58,19 +59,21 @@ class Trimmer:
             purged = 0
             for part in range(PARTS):
                 before = trimmed.get(part, Trimmed(0, 0))
-                purged += await self._trim_part(connection, part, before, position.seq, now_ns - self._keep_ns)
+                purged += await self._trim_part(connection, part, before, position, now_ns - self._keep_ns)
         TRIMMED.inc(purged)
         return purged
 
-    async def _trim_part(self, connection: Connection, part: int, before: Trimmed, recorded: int, closed_until: int) -> int:
-        purged, now = 0, before
-        oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until)
-        below = purge_below(before, recorded, oldest)
+    async def _trim_part(
+        self, connection: Connection, part: int, before: Trimmed, position: Position, closed_until: int
+    ) -> int:
+        purged, now, epoch = 0, before, position.epoch
+        oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until, epoch)
+        below = purge_below(before, position.seq, oldest)
         if below is not None:
             purged += await self._purge({"filter": subjects.partition(part), "seq": below})
             now = now._replace(below_seq=below)
         if (look := sweep(now, closed_until)) is not None:
-            stuck = await connection.fetch(sql("stuck"), part, *look, SWEEP_LIMIT)
+            stuck = await connection.fetch(sql("stuck"), part, *look, SWEEP_LIMIT, epoch)
             for row in stuck:
                 purged += await self._purge({"filter": subjects.chain(row["rid"])})
             now = swept(now, look, [row["completed_at"] for row in stuck], SWEEP_LIMIT)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from services.history.chains import difference, refold_chain
 from services.history.database import Connection, connect
 from services.history.reading import Progress, chains, check_migrated, silent
+from services.history.recovery_log import latest_recovery
 from services.history.requests import Row
 from services.history.statements import sql
 
@@ -55,6 +56,7 @@ async def verify(database_url: str, progress: Progress = silent) -> Report:
         await check_migrated(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await _check_log(connection, report)
+            await _check_epochs(connection, report)
             await _check_payloads(connection, report)
             await _check_requests(connection, report, progress)
     finally:
@@ -75,6 +77,14 @@ async def _check_log(connection: Connection, report: Report) -> None:
         report.add(f"gap: {row['stream']} of epoch {row['epoch']} has nothing between {row['before']} and {row['seq']}")
     for row in await connection.fetch(sql("conflicts"), _SHOWN):
         report.add(f"conflict: {row['stream']} {row['seq']} of epoch {row['epoch']}: {row['reason']}")
+
+
+async def _check_epochs(connection: Connection, report: Report) -> None:
+    latest = await latest_recovery(connection)
+    if latest is not None and not latest.complete:
+        report.add(f"unfinished recovery: of epoch {latest.epoch}")
+    for row in await connection.fetch(sql("stranded"), _SHOWN):
+        report.add(f"stranded request: {row['rid']} is open in epoch {row['epoch']}, which has ended")
 
 
 async def _check_payloads(connection: Connection, report: Report) -> None:

@@ -16,7 +16,7 @@ from services.local.child import Child, stop_leftover
 from services.local.errors import MissingProgram, PortInUse, ServerFailed
 from services.local.ports import is_free
 
-USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "operator")
+USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "recovery", "operator")
 CONFIG = Path(__file__).resolve().parents[2] / "deploy" / "nats" / "server.conf"
 _START_TIMEOUT_S = 60.0  # it reads its streams before it listens
 _STOP_TIMEOUT_S = 20.0

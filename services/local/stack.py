@@ -17,10 +17,11 @@ from services.local.bootstrap import Credentials, bootstrap, keep_credentials
 from services.local.database import database_server
 from services.local.errors import PortInUse, ServerFailed
 from services.local.home import Home, write_json
-from services.local.nats_server import USERS, NatsServer
+from services.local.nats_server import NatsServer
 from services.local.observer import Observer
 from services.local.postgres import PostgresServer
 from services.local.program import Program, answers_ready
+from services.local.servers import nats_server
 from services.local.supervise import Exits, Server, Supervisor
 from services.provision import provision_all
 from services.runtime.bus import connect
@@ -80,9 +81,7 @@ class Stack:
         self.observer = Observer(self._agents_changed.set)
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
-        passwords = {user: home.secret(f"nats-{user}") for user in USERS}
-        log, sync = home.log_file("nats-1"), options.nats_sync
-        self._nats = NatsServer(home.path / "nats", home.port("nats"), passwords, log, sync_interval=sync)
+        self._nats = nats_server(home, home.port("nats"), options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
     async def start(self) -> Ready:

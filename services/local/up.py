@@ -20,6 +20,7 @@ from services.local.supervise import Exits, Supervisor
 from services.runtime.errors import SpacesError
 from services.runtime.settings import read
 from services.runtime.telemetry import JsonLines
+from services.runtime.topology import RecoveryNeeded
 
 log = logging.getLogger("services.local")
 T = TypeVar("T")
@@ -70,6 +71,9 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
         home = Home(options.home.resolve())
         with home.lock():
             asyncio.run(_up(home, options, settings, json=json))
+    except RecoveryNeeded as error:
+        advice = f"put {options.home / 'nats'} back, or run `spaces recover --home {options.home}`"
+        raise CannotStart(f"{error.problem}: {advice}") from error
     except SpacesError as error:
         raise CannotStart(str(error)) from error
 

@@ -69,7 +69,7 @@ class Bucket:
 
     async def watch(self, keys: str = ">") -> AsyncIterator[tuple[list[Entry], int]]:
         """First the newest value of each key, then every change: (entries, pending); pending 0 means caught up.
-        Raises TailTooOld."""
+        Raises TailTooOld; TailTrimmed when the bucket was lost and made anew."""
         filters = [self._prefix + keys]
         tail = Tail(self._nc, self._stream, filters, last_per_subject=True, keep_s=2 * MARKER_S, name=self.name)
         async for batch in tail.batches():

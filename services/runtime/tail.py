@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from services.contracts.epochs import MARGIN
 from services.contracts.subjects import token
 from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.jetstream import ApiError, ErrorBody, Stored, api, raise_error, stream_info
@@ -184,7 +185,9 @@ class Tail:
             if self._away_s < BEHIND_S:
                 raise _Recreate
             raise TailAhead(self._stream, self._next_seq, state.last_seq + 1)
-        if state.first_seq > self._next_seq and not self._last_per_subject:
+        # Of a bucket only the newest values are wanted, unless it is another bucket: what is missing there is gone.
+        bearable = MARGIN - 1 if self._last_per_subject else 0
+        if state.first_seq > self._next_seq + bearable:
             raise TailTrimmed(self._stream, self._next_seq, state.first_seq)
 
     async def _pull_loop(self, consumer: str, inbox: str) -> AsyncIterator[Batch]:

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.contracts.ids import PARTS
 from services.runtime.errors import Final
-from services.runtime.jetstream import ApiError, ErrorBody, api, raise_error, stream_info
+from services.runtime.jetstream import ApiError, ErrorBody, StreamInfo, api, raise_error, stream_info
 from services.runtime.kv import MARKER_S
 from services.runtime.settings import Settings
 
@@ -22,8 +22,19 @@ EPOCH, PARTITIONS = "ws-epoch", "ws-parts"
 IDEMPOTENCY_TTL_S = 24 * 3600.0
 
 
+LIVE_STREAM, KEYS_STREAM = f"KV_{subjects.LIVE}", f"KV_{subjects.KEYS}"
+"""The streams behind two of the buckets."""
+IRREPLACEABLE = (subjects.REQUESTS, subjects.CONNECTIONS, subjects.DIRECTORY, KEYS_STREAM)
+"""Empty ones in the place of these would forget what the log remembers."""
+
+
 class RecoveryNeeded(Final):
-    """The stream is gone but PostgreSQL remembers it: a new one would forget accepted requests."""
+    """Streams are gone but PostgreSQL remembers them: new ones would forget accepted requests, users and keys. `problem`
+    says which; the message, what to do as well."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}: bring NATS's data back, or run `spaces recover`")
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,37 +103,50 @@ class _Answer(msgspec.Struct):
 
 
 async def provision(nc: Client, settings: Settings, recorded: bool) -> list[str]:
-    """Bring about what is declared and return the names of the streams that were made. `recorded`: PostgreSQL has a
-    position in REQUESTS. Raises RecoveryNeeded, ApiError, NatsUnavailable."""
-    made = []
-    for declaration in streams(settings):
-        exists = await _exists(nc, declaration.name)
-        if not exists and declaration.name == subjects.REQUESTS and recorded:
-            raise RecoveryNeeded(
-                "the stream REQUESTS is gone but the log in PostgreSQL is not: "
-                "bring back NATS's data, or keep the services stopped until it is recovered from the log"
-            )
-        await _declare(nc, declaration, "UPDATE" if exists else "CREATE")
-        if not exists:
-            made.append(declaration.name)
-    return made
+    """Bring about what is declared and return the names of the streams that were made. `recorded`: PostgreSQL has recorded
+    something of them. Raises RecoveryNeeded, ApiError, NatsUnavailable."""
+    declared = streams(settings)
+    missing = [declaration.name for declaration in declared if await info_of(nc, declaration.name) is None]
+    gone = [name for name in missing if name in IRREPLACEABLE]
+    if gone and recorded:
+        what = f"the stream {gone[0]} is" if len(gone) == 1 else f"the streams {', '.join(gone)} are"
+        raise RecoveryNeeded(f"{what} gone from NATS but the log in PostgreSQL is not")
+    for declaration in declared:
+        if declaration.name in missing:
+            await create(nc, declaration)
+        else:
+            await update(nc, declaration)
+    return missing
 
 
-async def _exists(nc: Client, name: str) -> bool:
+async def info_of(nc: Client, name: str) -> StreamInfo | None:
+    """The stream of this name, None when there is none. Raises ApiError, NatsUnavailable."""
     try:
-        await stream_info(nc, name)
+        return await stream_info(nc, name)
     except ApiError as error:
         if error.err_code == STREAM_NOT_FOUND:
-            return False
+            return None
         raise
-    return True
 
 
-async def _declare(nc: Client, declaration: Declaration, verb: str) -> None:
-    body = declaration.config | {"name": declaration.name}
-    if verb == "UPDATE":
-        # The epoch is a stream's own history, not ours to reset.
-        current = await stream_info(nc, declaration.name)
-        body["metadata"] = body.get("metadata", {}) | current.config.metadata
-    answer = msgspec.json.decode(await api(nc, f"STREAM.{verb}.{declaration.name}", body), type=_Answer)
+async def create(nc: Client, declaration: Declaration) -> None:
+    """Make the stream; harmless when it is there just so. Raises ApiError, NatsUnavailable."""
+    await _administer(nc, "CREATE", declaration.name, declaration.config | {"name": declaration.name})
+
+
+async def update(nc: Client, declaration: Declaration) -> None:
+    """Make an existing stream what is declared. Raises ApiError, NatsUnavailable."""
+    # The epoch is a stream's own history, not ours to reset.
+    current = await stream_info(nc, declaration.name)
+    metadata = declaration.config.get("metadata", {}) | current.config.metadata
+    await _administer(nc, "UPDATE", declaration.name, declaration.config | {"name": declaration.name, "metadata": metadata})
+
+
+async def delete(nc: Client, name: str) -> None:
+    """Delete a stream with all that it holds. Raises ApiError, NatsUnavailable."""
+    await _administer(nc, "DELETE", name, None)
+
+
+async def _administer(nc: Client, verb: str, name: str, body: dict[str, Any] | None) -> None:
+    answer = msgspec.json.decode(await api(nc, f"STREAM.{verb}.{name}", body), type=_Answer)
     raise_error(answer.error)

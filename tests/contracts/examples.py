@@ -72,7 +72,14 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),
     events.Erased(**_EVENT),
-    events.Restored(**_EVENT, accepted=ACCEPTED, accepted_at="2026-01-02T03:04:05.678900Z", failures=1, losses=2),
+    events.Restored(
+        **_EVENT,
+        accepted=ACCEPTED,
+        accepted_at="2026-01-02T03:04:05.678900Z",
+        waiting_since="2026-01-02T03:34:05.678900Z",
+        failures=1,
+        losses=2,
+    ),
 ]
 
 _CONNECTION: dict[str, Any] = {"id": "0" * 31 + "2", "conn": "c1", "agent": "u1/gpu", "gateway": "gateway-2"}

@@ -166,6 +166,22 @@ def test_a_restored_request_waits_with_its_past() -> None:
     assert folded(restored, assigned(3)).lease == 20
 
 
+def test_a_restored_request_whose_handler_had_started_waits_from_then_on() -> None:
+    restored = Restored(
+        **base(2), accepted=ACCEPTED, accepted_at="1970-01-01T00:00:07.500000Z", waiting_since="1970-01-01T00:00:09Z"
+    )
+    state = folded(restored)
+    assert (state.accepted_at, state.waiting_since) == (7 * S + S // 2, 9 * S)
+
+
+def test_the_chains_of_two_epochs_fold_to_what_the_last_one_says() -> None:
+    restored = Restored(**base(1), accepted=ACCEPTED, accepted_at="1970-01-01T00:00:01Z")
+    latest: list[RequestEvent] = [restored, assigned(2), msgspec.structs.replace(SUCCEEDED, attempt=2)]
+    links = [(event, 1000 + 10 * number, number * S) for number, event in enumerate(latest)]
+    before: list[tuple[RequestEvent, int, int]] = [(ACCEPTED, 10, S), (assigned(), 20, 2 * S)]
+    assert fold([*before, *links]) == fold(links)
+
+
 @pytest.mark.parametrize("event", [assigned(), requeued("busy"), SUCCEEDED, FAILED, Canceled(**base(0)), Erased(**base(0))])
 def test_a_chain_that_does_not_begin_is_cut(event: RequestEvent) -> None:
     with pytest.raises(CutChain):

@@ -9,8 +9,8 @@ import pytest
 
 from services.contracts import subjects
 from services.contracts.events import Accepted
+from services.contracts.idempotency import KeyRecord
 from services.contracts.ids import request_id
-from services.gateway.idempotency import KeyRecord
 from services.gateway.intake import key_digest
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket

@@ -21,6 +21,7 @@ EVENTS = ("accepted", "assigned", "requeued", "succeeded", "failed", "canceled",
 MAY_APPEND = {
     "gateway": {"accepted", "succeeded", "failed", "requeued", "canceled", "erased"},
     "dispatcher": {"assigned", "requeued", "expired", "failed"},
+    "recovery": set(),
 }
 STREAMS = ("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys")
 MAY_FOLLOW = {
@@ -28,6 +29,7 @@ MAY_FOLLOW = {
     "registry": {"CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_claims"},
     "dispatcher": {"REQUESTS", "DIRECTORY", "KV_ws_live", "KV_ws_leases"},
     "history": {"REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live"},
+    "recovery": {"REQUESTS", "CONNECTIONS", "DIRECTORY"},
     "operator": set(STREAMS),
 }
 OTHERS = {
@@ -45,16 +47,20 @@ OTHERS = {
     "$KV.ws_keys.k1": {"gateway"},
     "$KV.ws_claims.agent.a1": {"registry"},
     "$KV.ws_leases.part.00": {"dispatcher"},
-    "$KV.ws_live.halted": {"history"},
+    "$KV.ws_live.halted": {"history", "recovery"},
+    "ws.recovery.REQUESTS.ws.req.00.x.restored.demo.-.g1": {"recovery"},
+    "ws.recovery.KV_ws_keys.$KV.ws_keys.k1": {"recovery"},
     **{f"$KV.ws_live.{service}.x": {service} for service in ("gateway", "registry", "dispatcher", "history")},
     "$JS.API.STREAM.PURGE.REQUESTS": {"history"},
     "$JS.API.STREAM.PURGE.DIRECTORY": set(),
     "$JS.API.STREAM.PURGE.OUTPUT": set(),
-    "$JS.API.STREAM.DELETE.REQUESTS": set(),
+    "$JS.API.STREAM.DELETE.REQUESTS": {"recovery"},
+    "$JS.API.STREAM.DELETE.KV_ws_claims": {"recovery"},
+    "$JS.API.STREAM.DELETE.MINE": set(),
     "$JS.API.STREAM.MSG.DELETE.REQUESTS": set(),
     "$JS.API.STREAM.SNAPSHOT.REQUESTS": set(),
-    "$JS.API.STREAM.CREATE.REQUESTS": {"provisioner"},
-    "$JS.API.STREAM.UPDATE.KV_ws_leases": {"provisioner"},
+    "$JS.API.STREAM.CREATE.REQUESTS": {"provisioner", "recovery"},
+    "$JS.API.STREAM.UPDATE.KV_ws_leases": {"provisioner", "recovery"},
     "$JS.API.STREAM.CREATE.MINE": set(),
     "$JS.API.STREAM.NAMES": {"operator"},
     "$JS.ACK.REQUESTS.viewer.1.1.1.1.0": {"operator"},

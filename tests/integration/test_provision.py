@@ -39,7 +39,9 @@ async def test_an_empty_nats_beside_a_log_that_is_not_empty_is_refused(servers: 
     await connection.close()
     exit_code, made, error = provision(servers)
     assert (exit_code, made) == (1, "")
-    assert error.startswith("spaces: the stream REQUESTS is gone but the log in PostgreSQL is not")
+    gone = "REQUESTS, CONNECTIONS, DIRECTORY, KV_ws_keys"
+    assert error.startswith(f"spaces: the streams {gone} are gone from NATS but the log in PostgreSQL is not: ")
+    assert "run `spaces recover`" in error
     nc = await servers.connect("operator")
     with pytest.raises(NotFoundError):
         await nc.jetstream().stream_info("REQUESTS")

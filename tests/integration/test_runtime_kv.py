@@ -6,8 +6,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.contracts import subjects
+from services.contracts.epochs import first_revision
 from services.runtime.errors import NatsUnavailable
+from services.runtime.fence import create_fenced, take_down_fence
 from services.runtime.kv import Bucket, Conflict, Entry
+from services.runtime.settings import Settings
+from services.runtime.tail import TailTrimmed
+from services.runtime.topology import delete, streams
 from tests.support.bus import Bus, running_bus, until
 
 
@@ -143,6 +148,26 @@ async def test_a_watch_survives_a_restart_of_the_server(bus: Bus, bucket: Bucket
     await until(written, "the bucket can be written again")
     await until(lambda: seen.get("space.b") == b"2", "the second value is seen")
     assert seen["space.a"] == b"1"
+
+
+async def test_a_watch_ends_when_the_bucket_is_another_one(bus: Bus, bucket: Bucket) -> None:
+    """Values of the former one that are not in it are gone, without a word."""
+    seen: set[str] = set()
+
+    async def watch() -> None:
+        async for entries, _ in bucket.watch():
+            seen.update(entry.key for entry in entries)
+
+    watching = asyncio.create_task(watch())
+    await bucket.put("space.a", b"1")
+    await until(lambda: "space.a" in seen, "the first value is seen")
+    recovery = await bus.connect("recovery")
+    (declaration,) = [declared for declared in streams(Settings()) if declared.name == f"KV_{bucket.name}"]
+    await delete(recovery, declaration.name)
+    await create_fenced(recovery, declaration, 2, first_revision(2))
+    await take_down_fence(recovery, declaration)
+    with pytest.raises(TailTrimmed):
+        await asyncio.wait_for(watching, 30)
 
 
 async def test_without_a_server_there_is_an_error_and_nothing_is_sent_late(bus: Bus, bucket: Bucket) -> None:

@@ -71,6 +71,11 @@ class Request:
 
     async def accept(self, input: bytes = b'{"text":"hello"}', **more: Any) -> "Request":
         """accepted"""
+        await self.write(self.acceptance(input, **more))
+        return self
+
+    def acceptance(self, input: bytes = b'{"text":"hello"}', **more: Any) -> Accepted:
+        """The event `accepted`, not appended yet."""
         self.input = msgspec.Raw(input)
         fields: dict[str, Any] = {
             "user": "u1",
@@ -79,8 +84,7 @@ class Request:
             "start_timeout_s": 60.0,
             "execution_timeout_s": 60.0,
         }
-        await self.write(Accepted(**self.common(), input=self.input, **(fields | more)))
-        return self
+        return Accepted(**self.common(), input=self.input, **(fields | more))
 
     async def assign(self) -> int:
         """assigned"""

@@ -18,7 +18,7 @@ PURE = {
         *("lease_frames", "outbox", "pieces", "recording"),
         *("cursor", "feed", "items", "verdicts", "view"),
     },
-    "services.history": {"chains", "entries", "positions", "requests", "trim_plan"},
+    "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},
     "services.registry": {"agents", "connections", "directory"},
     "services.commands": {"inputs", "showing", "text", "timeline", "transcript"},
     "spaces_agent": {
@@ -65,7 +65,7 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"cli", "local", "log_commands", "provision"})
+COMPOSITION = frozenset({"cli", "local", "log_commands", "provision", "recover_command"})
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})

@@ -90,15 +90,16 @@ ORDER BY log.rid, log.seq
 SELECT part, below_seq, swept_at FROM trim_position
 
 -- name: oldest_kept
--- The oldest request of a partition, from a sequence on, that is open or closed after an instant.
+-- The oldest request of a partition, from a sequence on, that is open or closed after an instant. What the stream of a
+-- former epoch held is not in this one.
 SELECT accepted_seq FROM requests
-WHERE part = $1 AND accepted_seq >= $2 AND (completed_at IS NULL OR completed_at > $3)
+WHERE part = $1 AND accepted_seq >= $2 AND (completed_at IS NULL OR completed_at > $3) AND epoch = $4
 ORDER BY accepted_seq LIMIT 1
 
 -- name: stuck
 -- Chains closed in a span of time that still have events at or after a sequence.
 SELECT rid, completed_at FROM requests
-WHERE part = $1 AND completed_at > $2 AND completed_at <= $3 AND last_seq >= $4
+WHERE part = $1 AND completed_at > $2 AND completed_at <= $3 AND last_seq >= $4 AND epoch = $6
 ORDER BY completed_at LIMIT $5
 
 -- name: trimmed
@@ -138,16 +139,20 @@ WHERE seq > before + 1
 ORDER BY stream, epoch, seq LIMIT $1
 
 -- name: log_ends
--- First and last sequence that the log has of each stream's current epoch, beside its position.
+-- First and last sequence that the log has of each stream's epochs, beside how far they are recorded.
 SELECT stream, epoch, position.first_seq, position.seq, min(present.seq) AS begins, max(present.seq) AS ends
-FROM log_position AS position
+FROM (
+    SELECT stream, epoch, first_seq, seq FROM log_position
+    UNION ALL
+    SELECT stream, epoch, first_seq, seq FROM former_positions
+) AS position
 LEFT JOIN (
     SELECT stream, epoch, seq FROM event_log
     UNION ALL
     SELECT stream, epoch, seq FROM event_conflicts
 ) AS present USING (stream, epoch)
 GROUP BY stream, epoch, position.first_seq, position.seq
-ORDER BY stream
+ORDER BY stream, epoch
 
 -- name: conflicts
 SELECT stream, epoch, seq, reason FROM event_conflicts ORDER BY recorded_at, stream, seq LIMIT $1
@@ -200,3 +205,84 @@ ON CONFLICT (rid) DO UPDATE SET
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
     state = excluded.state
 WHERE requests IS DISTINCT FROM excluded
+
+-- name: stranded
+-- Open requests of an epoch that has ended.
+SELECT rid, requests.epoch FROM requests, log_position
+WHERE stream = 'REQUESTS' AND completed_at IS NULL AND requests.epoch < log_position.epoch
+ORDER BY rid LIMIT $1
+
+-- name: latest_recovery
+SELECT epoch, completed_at IS NOT NULL FROM recoveries ORDER BY epoch DESC LIMIT 1
+
+-- name: recoveries_complete
+-- Whether every recovery that was begun has come to its end; one that others took the place of counts as such.
+SELECT coalesce((SELECT completed_at IS NOT NULL FROM recoveries ORDER BY epoch DESC LIMIT 1), true)
+
+-- name: begin_recovery
+INSERT INTO recoveries (epoch) VALUES ($1)
+
+-- name: complete_recovery
+UPDATE recoveries SET completed_at = now() WHERE epoch = $1
+
+-- name: keep_former_position
+-- How far the epoch that ends is recorded. Locks the row: no batch of that epoch can be recorded any more.
+WITH ended AS (SELECT stream, epoch, first_seq, seq FROM log_position WHERE stream = $1 FOR UPDATE),
+     kept AS (INSERT INTO former_positions SELECT * FROM ended)
+SELECT seq FROM ended
+
+-- name: turn_to_epoch
+UPDATE log_position SET epoch = $2, first_seq = $3, seq = $3::bigint - 1 WHERE stream = $1
+
+-- name: stamps
+-- What is recorded at these sequences.
+SELECT seq, at, subject FROM event_log WHERE stream = $1 AND epoch = $2 AND seq = ANY ($3::bigint[])
+UNION ALL
+SELECT seq, at, subject FROM event_conflicts WHERE stream = $1 AND epoch = $2 AND seq = ANY ($3::bigint[])
+
+-- name: last_known_at
+-- The instant of the last request event before an epoch that log or leftovers have.
+SELECT max(at) FROM (
+    SELECT at FROM event_log WHERE stream = 'REQUESTS' AND epoch < $1
+    UNION ALL
+    SELECT at FROM leftovers WHERE stream = 'REQUESTS'
+) AS known
+
+-- name: open_in_log
+-- Requests without an outcome, by the place of their chain's first event in the newest epoch that has it: from the log
+-- alone, whatever the read table says.
+SELECT rid FROM event_log AS first
+WHERE stream = 'REQUESTS' AND type IN ('accepted', 'restored')
+    AND NOT EXISTS (SELECT FROM event_log AS outcome
+                    WHERE outcome.stream = 'REQUESTS' AND outcome.rid = first.rid
+                        AND outcome.type IN ('succeeded', 'failed', 'canceled', 'expired'))
+GROUP BY rid ORDER BY max(seq), rid
+
+-- name: closed_in_log
+-- Which of these requests have an outcome.
+SELECT rid FROM event_log
+WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]) AND type IN ('succeeded', 'failed', 'canceled', 'expired')
+
+-- name: chains_of
+-- Whole chains of some requests. The input of an `assigned` is that of its `accepted`: left out.
+SELECT log.rid, log.epoch, log.seq, log.at, log.type, log.data, log.payload_sha, payloads.data AS payload
+FROM event_log AS log
+LEFT JOIN payloads ON payloads.sha256 = log.payload_sha AND log.type <> 'assigned'
+WHERE log.stream = 'REQUESTS' AND log.rid = ANY ($1::text[])
+ORDER BY log.rid, log.epoch, log.seq
+
+-- name: first_events_since
+-- First events of requests from an instant on.
+SELECT data, at FROM event_log
+WHERE stream = 'REQUESTS' AND type IN ('accepted', 'restored') AND at >= $1
+ORDER BY at
+
+-- name: directory_events
+-- The directory's events in the order in which they were stored.
+SELECT data FROM event_log WHERE stream = 'DIRECTORY' ORDER BY epoch, seq
+
+-- name: leftovers
+-- What was found in a stream by the recoveries after the last complete one, in its order.
+SELECT epoch, seq, at, subject, data FROM leftovers
+WHERE stream = $1 AND begun > (SELECT coalesce(max(epoch), 0) FROM recoveries WHERE completed_at IS NOT NULL)
+ORDER BY epoch, seq

@@ -192,6 +192,13 @@ def test_an_event_that_cannot_follow_is_left_out() -> None:
     assert (names(items), unfit) == (["queued", "completed"], [life.links[-1][1]])
 
 
+def test_a_request_that_was_restored_is_shown_over_both_epochs() -> None:
+    life = Life().accepted().assigned().record().restored().assigned().record().succeeded()
+    items = whole(life)
+    assert names(items) == ["queued", "assigned", "queued", "assigned", "output", "completed"]
+    assert items[-1].data.attempt == 2  # type: ignore[attr-defined]
+
+
 def test_a_cursor_of_another_epoch_begins_again_and_voids_what_it_had_seen() -> None:
     life = Life().restored().assigned().record()
     with_output = whole(life, Cursor(EPOCH - 1, 77, 5000))

@@ -171,6 +171,16 @@ def test_a_chain_of_the_log_is_refolded_to_its_row() -> None:
     assert difference(refolded.row, refolded.row) is None
 
 
+def test_within_an_epoch_nothing_is_restored() -> None:
+    (accepted, _), *_ = request()
+    assert isinstance(accepted, Accepted)
+    common = {name: getattr(accepted, name) for name in ("rid", "space", "actor", "origin")}
+    restored = Restored(**common, id="9", prev_seq=0, attempt=0, accepted=accepted, accepted_at="2026-01-01T00:00:00Z")
+    state = follow(None, accepted, 1, 10)
+    with pytest.raises(CutChain):
+        follow(state, restored, 2, 20)
+
+
 def test_a_new_epoch_begins_a_new_chain() -> None:
     events = request()[:2]
     accepted = events[0][0]
