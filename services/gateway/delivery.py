@@ -34,6 +34,7 @@ T = TypeVar("T")
 class _Follower(msgspec.Struct):
     """What matters of an event that follows a lease."""
 
+    id: str
     prev_seq: int
 
 
@@ -153,6 +154,8 @@ class Delivery:
         """An event of a chain: if it follows a lease that an agent of ours holds, and is not its own outcome, the lease
         is void."""
         follower = _follower.decode(stored.data)
+        # Also when it came through another gateway: its agent may offer the same result here.
+        self._table.decided(follower.prev_seq, follower.id)
         lease = self._table.get(follower.prev_seq)
         if lease is not None:
             self._void(lease, stored.subject)

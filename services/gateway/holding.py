@@ -114,13 +114,15 @@ class Holding:
 
     def _go_on(self, lease: Lease, work: Work, now: float) -> None:
         lease.conn = self._conn
-        if lease.started_at is None:
-            # Counted from the assignment, since nobody here saw the handler start.
-            lease.started_at = now - work.age_s
-        running = work.claimed.state == "running"
-        lease.state = "running" if running else "finished"
-        if not running and lease.ended_at is None:
-            lease.ended_at = now
+        if work.claimed.state == "result_pending":
+            lease.state = "finished"
+            if lease.outcome is None:
+                lease.started_at = now
+        else:
+            lease.state = "running"
+            if lease.started_at is None:
+                # Counted from the assignment, since nobody here saw the handler start.
+                lease.started_at = now - work.age_s
         lease.recording.adopt(work.last)
         self.take(lease)
 

@@ -15,7 +15,7 @@ from services.gateway.outputs import last_record
 from services.gateway.verdicts import Work, given_to, judge
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
-from services.runtime.jetstream import get
+from services.runtime.jetstream import Stored, get
 from spaces_agent import frames
 
 CONCURRENT_READS = 16
@@ -94,11 +94,10 @@ class Joining:
             return Work(claimed, "stop")
         last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(claimed.request_id))
         if last is None:
-            event, seq = await self._end_in_history(claimed.request_id)
+            verdict = judge(claimed, agent, *await self._after_in_history(claimed))
             # The stream has trimmed it, so it is closed: nothing can be appended any more.
-            verdict = judge(claimed, agent, event, seq)
             return Work(claimed, "stop" if verdict == "continue" else verdict)
-        verdict = judge(claimed, agent, codec.requests.decode(last.data), last.seq)
+        verdict = judge(claimed, agent, *await self._after(claimed, last))
         given = last if last.seq == claimed.lease else await get(self._nc, subjects.REQUESTS, seq=claimed.lease)
         assigned = None if given is None else codec.requests.decode(given.data)
         if given is None or not isinstance(assigned, Assigned) or not given_to(claimed, agent, assigned):
@@ -107,11 +106,21 @@ class Joining:
         last_output = await last_record(self._nc, claimed.request_id) if verdict == "continue" else None
         return Work(claimed, verdict, assigned, age_s, last_output)
 
-    async def _end_in_history(self, rid: str) -> tuple[RequestEvent | None, int]:
-        chain = await rpc.call(self._nc, subjects.history_rpc("chain"), GetChain(rid=rid), Chain)
-        if not chain.events:
-            return None, 0
-        return codec.requests.decode(bytes(chain.events[-1].data)), chain.events[-1].seq
+    async def _after(self, claimed: frames.InFlight, last: Stored) -> tuple[RequestEvent, int]:
+        """What follows the lease, or the `last` event of the chain when that is it, or nothing follows."""
+        event = codec.requests.decode(last.data)
+        if last.seq > claimed.lease and event.prev_seq != claimed.lease:
+            chain = subjects.chain(claimed.request_id)
+            found = await get(self._nc, subjects.REQUESTS, seq=claimed.lease + 1, following=chain)
+            if found is not None:
+                return codec.requests.decode(found.data), found.seq
+        return event, last.seq
+
+    async def _after_in_history(self, claimed: frames.InFlight) -> tuple[RequestEvent | None, int]:
+        query = GetChain(rid=claimed.request_id)
+        chain = await rpc.call(self._nc, subjects.history_rpc("chain"), query, Chain)
+        events = [(codec.requests.decode(bytes(logged.data)), logged.seq) for logged in chain.events]
+        return next((link for link in events if link[0].prev_seq == claimed.lease), events[-1] if events else (None, 0))
 
 
 def _combined(verdict: frames.SpaceVerdict, answers: dict[str, SpaceAnswer]) -> frames.SpaceVerdict:

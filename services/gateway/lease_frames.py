@@ -72,8 +72,10 @@ class LeaseFrames:
             self._late_result(frame, now)
         elif lease.state == "stopping":
             self._held.release(lease)
-            self._record_refused(frame.request_id, frame.lease, "result", "superseded", now)
-            self._outbox.send(replies.result_ack(frame, "superseded"))
+            duplicate = self._is_recorded(frame)
+            if not duplicate:
+                self._record_refused(frame.request_id, frame.lease, "result", "superseded", now)
+            self._outbox.send(replies.result_ack(frame, "duplicate" if duplicate else "superseded"))
         else:
             self._offer_result(lease, frame, now)
 
@@ -166,12 +168,14 @@ class LeaseFrames:
 
     def _late_result(self, frame: frames.Result, now: float) -> None:
         """Nobody waits for it here. The agent is told so by lease, so that it forgets it."""
-        recorded = self._table.recorded(frame.lease)
-        if recorded is not None and recorded == results.outcome_id(frame):
+        if self._is_recorded(frame):
             self._outbox.send(replies.result_ack(frame, "duplicate"))
             return
         self._refuse(frame, "result", now)
         self._outbox.send(replies.result_ack(frame, "superseded"))
+
+    def _is_recorded(self, frame: frames.Result) -> bool:
+        return self._table.recorded(frame.lease) == results.outcome_id(frame)
 
     def _refuse_and_stop(self, frame: frames.RequestFrame, kind: str, now: float) -> None:
         """A handler may be running for it, which has to stop; not so when the number is that of a lease which is held."""

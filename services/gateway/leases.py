@@ -80,7 +80,8 @@ class Lease:
         return self.state != "finished"
 
     def running_s(self, now: float) -> float:
-        """Seconds since the handler started; they stop counting when it has ended."""
+        """Seconds from the handler's start until its result came. Of one that ended while its agent was away, since the
+        agent has been back: when it ended is not known, and its result is not waited for without end."""
         if self.started_at is None:
             return 0.0
         return max(0.0, (now if self.ended_at is None else self.ended_at) - self.started_at)

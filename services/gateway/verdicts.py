@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.contracts.events import Assigned, Failed, RequestEvent, Succeeded
+from services.contracts.events import Assigned, Failed, RequestEvent, Requeued, Succeeded
 from services.gateway.recording import Last
 from spaces_agent import frames
 
@@ -22,14 +22,17 @@ class Work:
     last: Last | None = None
 
 
-def judge(claimed: frames.InFlight, agent: str, last: RequestEvent | None, seq: int) -> Verdict:
-    """The verdict on what an agent says it holds. `last` at `seq` is the event that ends the request's chain.
+def judge(claimed: frames.InFlight, agent: str, event: RequestEvent | None, seq: int) -> Verdict:
+    """The verdict on what an agent says it holds. `event` at `seq` is the one that ends the request's chain, or the one that
+    has followed the lease.
 
     Work goes on only while its own `assigned` still ends the chain: whatever came after it has made the lease void."""
-    match last:
-        case Assigned() if seq == claimed.lease and last.agent == agent and last.attempt == claimed.attempt:
+    match event:
+        case Assigned() if seq == claimed.lease and event.agent == agent and event.attempt == claimed.attempt:
             return "continue"
-        case Succeeded() | Failed() if last.prev_seq == claimed.lease and last.actor == f"agent:{agent}":
+        case Succeeded() | Failed() if event.prev_seq == claimed.lease and event.actor == f"agent:{agent}":
+            return "already_done"
+        case Requeued(reason="retryable") if event.prev_seq == claimed.lease and event.agent == agent:
             return "already_done"
         case _:
             return "stop"

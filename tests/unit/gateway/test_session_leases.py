@@ -133,6 +133,15 @@ def test_a_pending_result_is_listed_but_takes_no_slot() -> None:
     assert given.session.deliver(assigned(), 6) == "held"
 
 
+def test_a_pending_result_has_the_handlers_time_once_more_to_come() -> None:
+    first = Given("c1").running(5, now=100.0)
+    first.session.lost(110.0)
+    second = Given("c2", first.table).ready(work(5, state="result_pending"), work(6, state="result_pending"), now=125.0)
+    assert [second.lease(lease).running_s(125.0) for lease in (5, 6)] == [0.0, 0.0], "the handlers ended before"
+    second.session.receive(result(5), 127.0)
+    assert [second.lease(lease).running_s(140.0) for lease in (5, 6)] == [2.0, 15.0]
+
+
 def test_void_work_takes_its_slot_until_it_has_stopped() -> None:
     given = Given().ready(work(5, "stop"), work(6, "already_done"), work(7, "stop", "result_pending"))
     assert given.listed() == {5: "stopping", 6: "stopping"}

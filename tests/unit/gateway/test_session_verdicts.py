@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from services.contracts.events import Canceled, Erased, Failed, Problem, RequestEvent, Requeued, Succeeded
+from services.contracts.events import Canceled, Erased, Failed, Problem, RequestEvent, Requeued, RequeueReason, Succeeded
 from services.gateway.verdicts import given_to, judge
 from spaces_agent import frames
 from tests.unit.gateway.agent_session import AGENT, assigned, names
@@ -25,6 +25,10 @@ def succeeded(prev_seq: int = 5, agent: str = AGENT) -> Succeeded:
     )
 
 
+def retried(prev_seq: int = 5, agent: str = AGENT, reason: RequeueReason = "retryable") -> Requeued:
+    return Requeued(**BASE, prev_seq=prev_seq, actor="gateway:gateway-b", reason=reason, gateway="gateway-b", agent=agent)
+
+
 @pytest.mark.parametrize(
     ("last", "seq", "verdict"),
     [
@@ -39,6 +43,10 @@ def succeeded(prev_seq: int = 5, agent: str = AGENT) -> Succeeded:
         (Failed(**BASE, prev_seq=5, actor=f"agent:{AGENT}", agent=AGENT, error=ERROR), 9, "already_done"),
         (Failed(**BASE, prev_seq=5, actor="dispatcher:d", agent=AGENT, error=ERROR), 9, "stop"),
         (Requeued(**BASE, prev_seq=5, actor="dispatcher:d", reason="agent_lost", gateway="g"), 9, "stop"),
+        (retried(), 9, "already_done"),
+        (retried(prev_seq=7), 9, "stop"),
+        (retried(agent="u2/a1"), 9, "stop"),
+        (retried(reason="rejected"), 9, "stop"),
         (Canceled(**BASE, prev_seq=5, actor="user:u"), 9, "stop"),
         (Erased(**BASE, prev_seq=9, actor="user:u"), 10, "stop"),
         (None, 0, "stop"),

@@ -4,6 +4,7 @@ import pytest
 
 from services.contracts.events import Requeued
 from services.gateway.decisions import RecordRefused
+from services.gateway.results import outcome_id
 from services.gateway.verdicts import Work
 from spaces_agent import frames
 from tests.unit.gateway.agent_session import Given, assigned, names, result
@@ -31,6 +32,16 @@ def test_a_result_that_crosses_the_cancel_is_superseded_and_frees_the_slot() -> 
     assert given.listed() == {}
     given.session.receive(frames.Stopped(**names(5), outcome="already_finished"), 1.1)
     given.frames()
+
+
+def test_a_result_that_another_gateway_has_recorded_is_a_duplicate() -> None:
+    given = Given().ready(Work(frames.InFlight(**names(5), state="running"), "continue", assigned()))
+    given.table.decided(5, outcome_id(result(5)))
+    given.session.void(5, "succeeded")
+    given.session.receive(result(5), 1.0)
+    assert given.frames(frames.Cancel, frames.ResultAck)[1].outcome == "duplicate"
+    given.decisions()
+    assert given.listed() == {}
 
 
 def test_a_lease_whose_result_is_being_recorded_is_not_cancelled() -> None:
