@@ -40,10 +40,10 @@ def router(
     """The routes of requests."""
 
     async def submit(request: Request) -> Response:
+        admission.check()  # before the key: while the directory is being recovered, it does not know all of them
         headers = dict(request.scope["headers"])
         caller = authenticate(follower, headers.get(b"authorization"))
         space = submittable(follower, caller, request.path_params["space"])
-        admission.check()
         submission = intake.submission(await _body(request, headers), space)
         return await accept(request, caller, submission, space.space)
 
