@@ -62,7 +62,11 @@ class Adopted:
                 start = await end_of_stream(self._nc) + 1
                 held = [lease for number in self._chains if (lease := self._table.get(number)) is not None]
                 await self._delivery.recheck(held)
-                self._chains = {lease.lease: lease.rid for lease in held}
+                self._chains = {lease: rid for lease, rid in self._chains.items() if self._goes_on(lease)}
+
+    def _goes_on(self, number: int) -> bool:
+        lease = self._table.get(number)
+        return lease is not None and lease.state != "stopping"
 
     def _moved_on(self, rid: str, seq: int) -> None:
         for lease in [lease for lease, of in self._chains.items() if of == rid and lease < seq]:

@@ -103,11 +103,8 @@ class LeaseFrames:
         """The request has moved on without this lease: stop it. Its slot stays taken until the agent has stopped."""
         if lease.state == "stopping" or lease.outcome is not None:
             return  # an outcome on its way will be refused, and the agent told so then
-        if lease.state == "finished":
-            self._held.release(lease)
-        else:
-            self._held.stopping(lease)
-            self._cancel(lease, reason)
+        self._held.stopping(lease)
+        self._cancel(lease, reason)
 
     def stored(self, lease: Lease) -> None:
         """More of its output is stored, or cannot be. Raises Broken."""

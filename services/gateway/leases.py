@@ -158,7 +158,7 @@ class LeaseTable:
         _remember(self._decisions, lease, event_id)
 
     def recorded(self, lease: int) -> str | None:
-        """The id of the outcome that was lately recorded for a lease."""
+        """The id of the event that has lately followed a lease, through whichever gateway."""
         return self._decisions.get(lease)
 
 

@@ -172,6 +172,16 @@ async def test_no_more_streams_than_there_may_be(
     assert await reader_of(rid, gateway).read(0, lambda _: True) == "enough"
 
 
+async def test_no_more_streams_than_there_may_be_also_when_they_are_asked_for_at_once(
+    gateway: Gateway, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_STREAMS", 2)
+    rid = await submitted(gateway)
+    readers = [bus.spawn(reader_of(rid, gateway).read()) for _ in range(8)]
+    await until(lambda: sum(reader.done() for reader in readers) == 6, "six are refused")
+    assert await read_by(gateway, 2)
+
+
 async def opened(gateway: Gateway, path: str, body: bytes, **headers: str) -> tuple[aiohttp.ClientResponse, bytes]:
     """Submit for a stream and read it to its end."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -49,6 +49,7 @@ class Events:
         following = await self._following(caller, rid, start)
         if following.over:
             return Response(status_code=204, headers=NO_STORE)
+        self._streams.check()  # others may have been opened while the request was read
         return EventStream(self._streams, caller, following.run)
 
     def check(self) -> None:

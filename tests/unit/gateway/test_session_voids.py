@@ -1,5 +1,6 @@
 """The gateway's session: leases that are void, and what agents say when they have stopped."""
 
+import msgspec
 import pytest
 
 from services.contracts.events import Requeued
@@ -40,6 +41,16 @@ def test_a_result_that_another_gateway_has_recorded_is_a_duplicate() -> None:
     given.session.void(5, "succeeded")
     given.session.receive(result(5), 1.0)
     assert given.frames(frames.Cancel, frames.ResultAck)[1].outcome == "duplicate"
+    given.decisions()
+    assert given.listed() == {}
+
+
+def test_output_before_a_result_that_another_gateway_has_recorded_is_no_stranger() -> None:
+    given = Given().ready(Work(frames.InFlight(**names(5), state="result_pending"), "continue", assigned()))
+    given.session.void(5, "succeeded")
+    given.session.receive(frames.Output(**names(5), index=1, kind="chunk", data=msgspec.Raw(b'"a"')), 1.0)
+    given.session.receive(frames.Stopped(**names(5), outcome="already_finished"), 1.0)
+    given.frames(frames.Cancel)
     given.decisions()
     assert given.listed() == {}
 
