@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spaces_agent import frames
+from spaces_agent import Context, frames
 from tests.support.agents import serving, until
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
 
@@ -104,7 +105,15 @@ async def test_a_cancel_and_an_acknowledgement_on_the_first_count_after_the_move
     gateways: list[ScriptedGateway], tmp_path: Path
 ) -> None:
     release = threading.Event()
-    async with serving([gateway.url for gateway in gateways], lambda value: release.wait(10) and value, tmp_path):
+
+    def handle(value: str, context: Context) -> str:
+        for _ in range(1000):
+            if context.cancelled if value == "unwanted" else release.wait(0.01):
+                break
+            time.sleep(0.01)
+        return value
+
+    async with serving([gateway.url for gateway in gateways], handle, tmp_path):
         first, elsewhere = await first_session(gateways)
         assign = await first.assign(1, "unwanted")
         await first.assign(2, "kept")
@@ -113,9 +122,9 @@ async def test_a_cancel_and_an_acknowledgement_on_the_first_count_after_the_move
         await first.send(GOAWAY)
         second = await elsewhere.session()
         await first.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled"))
-        release.set()
         for session in (first, second):
             await session.expect(frames.Stopped, 1)
+        release.set()
         result = await second.expect(frames.Result, 2)
         await first.acknowledge(result)
         await first.close(frames.CLOSE_GOAWAY)
