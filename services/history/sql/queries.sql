@@ -86,6 +86,11 @@ JOIN event_log AS log ON log.stream = 'REQUESTS' AND log.rid = page.rid AND log.
 LEFT JOIN payloads ON payloads.sha256 = log.payload_sha AND log.type <> 'assigned'
 ORDER BY log.rid, log.seq
 
+-- name: analyze
+-- PostgreSQL does this by itself, but only after a minute or so: until then it may read a log that grows fast from end to end
+-- for each page of open requests.
+ANALYZE (SKIP_LOCKED) event_log, payloads, requests
+
 -- name: trim_positions
 SELECT part, below_seq, swept_at FROM trim_position
 
