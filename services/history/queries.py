@@ -25,7 +25,8 @@ from services.runtime.rpc import Operation, Refused
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 
-PAGE_REQUESTS = 200
+PAGE_REQUESTS = 1000
+PREFETCH = 200
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends with the chain that reaches this size."""
 
@@ -68,7 +69,7 @@ class Queries:
                 raise Refused("unavailable", "nothing is recorded yet")
             page = _Page()
             cursor = connection.cursor(
-                sql("open_chains"), query.part, query.after, position["epoch"], PAGE_REQUESTS, prefetch=PAGE_REQUESTS
+                sql("open_chains"), query.part, query.after, position["epoch"], PAGE_REQUESTS, prefetch=PREFETCH
             )
             async for row in cursor:
                 if not page.add(row):
