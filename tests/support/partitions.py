@@ -11,7 +11,7 @@ import msgspec
 from nats.aio.client import Client
 
 from services.contracts import subjects
-from services.contracts.ids import PARTS
+from services.contracts.ids import PARTS, part_of_request
 from services.runtime import bus
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
@@ -32,11 +32,11 @@ class Taken(NamedTuple):
 
 
 class Assigned(NamedTuple):
-    """A request was assigned."""
+    """A dispatcher assigned a request."""
 
     at_ns: int
     part: int
-    rid: str
+    owner: str
 
 
 class Partitions:
@@ -73,13 +73,14 @@ class Partitions:
 
         await until(moved, "all partitions have another owner")
 
-    async def assigned_in(self, parts: set[int], after_ns: int) -> dict[int, int]:
-        """Wait until there was an assignment in each of these partitions after an instant: when the first one was."""
+    async def assigned_in(self, parts: set[int], after_ns: int, former: str = "") -> dict[int, int]:
+        """Wait until there was an assignment in each of these partitions after an instant, by another dispatcher than the
+        former one: when the first one was."""
 
         async def all_assigned() -> dict[int, int] | None:
             first: dict[int, int] = {}
             for one in self.assigned:
-                if one.part in parts and one.at_ns > after_ns:
+                if one.part in parts and one.at_ns > after_ns and one.owner != former:
                     first.setdefault(one.part, one.at_ns)
             return first if first.keys() == parts else None
 
@@ -102,8 +103,9 @@ class Partitions:
         """Remember the assignments for ever."""
         async for batch in Tail(nc, subjects.REQUESTS, ["ws.req.*.*.assigned.>"], from_seq).batches():
             for stored in batch.messages:
-                _, _, part, rid, *_ = stored.subject.split(".")
-                self.assigned.append(Assigned(stored.time_ns, int(part, 16), rid))
+                event = msgspec.json.decode(stored.data)
+                owner = event["actor"].removeprefix("dispatcher:")
+                self.assigned.append(Assigned(stored.time_ns, part_of_request(event["rid"]), owner))
 
 
 @contextlib.asynccontextmanager

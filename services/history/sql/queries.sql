@@ -42,6 +42,14 @@ SELECT $1, $2, conflict.*
 FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]) AS conflict
 ON CONFLICT DO NOTHING
 
+-- name: is_whole
+-- Whether no row was taken from the read table since it was made or rebuilt.
+SELECT whole FROM read_table
+
+-- name: make_whole
+-- The last word of a rebuild: its own deletions took only what the log does not give.
+UPDATE read_table SET whole = true
+
 -- name: states
 SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
