@@ -18,7 +18,7 @@ from tests.support.load import loading
 from tests.support.partitions import Partitions, dispatcher_pids, now_ns, watching
 from tests.support.spaces import make_spaces, one_in_each_partition
 from tests.support.stack import Stack, running_stack
-from tests.support.world import agent, until
+from tests.support.world import Event, agent, until
 
 SPACES = one_in_each_partition()
 TAKEN_OVER_NS = 5_000_000_000
@@ -36,6 +36,12 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
 
 def seconds(times_ns: list[int]) -> list[float]:
     return [round(time_ns / 1e9, 2) for time_ns in times_ns]
+
+
+def check_assigned_once(chains: dict[str, list[Event]]) -> None:
+    """Nothing was assigned twice, except what its agent had no slot for: partitions share agents by estimate."""
+    reasons = {event.data["reason"] for chain in chains.values() for event in chain if event.type == "requeued"}
+    assert reasons <= {"busy"}
 
 
 def end(stack: Stack, partitions: Partitions, owner: str, number: signal.Signals) -> tuple[int, set[int]]:
@@ -58,9 +64,10 @@ async def test_dispatchers_share_the_partitions_equally_and_each_serves_its_own(
                 await load.more(8 * ids.PARTS)
             chains = await load.all_succeeded()
     assert partitions.owners == owners, "nothing moves while nobody comes or goes"
+    check_assigned_once(chains)
     for rid, chain in chains.items():
-        assert [event.type for event in chain] == ["accepted", "assigned", "succeeded"]
-        assert chain[1].data["actor"] == f"dispatcher:{owners[ids.part_of_request(rid)]}"
+        assigned_by = {event.data["actor"] for event in chain if event.type == "assigned"}
+        assert assigned_by == {f"dispatcher:{owners[ids.part_of_request(rid)]}"}
 
 
 @pytest.mark.timeout(300)
@@ -84,7 +91,7 @@ async def test_a_dispatcher_that_ends_under_load_is_replaced_within_bounds(
             chains = await load.all_succeeded()
     print(f"{number.name}: until something was assigned in each of its partitions: {seconds(took)} s")
     assert min(took) <= bound_ns, seconds(took)
-    assert all(sum(event.type == "assigned" for event in chain) == 1 for chain in chains.values())
+    check_assigned_once(chains)
 
 
 async def fill(stack: Stack, count: int) -> None:

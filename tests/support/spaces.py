@@ -25,9 +25,8 @@ async def make_spaces(stack: Stack, names: list[str], policy: Policy = "many") -
     nc = await bus.connect(stack.ready.nats_url, "operator", "test")
     try:
         email = f"{secrets.token_hex(4)}@localhost"
-        user = (
-            await call(nc, subjects.registry_rpc("create_user"), CreateUser(email=email, password="0" * 16), Recorded)
-        ).id
+        admin = CreateUser(email=email, password="0" * 16, role="admin")
+        user = (await call(nc, subjects.registry_rpc("create_user"), admin, Recorded)).id
         for name in names:
             space = CreateSpace(space=name, owner=user, connections=policy)
             await call(nc, subjects.registry_rpc("create_space"), space, Recorded)
