@@ -16,7 +16,7 @@ from tests.support.load import loading
 from tests.support.partitions import dispatcher_pids, now_ns, watching
 from tests.support.readers import Reader, check_whole, shown
 from tests.support.stack import Stack, fresh_home, spaces
-from tests.support.world import agent, client, in_log, in_stream, marker, ready, types, until
+from tests.support.world import Event, agent, client, in_log, in_stream, marker, ready, types, until
 
 AWAY_S = 20.0
 
@@ -34,12 +34,23 @@ async def recovered(stack: Stack) -> None:
 
 
 async def log_is_the_stream(stack: Stack) -> None:
-    """Every event is in the log as it is in the stream; nothing has been trimmed yet."""
+    """Every event is in the log as it is in the stream, of which nothing has been trimmed yet; and the log is clean."""
 
     async def equal() -> bool:
-        return await in_log(stack) == await in_stream(stack)
+        return but_for_payloads(await in_log(stack)) == but_for_payloads(await in_stream(stack))
 
     await until(equal, "the log has all that the stream has")
+    verified = await asyncio.to_thread(spaces, "log", "verify", "--home", str(stack.home))
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def but_for_payloads(chains: dict[str, list[Event]]) -> dict[str, list[Event]]:
+    """The chains without what the log keeps apart, by a hash that `verify` checks."""
+    apart = {"input", "output"}
+    return {
+        rid: [event._replace(data={k: v for k, v in event.data.items() if k not in apart}) for event in chain]
+        for rid, chain in chains.items()
+    }
 
 
 async def test_while_postgresql_is_away_users_go_on_and_afterwards_the_log_is_complete(stack: Stack) -> None:
@@ -148,8 +159,6 @@ async def test_a_wiped_read_table_is_rebuilt_as_it_was_while_everything_goes_on(
             done = [await here.finished(request["id"]) for request in (running, *waiting)]
     assert [(request["status"], request["attempt"]) for request in done] == [("succeeded", 1)] * 6
     await log_is_the_stream(stack)
-    verified = await asyncio.to_thread(spaces, "log", "verify", "--home", str(stack.home))
-    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 async def shown_as(here: Any, rid: str) -> dict[str, Any]:

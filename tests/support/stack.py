@@ -161,13 +161,15 @@ class Stack:
         it again at once; so nothing else that dies is started either."""
         port = urlsplit(self.ready.database_url).port
         assert port is not None
+        (pid,) = self.pids("postgres")
         os.kill(self.pid, signal.SIGSTOP)
         try:
-            os.kill(self.pids("postgres")[0], signal.SIGQUIT)
+            os.kill(pid, signal.SIGQUIT)
             eventually(lambda: _refuses(port), "PostgreSQL refuses connections")
             yield
         finally:
             os.kill(self.pid, signal.SIGCONT)
+        eventually(lambda: self.pids("postgres") not in ([], [pid]), "PostgreSQL serves again")
 
     def client(self, gateway: int = 0, timeout_s: float = 70.0) -> httpx.AsyncClient:
         """An HTTP client of a gateway with the API key. Close it, or use it as a context manager."""
