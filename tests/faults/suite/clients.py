@@ -42,7 +42,9 @@ def _cursors_go_on(reading: Reading) -> Iterator[Violation]:
             continue
         epoch, request, output = (int(part) for part in shown.id.split("-"))
         here = (epoch, request, output)
-        if here[:2] < before[:2] or (here[:2] == before[:2] and here <= before):
+        if shown.event == "output_reset":
+            before = (*before[:2], -1)
+        if here <= before:
             yield Violation("never_backwards", reading.rid, f"the event {shown.event} {here} came after {before}")
         before = here
 

@@ -65,8 +65,7 @@ def _skew(kind: str) -> Do:
 async def kill_connection_process(platform: Platform, rng: random.Random) -> None:
     """The process of an agent that has its sockets is killed; the one with the handlers goes on."""
     async with platform.victim("agent", rng) as member:
-        for child in member.children()[:1]:
-            os.kill(child, signal.SIGKILL)
+        platform.kill_connection_process(member)
 
 
 async def kill_handler_process(platform: Platform, rng: random.Random) -> None:

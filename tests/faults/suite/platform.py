@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -103,6 +104,11 @@ class Platform:
         async with self._taken[f"wire of {type(wire).__name__} {wire.name}"]:
             yield wire.proxy
 
+    async def take(self, name: str) -> Callable[[], None]:
+        """The member of that name, until what this returns is called."""
+        await self._taken[name].acquire()
+        return self._taken[name].release
+
     @contextlib.asynccontextmanager
     async def server(self, name: str) -> AsyncIterator[None]:
         """NATS or PostgreSQL."""
@@ -160,6 +166,11 @@ class Platform:
         """SIGKILL a member with its children."""
         member.kill()
         self.ended(member)
+
+    def kill_connection_process(self, agent: Member) -> None:
+        """SIGKILL the process of an agent that has its sockets, if there is one right now."""
+        for child in agent.children()[:1]:
+            os.kill(child, signal.SIGKILL)
 
     def ended(self, member: Member) -> None:
         """Note the end of an agent's process."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.faults.suite import journal
@@ -11,16 +11,18 @@ from tests.faults.suite.observed import Frame
 from tests.faults.suite.tap import Tap
 from tests.support.proxy import Proxy, Send, Way
 
-Act = Callable[[], Awaitable[None]]
+When = Literal["instead", "before", "after"]
+Act = Callable[["Wire", Any], Awaitable[None]]
 
 
 @dataclass
 class Trap:
-    """Springs once: `act` is called before what `matches` gets through, which is then lost, or `after` it has."""
+    """Springs once, on whichever wire it is first: `act` is called with the wire and what `matches` when that is about to
+    get through: instead of that (it is lost), before it, or after it."""
 
     matches: Callable[[Any], bool]
     act: Act
-    after: bool
+    when: When
     sprung: bool = False
 
 
@@ -29,6 +31,7 @@ class Wire:
     """One wire; `traps` are set on it."""
 
     name: str
+    """The service at the one end; at the other is NATS, or are agents."""
     traps: list[Trap] = field(default_factory=list)
     _proxy: Proxy | None = None
 
@@ -44,22 +47,24 @@ class Wire:
 
     async def pass_on(self, found: list[Any], data: bytes, send: Send) -> None:
         """Send the bytes that carry these things, unless a trap is before one of them."""
-        sprung = [trap for trap in self.traps if any(trap.matches(one) for one in found)]
-        for trap in sprung:
-            trap.sprung = True
-            self.traps.remove(trap)
-        for trap in sprung:
-            if not trap.after:
-                await trap.act()
+        for trap in self.traps:
+            caught = None if trap.sprung else next((one for one in found if trap.matches(one)), None)
+            if caught is not None:
+                trap.sprung = True
+                await self._spring(trap, caught, data, send)
                 return
         await send(data)
-        for trap in sprung:
-            await trap.act()
+
+    async def _spring(self, trap: Trap, caught: Any, data: bytes, send: Send) -> None:
+        if trap.when == "after":
+            await send(data)
+        await trap.act(self, caught)
+        if trap.when == "before":
+            await send(data)
 
 
 class NatsWire(Wire):
-    """Between a service and NATS: traps match the subjects that the service publishes, and `+OK`-like answers are not told
-    apart."""
+    """Between a service and NATS: traps match the subjects that the service publishes."""
 
     _PUBLISHED = re.compile(rb"H?PUB (\S+) ")
 
@@ -84,6 +89,7 @@ class AgentWire(Wire):
         super().__init__(name)
         self.frames: list[Frame] = []
         self._taps: dict[tuple[int, Way], Tap] = {}
+        self._agents: dict[int, str] = {}
 
     async def watch(self, number: int, way: Way, data: bytes, send: Send) -> None:
         """Read along, and let through. A frame counts from when it is complete here, also when it is not let through."""
@@ -93,7 +99,14 @@ class AgentWire(Wire):
         socket = hash((self.name, number))
         frames = [Frame(socket, at, by_agent, _without_payload(data)) for data in tap.receive(data)]
         self.frames += frames
+        for frame in frames:
+            if frame.type == "hello":
+                self._agents[socket] = frame.data["agent_id"]
         await self.pass_on(frames, data, send)
+
+    def agent_of(self, frame: Frame) -> str:
+        """The name of the agent that sends a frame, or gets it."""
+        return self._agents[frame.socket]
 
 
 def _without_payload(data: dict[str, Any]) -> dict[str, Any]:
