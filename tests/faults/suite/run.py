@@ -72,9 +72,11 @@ class World:
 Scenario = Callable[[World], Awaitable[None]]
 
 
-async def observe(scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT) -> History:
-    """The history of a scenario on a fresh platform that runs from the tree `root`."""
-    async with running_platform(shape, root) as platform, observing(platform) as observer:
+async def observe(
+    scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT, store: Path | None = None
+) -> History:
+    """The history of a scenario on a fresh platform that runs from the tree `root`, with NATS's data in `store`."""
+    async with running_platform(shape, root, store) as platform, observing(platform) as observer:
         workload = Workload(platform.urls, platform.api_key, platform.space, observer.history, seed)
         world = World(platform, observer, workload, seed)
         try:
