@@ -9,7 +9,6 @@ import statistics
 import sys
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -18,15 +17,15 @@ from tests.faults.suite.chains import SECOND, TERMINAL, chains_of
 from tests.faults.suite.check import RULES, check
 from tests.faults.suite.faults import FAULTS
 from tests.faults.suite.observed import Event, Fault, History
+from tests.faults.suite.platform import Platform
 from tests.faults.suite.run import World, observe
 from tests.faults.suite.workload import polls, waits, watches
 
 CLIENTS = 8
 QUIET_S = 3.0
 """Between two faults, so that one does not pay for the other."""
-AFTERWARDS = 25 * SECOND
-"""What a fault costs may show so long after it: a grace, and a takeover."""
 SEED = 7
+NO_FAULT = "(none)"
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -46,14 +45,20 @@ async def _one_by_one(world: World, told: dict[str, dict[str, int]]) -> None:
     world.workload.stories = [waits, waits, polls, watches]
     async with world.load(CLIENTS, pause_s=0.1):
         await asyncio.sleep(QUIET_S)
-        for number, (name, fault) in enumerate(FAULTS.items(), 1):
-            print(f"{number} of {len(FAULTS)}: {name}", file=sys.stderr, flush=True)
+        faults = {NO_FAULT: _nothing, **FAULTS}
+        for number, (name, fault) in enumerate(faults.items(), 1):
+            print(f"{number} of {len(faults)}: {name}", file=sys.stderr, flush=True)
             before = dict(world.workload.troubles)
             async with world.fault(name):
                 await fault(world.platform, random.Random(f"{world.seed}/{name}"))
             await _flowing(world)
             after = world.workload.troubles
             told[name] = {what: after[what] - before.get(what, 0) for what in after if after[what] > before.get(what, 0)}
+
+
+async def _nothing(_: Platform, __: random.Random) -> None:
+    """What there is to see without any fault."""
+    await asyncio.sleep(5.0)
 
 
 async def _flowing(world: World) -> None:
@@ -88,14 +93,13 @@ def _started_again(history: History, chain: list[Event]) -> bool:
 
 
 def table(costs: list[Cost], usual_s: float, requests: int) -> str:
-    """The document."""
+    """The document. `usual_s`: how long a request takes as a rule."""
     rows = [
         f"| {one.fault} | {one.lasted_s:.1f} | {one.stall_s:.1f} | {_told(one.told)} | {one.lost} | {one.twice} |"
         for one in costs
     ]
-    return _DOCUMENT.format(
-        rows="\n".join(rows), usual=usual_s, requests=requests, clients=CLIENTS, rules="\n".join(_rules())
-    )
+    load = f"{CLIENTS} clients, {requests:,} requests, of which half took less than {usual_s:.2f} s"
+    return "\n".join([_HEAD.format(load=load), *rows, _RULES, *_rules(), ""])
 
 
 def _told(told: dict[str, int]) -> str:
@@ -132,7 +136,29 @@ def _usual_s(history: History) -> float:
     return statistics.median((chain[-1].at - chain[0].at) / SECOND for chain in chains_of(history).values())
 
 
-_DOCUMENT: Any = """# Faults, as measured
+_HEAD = """# Faults, as measured
+
+Written by `make faults-matrix`, which runs every fault of `tests/faults/suite/faults.py` once, one after the other, on
+one machine: two gateways, registries, dispatchers and histories, three agents with four slots each, one NATS, one
+PostgreSQL, and {load}.
+
+- *lasted*: seconds from the first blow until everything that was hit is ready again; how long something stays away is
+  chosen at random, from a fixed seed.
+- *stall*: the longest time in seconds in which no request at all got its outcome, from the first blow on.
+- *clients were told*: what came instead of an answer, and how often. Each client got over it by asking again, at any
+  gateway, with the same idempotency key.
+- *lost*: requests without exactly one recorded outcome.
+- *twice*: requests that were started a second time although no handler had asked for it, because their agent, or what it
+  knew, was gone.
+
+| fault | lasted | stall | clients were told | lost | twice |
+|---|---:|---:|---|---:|---:|"""
+_RULES = """
+## What is checked
+
+After each run the history checker (`tests/faults/suite/check.py`) compares what stream, log, clients, readers, handlers
+and the wires between agents and gateways have seen. That it notices is tested: each of the patches in
+`tests/faults/mutations` breaks one promise, and has to be found out.
 """
 
 
