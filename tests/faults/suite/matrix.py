@@ -83,13 +83,14 @@ def cost(history: History, fault: Fault, until: int, told: dict[str, int]) -> Co
         max((after - before for before, after in pairwise(times)), default=until - fault.began) / SECOND,
         told,
         sum(1 for chain in concerned if sum(event.type in TERMINAL for event in chain) != 1),
-        sum(1 for chain in concerned if _started_again(history, chain)),
+        sum(1 for chain in concerned if _started_again(chain, fault.began, until)),
     )
 
 
-def _started_again(history: History, chain: list[Event]) -> bool:
-    asked_for = sum(1 for event in chain if event.data.get("reason") == "retryable")
-    return sum(1 for run in history.runs if run.rid == chain[0].rid) > 1 + asked_for
+def _started_again(chain: list[Event], began: int, until: int) -> bool:
+    return any(
+        event.data.get("started") and event.data["reason"] == "agent_lost" and began <= event.at <= until for event in chain
+    )
 
 
 def table(costs: list[Cost], usual_s: float, requests: int) -> str:
