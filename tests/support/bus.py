@@ -5,11 +5,13 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 
 from services.runtime import bus, topology
 from services.runtime.settings import Settings
+from tests.support.proxy import Proxy
 from tests.support.servers import Servers, running_servers
 
 DEADLINE_S = 30.0
@@ -23,9 +25,12 @@ class Bus:
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def connect(self, service: str) -> Client:
-        """A connection exactly as the service has it."""
-        nc = await bus.connect(self.servers.nats_url(service), service, f"test-{service}")
+    async def connect(self, service: str, through: Proxy | None = None) -> Client:
+        """A connection exactly as the service has it, or by way of a proxy."""
+        url = self.servers.nats_url(service)
+        if through is not None:
+            url = url.replace(f":{self.servers.nats.port}", f":{urlsplit(through.url).port}")
+        nc = await bus.connect(url, service, f"test-{service}")
         self._clients.append(nc)
         return nc
 
