@@ -147,10 +147,13 @@ async def test_a_wiped_read_table_is_rebuilt_as_it_was_while_everything_goes_on(
             await log_is_the_stream(stack)
             before, read = await rows(stack), [await shown_as(here, request["id"]) for request in waiting]
             await wipe(stack)
-            # Whoever takes the partition over now must not believe that nothing is open.
-            owner = dispatcher_pids(stack)
-            for pid in owner.values():
+            for pid in stack.pids("dispatcher"):
                 os.kill(pid, signal.SIGKILL)
+
+            async def queued() -> bool:
+                return [(await here.get(r["id"]))["queue"].get("position") for r in waiting] == list(range(1, 6))
+
+            await until(queued, "whoever takes the partition over now knows what is open")
             assert [await shown_as(here, request["id"]) for request in waiting] == read
             rebuilt = await asyncio.to_thread(spaces, "log", "rebuild", "--home", str(stack.home))
             assert rebuilt.returncode == 0, rebuilt.stdout + rebuilt.stderr
