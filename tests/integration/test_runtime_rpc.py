@@ -13,15 +13,16 @@ from services.contracts.rpc import Recorded, RevokeKey
 from services.runtime import rpc
 from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.rpc import Operation, Refused
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 ASK = subjects.registry_rpc("ask")
 Handler = Callable[[Any], Awaitable[msgspec.Struct | None]]
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 

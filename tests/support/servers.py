@@ -14,19 +14,23 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from services.local.errors import PortInUse
-from services.local.nats_server import USERS, NatsServer
+from services.local.nats_server import NatsServer
 from services.local.ports import free_port
 from services.local.postgres import PostgresServer
+from services.runtime.settings import Settings
+from tests.support.cluster import PASSWORDS, Cluster
 
 _PORT_TRIES = 10
 _Server = TypeVar("_Server", NatsServer, PostgresServer)
 
 
 class Servers:
-    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind."""
+    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind.
 
-    def __init__(self, *, postgres: bool = True, sync_interval: str = "always") -> None:
-        self._with_postgres, self._sync_interval = postgres, sync_interval
+    A `cluster` that runs already is emptied first, and takes the place of the single NATS server."""
+
+    def __init__(self, *, postgres: bool = True, sync_interval: str = "always", cluster: Cluster | None = None) -> None:
+        self._with_postgres, self._sync_interval, self.cluster = postgres, sync_interval, cluster
         self._stack = contextlib.ExitStack()
         self._postgres: PostgresServer | None = None
 
@@ -36,8 +40,12 @@ class Servers:
             self.directory = Path(tempfile.mkdtemp(prefix="spaces-test-"))
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             self.directory.chmod(0o755)
-            self.nats = _on_free_port(self._start_nats)
-            stack.callback(self.nats.stop)
+            if self.cluster is None:
+                self.nats: NatsServer | Cluster = _on_free_port(self._start_nats)
+                stack.callback(self.nats.stop)
+            else:
+                self.nats = self.cluster
+                self.cluster.empty()
             if self._with_postgres:
                 self._postgres = _on_free_port(self._start_postgres)
                 stack.callback(self._postgres.destroy)
@@ -46,6 +54,11 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def settings(self) -> Settings:
+        """What streams are to be provisioned with here."""
+        return Settings(replicas=1 if self.cluster is None else len(self.cluster.servers))
 
     @property
     def postgres(self) -> PostgresServer:
@@ -78,9 +91,8 @@ class Servers:
             await connection.close()
 
     def _start_nats(self, port: int) -> NatsServer:
-        passwords = {user: f"test-{user}" for user in USERS}
         directory, log = self.directory / "nats", self.directory / "nats.log"
-        server = NatsServer(directory, port, passwords, log, sync_interval=self._sync_interval)
+        server = NatsServer(directory, port, PASSWORDS, log, sync_interval=self._sync_interval)
         server.start()
         return server
 
@@ -92,9 +104,11 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def running_servers(*, postgres: bool = True, sync_interval: str = "always") -> AsyncIterator[Servers]:
+async def running_servers(
+    *, postgres: bool = True, sync_interval: str = "always", cluster: Cluster | None = None
+) -> AsyncIterator[Servers]:
     """`Servers` for asyncio: starting and stopping do not block the loop."""
-    servers = Servers(postgres=postgres, sync_interval=sync_interval)
+    servers = Servers(postgres=postgres, sync_interval=sync_interval, cluster=cluster)
     await asyncio.to_thread(servers.__enter__)
     try:
         yield servers

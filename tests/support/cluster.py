@@ -1,0 +1,220 @@
+"""A cluster of three real nats-servers, and what can happen to it."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from nats.aio.client import Client
+
+from services.local.errors import PortInUse, ServerFailed
+from services.local.nats_server import USERS, Membership, NatsServer
+from services.local.ports import free_port
+from services.runtime import bus, topology
+from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import ApiError, api
+from services.runtime.settings import Settings
+from tests.support.waiting import until
+
+SIZE = 3
+PASSWORDS = {user: f"test-{user}" for user in USERS}
+_PORT_TRIES = 10
+_ASK_S = 1.0
+
+
+class Cluster:
+    """Three servers on free ports of this machine. `start`, `stop` and `url` are those of a single server, for all three."""
+
+    def __init__(self, directory: Path, sync_interval: str) -> None:
+        ports = _distinct_ports(2 * SIZE)
+        routes = (ports[3], ports[4], ports[5])
+        self.directory = directory
+        self.servers = [
+            NatsServer(
+                directory / f"nats-{number}",
+                ports[number],
+                PASSWORDS,
+                directory / f"nats-{number}.log",
+                sync_interval=sync_interval,
+                membership=Membership(routes[number], routes, "test-routes"),
+            )
+            for number in range(SIZE)
+        ]
+
+    def start(self) -> None:
+        """Start those that do not run."""
+        self._each(lambda server: None if runs(server) else server.start())
+
+    def stop(self) -> None:
+        """Stop all three, also those that are paused."""
+        self._each(resume)
+        self._each(NatsServer.stop)
+
+    def url(self, user: str) -> str:
+        """The URLs of all three."""
+        return ",".join(server.url(user) for server in self.servers)
+
+    def empty(self) -> None:
+        """Make it as good as new, whatever was done to it: all three run, and there are no streams."""
+        self._each(resume)
+        self.start()
+        # In a thread of its own, since this may be called from within an event loop's.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, self._delete_streams()).result()
+
+    def named(self, name: str) -> NatsServer:
+        """The server of this name."""
+        return next(server for server in self.servers if server.name == name)
+
+    async def leader(self, stream: str) -> NatsServer:
+        """The server that leads the stream, once there is one."""
+        async with self._connected("operator") as operator:
+            name = await _leader(operator, stream)
+        return self.named(name)
+
+    async def step_down(self, stream: str) -> None:
+        """Make another server the stream's leader, and return when it is."""
+        async with self._connected("operator") as operator:
+            before = await _leader(operator, stream)
+            await api(operator, f"STREAM.LEADER.STEPDOWN.{stream}")
+
+            async def moved() -> bool:
+                return await _leader(operator, stream) != before
+
+            await until(moved, f"{stream} has another leader")
+
+    async def healthy(self) -> None:
+        """Return when each stream has a leader and two followers that have all that it has."""
+        async with self._connected("operator") as operator:
+
+            async def whole() -> bool:
+                listed = await _asked(operator, "STREAM.LIST")
+                clusters = [stream["cluster"] for stream in listed.get("streams") or []]
+                return "streams" in listed and not listed.get("missing") and all(map(_whole, clusters))
+
+            await until(whole, "all streams have three replicas")
+
+    async def _delete_streams(self) -> None:
+        async with self._connected("recovery") as recovery:
+
+            async def ready() -> bool:
+                return bool(await _asked(recovery, "INFO"))
+
+            async def empty() -> bool:
+                with contextlib.suppress(NatsUnavailable, ApiError):
+                    for name in names:
+                        if await topology.info_of(recovery, name) is not None:
+                            await topology.delete(recovery, name)
+                    return True
+                return False
+
+            names = [declaration.name for declaration in topology.streams(Settings())]
+            await until(ready, "the cluster has a leader")
+            await until(empty, "there are no streams")
+
+    @contextlib.asynccontextmanager
+    async def _connected(self, user: str) -> AsyncIterator[Client]:
+        nc = await bus.connect(self.url(user), user, "test-cluster")
+        try:
+            yield nc
+        finally:
+            await nc.close()
+
+    def _each(self, act: Callable[[NatsServer], Any]) -> None:
+        with ThreadPoolExecutor(SIZE) as threads:
+            list(threads.map(act, self.servers))
+
+
+@contextlib.contextmanager
+def running_cluster(sync_interval: str = "2m") -> Iterator[Cluster]:
+    """A cluster that runs; it leaves nothing behind."""
+    directory = Path(tempfile.mkdtemp(prefix="spaces-test-"))
+    try:
+        cluster = _started(directory, sync_interval)
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def runs(server: NatsServer) -> bool:
+    """Whether it was started and has not ended."""
+    with contextlib.suppress(ServerFailed):
+        return server.pid > 0 and server.poll() is None
+    return False
+
+
+def kill(server: NatsServer) -> None:
+    """End it without a word, as a power cut would; `start` brings it back."""
+    os.kill(server.pid, signal.SIGKILL)
+    server.stop()
+
+
+def resume(server: NatsServer) -> None:
+    """Let it go on, if it runs at all."""
+    if runs(server):
+        os.kill(server.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def paused(server: NatsServer) -> Iterator[None]:
+    """The server does nothing during the block, but its sockets stay open."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        resume(server)
+
+
+async def _leader(nc: Client, stream: str) -> str:
+    name = ""
+
+    async def led() -> bool:
+        nonlocal name
+        name = (await _asked(nc, f"STREAM.INFO.{stream}")).get("cluster", {}).get("leader", "")
+        return bool(name)
+
+    await until(led, f"{stream} has a leader")
+    return name
+
+
+async def _asked(nc: Client, operation: str) -> dict[str, Any]:
+    """The answer, empty when there is none."""
+    with contextlib.suppress(NatsUnavailable):
+        answer: dict[str, Any] = msgspec.json.decode(await api(nc, operation, timeout_s=_ASK_S))
+        return answer
+    return {}
+
+
+def _whole(cluster: dict[str, Any]) -> bool:
+    replicas = cluster.get("replicas") or []
+    return bool(cluster.get("leader")) and len(replicas) == SIZE - 1 and all(each["current"] for each in replicas)
+
+
+def _started(directory: Path, sync_interval: str) -> Cluster:
+    for number in range(_PORT_TRIES):
+        cluster = Cluster(directory / str(number), sync_interval)
+        (directory / str(number)).mkdir()
+        try:
+            cluster.start()
+        except PortInUse:  # somebody took one at the last moment
+            cluster.stop()
+        else:
+            return cluster
+    raise AssertionError("no free ports")
+
+
+def _distinct_ports(count: int) -> list[int]:
+    ports: set[int] = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
