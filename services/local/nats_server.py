@@ -63,13 +63,10 @@ class NatsServer:
     def start(self) -> None:
         """Start it, also again after it ended, and wait until it serves. Raises LocalError."""
         self.stop()
-        program = find_nats_server()
+        command = self.command()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.stop_leftover()
-        config = CONFIGS / ("server.conf" if self._membership is None else "cluster.conf")
-        command = [str(program), "-c", str(config), "-P", str(self._pid_file)]
-        env = {"PATH": os.defpath, **self.environment()}
-        self._child.start(command, env)
+        self._child.start(command, {"PATH": os.defpath, **self.environment()})
         try:
             self._child.wait_ready(self._answers, _START_TIMEOUT_S)
         except ServerFailed as error:
@@ -107,6 +104,11 @@ class NatsServer:
     def url(self, user: str) -> str:
         """The URL, with its password, under which one of USERS connects."""
         return f"nats://{user}:{self._passwords[user]}@{self.host}:{self.port}"
+
+    def command(self) -> list[str]:
+        """The program with its arguments. Raises MissingProgram."""
+        config = CONFIGS / ("server.conf" if self._membership is None else "cluster.conf")
+        return [str(find_nats_server()), "-c", str(config), "-P", str(self._pid_file)]
 
     def environment(self) -> dict[str, str]:
         """The variables that `deploy/nats/server.conf` reads, or `cluster.conf`."""

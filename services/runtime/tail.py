@@ -30,9 +30,9 @@ HEARTBEAT_S = 1.0
 EXPIRES_S = 30.0
 INACTIVE_S = 30.0
 """The server forgets a consumer that nobody has asked for this long."""
-BEHIND_S = 10.0
-"""A server that was paused, or is cut off, takes itself for the leader for a while; a stream that stays behind has lost its
-end."""
+BEHIND_S = 25.0
+"""A server that is cut off from the others takes itself for the leader for up to 20 s; a stream that stays behind for longer
+has lost its end."""
 CATCH_UP_HEARTBEAT_S, CATCH_UP_EXPIRES_S = 0.1, 1.0
 """So often do we want to hear how far the consumer has looked while that decides whether we are caught up."""
 _RETRY_S = 0.25

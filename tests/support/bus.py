@@ -8,6 +8,7 @@ from typing import Any
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.local.nats_server import NatsServer
 from services.runtime import bus, topology
 from services.runtime.errors import NatsUnavailable
 from services.runtime.settings import Settings
@@ -24,9 +25,10 @@ class Bus:
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def connect(self, service: str) -> Client:
-        """A connection exactly as the service has it."""
-        nc = await bus.connect(self.servers.nats_url(service), service, f"test-{service}")
+    async def connect(self, service: str, *servers: NatsServer) -> Client:
+        """A connection exactly as the service has it; to one of these servers, if there are any."""
+        url = ",".join(server.url(service) for server in servers) or self.servers.nats_url(service)
+        nc = await bus.connect(url, service, f"test-{service}")
         self._clients.append(nc)
         return nc
 

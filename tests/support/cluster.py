@@ -30,23 +30,15 @@ _ASK_S = 1.0
 
 
 class Cluster:
-    """Three servers on free ports of this machine. `start`, `stop` and `url` are those of a single server, for all three."""
+    """Three servers on this machine. `start`, `stop` and `url` are those of a single server, for all three."""
 
-    def __init__(self, directory: Path, sync_interval: str) -> None:
-        ports = _distinct_ports(2 * SIZE)
-        routes = (ports[3], ports[4], ports[5])
-        self.directory = directory
-        self.servers = [
-            NatsServer(
-                directory / f"nats-{number}",
-                ports[number],
-                PASSWORDS,
-                directory / f"nats-{number}.log",
-                sync_interval=sync_interval,
-                membership=Membership(routes[number], routes, "test-routes"),
-            )
-            for number in range(SIZE)
-        ]
+    def __init__(self, servers: list[NatsServer]) -> None:
+        self.servers = servers
+
+    @property
+    def directory(self) -> Path:
+        """Where all three keep their data."""
+        return self.servers[0].directory.parent
 
     def start(self) -> None:
         """Start those that do not run."""
@@ -79,14 +71,19 @@ class Cluster:
             name = await _leader(operator, stream)
         return self.named(name)
 
-    async def step_down(self, stream: str) -> None:
-        """Make another server the stream's leader, and return when it is."""
+    async def step_down(self, stream: str, to: NatsServer | None = None) -> None:
+        """Make another server, or this one, the stream's leader, and return when it is."""
         async with self._connected("operator") as operator:
             before = await _leader(operator, stream)
-            await api(operator, f"STREAM.LEADER.STEPDOWN.{stream}")
+            body = None if to is None else {"placement": {"preferred": to.name}}
 
             async def moved() -> bool:
-                return await _leader(operator, stream) != before
+                leader = await _leader(operator, stream)
+                if leader != before if to is None else leader == to.name:
+                    return True
+                if leader == before:
+                    await _asked(operator, f"STREAM.LEADER.STEPDOWN.{stream}", body)
+                return False
 
             await until(moved, f"{stream} has another leader")
 
@@ -187,10 +184,10 @@ async def _leader(nc: Client, stream: str) -> str:
     return name
 
 
-async def _asked(nc: Client, operation: str) -> dict[str, Any]:
+async def _asked(nc: Client, operation: str, body: Any = None) -> dict[str, Any]:
     """The answer, empty when there is none."""
     with contextlib.suppress(NatsUnavailable):
-        answer: dict[str, Any] = msgspec.json.decode(await api(nc, operation, timeout_s=_ASK_S))
+        answer: dict[str, Any] = msgspec.json.decode(await api(nc, operation, body, timeout_s=_ASK_S))
         return answer
     return {}
 
@@ -202,8 +199,7 @@ def _whole(cluster: dict[str, Any]) -> bool:
 
 def _started(directory: Path, sync_interval: str) -> Cluster:
     for number in range(_PORT_TRIES):
-        cluster = Cluster(directory / str(number), sync_interval)
-        (directory / str(number)).mkdir()
+        cluster = Cluster(_servers(directory / str(number), sync_interval))
         try:
             cluster.start()
         except PortInUse:  # somebody took one at the last moment
@@ -213,7 +209,25 @@ def _started(directory: Path, sync_interval: str) -> Cluster:
     raise AssertionError("no free ports")
 
 
-def _distinct_ports(count: int) -> list[int]:
+def _servers(directory: Path, sync_interval: str) -> list[NatsServer]:
+    ports = distinct_ports(2 * SIZE)
+    routes = (ports[3], ports[4], ports[5])
+    directory.mkdir()
+    return [
+        NatsServer(
+            directory / f"nats-{number}",
+            ports[number],
+            PASSWORDS,
+            directory / f"nats-{number}.log",
+            sync_interval=sync_interval,
+            membership=Membership(routes[number], routes, "test-routes"),
+        )
+        for number in range(SIZE)
+    ]
+
+
+def distinct_ports(count: int) -> list[int]:
+    """So many ports on which nobody listens."""
     ports: set[int] = set()
     while len(ports) < count:
         ports.add(free_port())

@@ -26,6 +26,7 @@ class Proxy:
 
     def __init__(self, url: str, target: tuple[str, int]) -> None:
         self.url, self._target = url, target
+        self.port = urlsplit(url).port or 0
         self.passed = {way: bytearray() for way in BOTH}
         """All that has got through, of all connections."""
         self.swallowed = dict.fromkeys(BOTH, 0)
