@@ -3,16 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import pytest
 from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.history.positions import Position
 from services.history.recorder import Recorder
+from services.local.nats_server import NatsServer
 from services.runtime.append import Record, Undecided, append
 from services.runtime.errors import NatsUnavailable
-from services.runtime.jetstream import Behind, get
+from services.runtime.jetstream import Behind, api, get
 from services.runtime.kv import Bucket
 from services.runtime.settings import Settings
 from services.runtime.tail import Tail
@@ -23,6 +26,7 @@ from tests.support.cluster import SIZE
 from tests.support.partition import Network, running_network
 
 EPISODES = 3
+CONSUMERS = 16
 KEY = subjects.idempotency_key("a" * 64)
 
 
@@ -78,9 +82,57 @@ async def put(bucket: Bucket) -> int:
             await asyncio.sleep(0.1)
 
 
-async def test_what_it_says_decides_nothing_until_it_is_back(
-    network: Network, apart: Apart
-) -> None:
+async def test_a_tail_is_caught_up_with_the_leader_wherever_its_consumer_is(network: Network, bus: Bus) -> None:
+    """The cluster puts a consumer on any server that has the stream, also on one that has not got all of it yet."""
+    cluster, chief = network.cluster, await network.chief()
+    leader, late = (server for server in cluster.servers if server is not chief)
+    await cluster.step_down(subjects.REQUESTS, leader)
+    nc, operator = await bus.connect("gateway", chief), await bus.connect("operator", chief)
+    await append(nc, record())
+    await cluster.healthy()
+    await network.part(leader, late)
+    accepted = record()
+    last = await append(nc, accepted)
+    followers = [Follower(nc, [accepted.chain]) for _ in range(CONSUMERS)]
+    for follower in followers:
+        bus.spawn(follower.follow())
+    on_time = CONSUMERS - await consumers_at(operator, late)
+    assert on_time < CONSUMERS, "some are where the event is not yet"
+    await until(lambda: sum(follower.caught_up for follower in followers) == on_time, "the others are caught up")
+    assert all(follower.sequences == ([last] if follower.caught_up else []) for follower in followers)
+    await network.restore()
+    await until(lambda: all(follower.caught_up for follower in followers), "all are caught up")
+    assert all(follower.sequences == [last] for follower in followers)
+
+
+class Follower:
+    """What a tail has handed out, and whether it has said that this is all."""
+
+    def __init__(self, nc: Client, filters: list[str]) -> None:
+        self._tail = Tail(nc, subjects.REQUESTS, filters)
+        self.sequences: list[int] = []
+        self.caught_up = False
+
+    async def follow(self) -> None:
+        async for batch in self._tail.batches():
+            self.sequences += [message.seq for message in batch.messages]
+            self.caught_up = self.caught_up or batch.pending == 0
+
+
+async def consumers_at(operator: Client, server: NatsServer) -> int:
+    """How many of the consumers are on this server, once all have been made."""
+    found: list[Any] = []
+
+    async def made() -> bool:
+        answer = msgspec.json.decode(await api(operator, f"CONSUMER.LIST.{subjects.REQUESTS}"))
+        found[:] = answer["consumers"] or []
+        return len(found) == CONSUMERS
+
+    await until(made, "all consumers are made")
+    return sum(consumer["cluster"]["leader"] == server.name for consumer in found)
+
+
+async def test_what_it_says_decides_nothing_until_it_is_back(network: Network, apart: Apart) -> None:
     canceled = record(rid_of(apart.accepted), apart.seq, "canceled")
     follower = Tail(apart.here, subjects.REQUESTS, [subjects.ALL_REQUESTS], apart.seq + 1)
     arrived: list[int] = []

@@ -43,11 +43,16 @@ class Network:
 
     async def isolate(self, server: NatsServer) -> None:
         """From now on nothing reaches the other two from this server, nor it from them; no connection ends."""
-        alone = self.cluster.servers.index(server)
-        for pair, between in self._proxies.items():
-            if alone in pair:
-                for way in BOTH:
-                    await between.throttle(way, 0)
+        for other in self.cluster.servers:
+            if other is not server:
+                await self.part(server, other)
+
+    async def part(self, one: NatsServer, other: NatsServer) -> None:
+        """From now on nothing passes between these two; no connection ends."""
+        here, there = self.cluster.servers.index(one), self.cluster.servers.index(other)
+        for pair in ((here, there), (there, here)):
+            for way in BOTH:
+                await self._proxies[pair].throttle(way, 0)
 
     async def restore(self) -> None:
         """Everything passes again, also what was held."""
