@@ -18,13 +18,14 @@ from services.runtime.rpc import Operation, serve
 from services.runtime.tail import Tail
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 SPACES = ("demo", "digits", "echo", "llama", "whisper")
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 

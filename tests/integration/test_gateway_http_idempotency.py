@@ -14,17 +14,18 @@ from services.contracts.ids import request_id
 from services.gateway.intake import key_digest
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.topologies import Topology
 
 BODY = b'{"input":{"n":1}}'
 RID = request_id("demo", 1_700_000_000_000, bytes(10))
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 

@@ -20,14 +20,15 @@ from services.runtime.errors import NatsUnavailable
 from services.runtime.tail import Tail
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 KEEP_S = 3600.0
 KEEP_NS = int(KEEP_S * 1e9)
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 

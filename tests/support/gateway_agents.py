@@ -21,15 +21,14 @@ from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
 from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
-from services.runtime import rpc, topology
+from services.runtime import rpc
 from services.runtime.append import Record, append
 from services.runtime.directory import DirectoryFollower
 from services.runtime.jetstream import stream_info
 from services.runtime.live import Liveness
-from services.runtime.settings import Settings
 from services.runtime.tail import Tail
 from spaces_agent import frames
-from tests.support.bus import Bus, until
+from tests.support.bus import Bus, provisioned, until
 from tests.support.gateway_sockets import DEADLINE_S, EXCLUSIVE_SPACE, OTHER_SPACE, SPACE, Agent, Gateway, result
 from tests.support.servers import Servers
 
@@ -277,7 +276,7 @@ async def running_platform(servers: Servers) -> AsyncIterator[Platform]:
     """A `Platform` that is set up, on a server that others have used before."""
     bus = Bus(servers)
     try:
-        await topology.provision(await bus.connect("provisioner"), Settings(), recorded=False)
+        await provisioned(await bus.connect("provisioner"), servers.settings)
         platform = Platform(bus, *[await bus.connect(service) for service in ("dispatcher", "gateway", "operator")])
         await platform.set_up()
         yield platform

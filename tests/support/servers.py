@@ -79,6 +79,20 @@ class Servers:
         """A NATS connection of a service, with its own inbox prefix as in production."""
         return await nats.connect(self.nats_url(service), inbox_prefix=f"_INBOX_{service}", **options)
 
+    def empty_nats(self) -> None:
+        """Let NATS run, and have nothing stored."""
+        if self.cluster is not None:
+            self.cluster.empty()
+        else:
+            self.nats.stop()
+            self.forget_nats()
+            self.nats.start()
+
+    def forget_nats(self) -> None:
+        """Delete all that NATS has stored; only while it is stopped."""
+        for server in [self.nats] if isinstance(self.nats, NatsServer) else self.nats.servers:
+            shutil.rmtree(server.directory)
+
     async def empty_database(self) -> None:
         """Drop every schema of the database, so that the next test finds it fresh."""
         connection = await asyncpg.connect(self.database_url)
