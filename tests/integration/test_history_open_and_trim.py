@@ -18,6 +18,7 @@ from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.tail import Tail
+from tests.support.hearing import heard
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
 from tests.support.topologies import Topology
@@ -118,6 +119,7 @@ async def test_a_page_ends_when_it_is_large_and_leaves_out_what_accepted_says(
 
 async def test_every_replica_answers_over_nats(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     dispatcher = world.clients["dispatcher"]
     subject = subjects.history_rpc("open")
     with pytest.raises(NatsUnavailable, match="nothing is recorded yet"):
@@ -134,6 +136,7 @@ async def test_every_replica_answers_over_nats(world: World) -> None:
 
 async def test_without_postgresql_the_answer_is_unavailable(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     await asyncio.to_thread(world.servers.postgres.stop)
     try:
         with pytest.raises(NatsUnavailable, match="PostgreSQL does not answer"):

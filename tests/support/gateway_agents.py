@@ -30,6 +30,7 @@ from services.runtime.tail import Tail
 from spaces_agent import frames
 from tests.support.bus import Bus, provisioned, until
 from tests.support.gateway_sockets import DEADLINE_S, EXCLUSIVE_SPACE, OTHER_SPACE, SPACE, Agent, Gateway, result
+from tests.support.hearing import heard
 from tests.support.servers import Servers
 
 
@@ -60,6 +61,7 @@ class Platform:
         attaching, reporting = Attaching(registry, follower, gateways), Reporting(registry, liveness, gateways)
         await serve_registry(registry, DirectoryCommands(registry, follower), attaching, reporting)
         await stream_info(registry, subjects.DIRECTORY)  # its answer follows the subscriptions
+        await heard(self.bus.servers, subjects.registry_rpc("attach"))
         user = CreateUser(email="owner@example.com", password="correct horse battery")
         self.user = (await self.command("create_user", user)).id
         for space in (SPACE, OTHER_SPACE):
@@ -101,6 +103,7 @@ class Platform:
         operation = rpc.Operation(subjects.history_rpc("chain"), GetChain, chain)
         await rpc.serve(history, "history", "a chain for tests", {"chain": operation})
         await stream_info(history, subjects.REQUESTS)  # its answer follows the subscriptions
+        await heard(self.bus.servers, subjects.history_rpc("chain"))
 
     async def stop_registry(self) -> None:
         """Nobody answers for it any more."""
