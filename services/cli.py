@@ -57,6 +57,10 @@ for _command in (submit, requests, cancel, retry, agents):
 )
 @click.option("--no-demo", is_flag=True, help="Without the demo agent, which answers every request with its own input.")
 @click.option(
+    "--nats-servers", type=click.Choice(["1", "3"]), default=None, metavar="1|3",
+    help="How many NATS servers: three go on without one of them. A home keeps the number it began with.  [default: 1]",
+)  # fmt: skip
+@click.option(
     "--nats-sync", type=click.Choice(["always", "default"]), default="always", show_default=True,
     help="When NATS's writes reach the disk. default: every two minutes, so that a loss of power loses requests; faster.",
 )  # fmt: skip
@@ -65,8 +69,9 @@ for _command in (submit, requests, cancel, retry, agents):
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
 def up(
-    home: Path, port: int, host: str, gateways: int, dispatchers: int, no_demo: bool, nats_sync: str, as_json: bool
-) -> None:
+    home: Path, port: int, host: str, gateways: int, dispatchers: int, no_demo: bool, nats_servers: str | None,
+    nats_sync: str, as_json: bool,
+) -> None:  # fmt: skip
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, history, registry, dispatchers, gateways and a demo agent, starts again what dies,
@@ -82,7 +87,9 @@ def up(
     from services.local import up as running
 
     sync = "always" if nats_sync == "always" else "2m"
-    options = stack.Options(home, host, port, gateways, dispatchers, demo=not no_demo, nats_sync=sync)
+    options = stack.Options(
+        home, host, port, gateways, dispatchers, not no_demo, None if nats_servers is None else int(nats_servers), sync
+    )
     try:
         running.up(options, os.environ, json=as_json)
     except errors.LocalError as error:
