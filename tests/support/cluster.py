@@ -68,35 +68,17 @@ class Cluster:
     async def leader(self, stream: str) -> NatsServer:
         """The server that leads the stream, once there is one."""
         async with self._connected("operator") as operator:
-            name = await _leader(operator, stream)
-        return self.named(name)
+            return self.named(await leader_of(operator, stream))
 
     async def step_down(self, stream: str, to: NatsServer | None = None) -> None:
         """Make another server, or this one, the stream's leader, and return when it is."""
         async with self._connected("operator") as operator:
-            before = await _leader(operator, stream)
-            body = None if to is None else {"placement": {"preferred": to.name}}
-
-            async def moved() -> bool:
-                leader = await _leader(operator, stream)
-                if leader != before if to is None else leader == to.name:
-                    return True
-                if leader == before:
-                    await _asked(operator, f"STREAM.LEADER.STEPDOWN.{stream}", body)
-                return False
-
-            await until(moved, f"{stream} has another leader")
+            await move_leader(operator, stream, None if to is None else to.name)
 
     async def healthy(self) -> None:
         """Return when each stream has a leader and two followers that have all that it has."""
         async with self._connected("operator") as operator:
-
-            async def whole() -> bool:
-                listed = await _asked(operator, "STREAM.LIST")
-                clusters = [stream["cluster"] for stream in listed.get("streams") or []]
-                return "streams" in listed and not listed.get("missing") and all(map(_whole, clusters))
-
-            await until(whole, "all streams have three replicas")
+            await healthy(operator)
 
     async def _delete_streams(self) -> None:
         async with self._connected("recovery") as recovery:
@@ -173,7 +155,8 @@ def paused(server: NatsServer) -> Iterator[None]:
         resume(server)
 
 
-async def _leader(nc: Client, stream: str) -> str:
+async def leader_of(nc: Client, stream: str) -> str:
+    """The name of the server that leads the stream, once there is one."""
     name = ""
 
     async def led() -> bool:
@@ -183,6 +166,33 @@ async def _leader(nc: Client, stream: str) -> str:
 
     await until(led, f"{stream} has a leader")
     return name
+
+
+async def move_leader(operator: Client, stream: str, to: str | None = None) -> None:
+    """Make another server, or the one of this name, the stream's leader, and return when it is."""
+    before = await leader_of(operator, stream)
+    body = None if to is None else {"placement": {"preferred": to}}
+
+    async def moved() -> bool:
+        leader = await leader_of(operator, stream)
+        if leader != before if to is None else leader == to:
+            return True
+        if leader == before:
+            await _asked(operator, f"STREAM.LEADER.STEPDOWN.{stream}", body)
+        return False
+
+    await until(moved, f"{stream} has another leader")
+
+
+async def healthy(operator: Client) -> None:
+    """Return when each stream has a leader and two followers that have all that it has."""
+
+    async def whole() -> bool:
+        listed = await _asked(operator, "STREAM.LIST")
+        clusters = [stream["cluster"] for stream in listed.get("streams") or []]
+        return "streams" in listed and not listed.get("missing") and all(map(_whole, clusters))
+
+    await until(whole, "all streams have three replicas")
 
 
 async def _asked(nc: Client, operation: str, body: Any = None, timeout_s: float = _ASK_S) -> dict[str, Any]:
