@@ -1,5 +1,6 @@
 """Submitting: a sound submission becomes `accepted` in the stream, exactly once per idempotency key."""
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ class Submissions:
         if record.body_sha256 != order.submission.body_sha256:
             raise ApiProblem("idempotency_mismatch", "This Idempotency-Key came with another body before.")
         if record.rid == rid:
-            return Answer(await self._accept(rid, order, digest), False)
+            with contextlib.suppress(Superseded):  # by the same submission at another gateway, which took us for dead
+                return Answer(await self._accept(rid, order, digest), False)
         return await self._replay(record.rid, order, digest)
 
     async def _replay(self, rid: str, order: Order, digest: str) -> Answer:

@@ -34,6 +34,9 @@ async def together(*loops: Coroutine[Any, Any, None]) -> None:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await cancel(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # several may fail at once: the others' errors are known and not raised
     for task in done:
         task.result()
     raise RuntimeError("a loop ended by itself")

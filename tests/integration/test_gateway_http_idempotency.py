@@ -17,6 +17,7 @@ from services.runtime.kv import Bucket
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.proxy import Send, Way, proxy
 from tests.support.topologies import Topology
 
 BODY = b'{"input":{"n":1}}'
@@ -163,6 +164,31 @@ async def test_twenty_at_once_with_one_key_are_one_request(
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("Idempotent-Replayed" not in answer.headers for answer in answers) == 1
     assert await accepted_count(gateway) == 1
+
+
+async def test_a_gateway_that_is_slow_to_append_answers_with_the_request_that_another_made_of_its_key(
+    bus: Bus, elsewhere: Elsewhere, gateway: Gateway
+) -> None:
+    await elsewhere.answer_as_history({})
+    held, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold_accepted(_: int, way: Way, data: bytes, send: Send) -> None:
+        if way is Way.TO_SERVER and b".accepted.demo." in data:
+            held.set()
+            await let_go.wait()
+        await send(data)
+
+    nats_url = f"http://127.0.0.1:{bus.door.port}"
+    async with proxy(nats_url, hold_accepted) as slow_way, running_gateway(bus, slow_way) as slow:
+        slowly = asyncio.create_task(submit(slow))
+        await held.wait()
+        first = await submit(gateway)
+        let_go.set()
+        second = await slowly
+        assert (first.status, second.status) == (202, 202)
+        assert first.json["id"] == second.json["id"]
+        assert second.headers["Idempotent-Replayed"] == "true"
+        assert await accepted_count(gateway) == 1
 
 
 async def _waiters(gateway: Gateway, expected: int) -> bool:

@@ -13,6 +13,7 @@ from services.runtime import bus, topology
 from services.runtime.errors import NatsUnavailable
 from services.runtime.settings import Settings
 from tests.support.cluster import Cluster
+from tests.support.proxy import Proxy
 from tests.support.servers import Servers, running_servers
 from tests.support.waiting import until as until
 
@@ -25,9 +26,17 @@ class Bus:
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def connect(self, service: str, *servers: NatsServer) -> Client:
-        """A connection exactly as the service has it; to one of these servers, if there are any."""
+    @property
+    def door(self) -> NatsServer:
+        """The server, or the first one of a cluster."""
+        return self.servers.nats if isinstance(self.servers.nats, NatsServer) else self.servers.nats.servers[0]
+
+    async def connect(self, service: str, *servers: NatsServer, through: Proxy | None = None) -> Client:
+        """A connection exactly as the service has it; to one of these servers, if there are any, or to the door by way of a
+        proxy."""
         url = ",".join(server.url(service) for server in servers) or self.servers.nats_url(service)
+        if through is not None:
+            url = self.door.url(service).replace(f":{self.door.port}", f":{through.port}")
         nc = await bus.connect(url, service, f"test-{service}")
         self._clients.append(nc)
         return nc

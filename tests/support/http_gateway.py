@@ -26,6 +26,7 @@ from services.runtime.append import Record, append
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
+from tests.support.proxy import Proxy
 
 ADA, BOB, ADMIN, ONLY_OTHER, AGENT = "wsk_ada", "wsk_bob", "wsk_admin", "wsk_only_other", "wsa_agent"
 Body = bytes | AsyncIterator[bytes] | None
@@ -105,9 +106,9 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    """A gateway as `main` wires it, ready."""
-    nc = await bus.connect("gateway")
+async def running_gateway(bus: Bus, through: Proxy | None = None) -> AsyncIterator[Gateway]:
+    """A gateway as `main` wires it, ready; its way to NATS may go through a proxy."""
+    nc = await bus.connect("gateway", through=through)
     process = Process("gateway", Settings(), nc, new_process_id("gateway"))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

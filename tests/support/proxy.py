@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import enum
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from urllib.parse import urlsplit
 
 _PIECE_BYTES = 64 * 1024
@@ -20,15 +21,21 @@ class Way(enum.Enum):
 
 BOTH = (Way.TO_SERVER, Way.TO_CLIENT)
 
+Send = Callable[[bytes], Awaitable[None]]
+Watch = Callable[[int, Way, bytes, Send], Awaitable[None]]
+"""Is given the number of a connection, the way, and the bytes that are about to get through, in order; what is to get
+through it sends itself."""
+
 
 class Proxy:
     """Forwards connections to a server until told to do worse. `url` is where clients connect instead."""
 
-    def __init__(self, url: str, target: tuple[str, int]) -> None:
-        self.url, self._target = url, target
+    def __init__(self, url: str, target: tuple[str, int], watch: Watch | None = None) -> None:
+        self.url, self._target, self._watch = url, target, watch
         self.port = urlsplit(url).port or 0
         self.passed = {way: bytearray() for way in BOTH}
-        """All that has got through, of all connections."""
+        """All that has got through, of all connections; nothing when somebody watches."""
+        self._numbers = itertools.count(1)
         self.swallowed = dict.fromkeys(BOTH, 0)
         """How many bytes were lost."""
         self._refusing = False
@@ -42,6 +49,12 @@ class Proxy:
         self._refusing = True
         for connection in list(self._connections):
             connection.reset()
+
+    def reset(self, number: int) -> None:
+        """Reset the connection of this number: what it carried and has not been let through is lost."""
+        for connection in self._connections:
+            if connection.number == number:
+                connection.reset()
 
     def lose(self, *ways: Way) -> None:
         """Swallow every byte of these ways (both) without closing anything, as a network does that has forgotten a
@@ -65,7 +78,7 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client's connection, to its end."""
-        connection = _Connection(writer, set(self._losing))
+        connection = _Connection(next(self._numbers), writer, set(self._losing))
         self._connections.add(connection)
         whole = False
         try:
@@ -94,9 +107,7 @@ class Proxy:
                 if way in connection.lost:
                     self.swallowed[way] += len(data)
                     continue
-                self.passed[way] += data
-                writer.write(data)
-                await writer.drain()
+                await self._let_through(connection, way, data, writer)
                 if speed := self._speed.get(way):
                     await asyncio.sleep(len(data) / speed)
         except OSError:
@@ -105,6 +116,17 @@ class Proxy:
         if way in connection.lost:
             await asyncio.Event().wait()  # the other end never hears of it
         writer.write_eof()
+
+    async def _let_through(self, connection: "_Connection", way: Way, data: bytes, writer: asyncio.StreamWriter) -> None:
+        async def send(piece: bytes) -> None:
+            writer.write(piece)
+            await writer.drain()
+
+        if self._watch is not None:
+            await self._watch(connection.number, way, data, send)
+            return
+        self.passed[way] += data
+        await send(data)
 
     async def _piece(self, way: Way) -> int:
         """How much to pass at once, as soon as anything may pass."""
@@ -115,8 +137,8 @@ class Proxy:
 
 
 class _Connection:
-    def __init__(self, client: asyncio.StreamWriter, lost: set[Way]) -> None:
-        self.writers, self.lost = [client], lost
+    def __init__(self, number: int, client: asyncio.StreamWriter, lost: set[Way]) -> None:
+        self.number, self.writers, self.lost = number, [client], lost
 
     def close(self) -> None:
         for writer in self.writers:
@@ -128,7 +150,7 @@ class _Connection:
 
 
 @contextlib.asynccontextmanager
-async def proxy(url: str) -> AsyncIterator[Proxy]:
+async def proxy(url: str, watch: Watch | None = None) -> AsyncIterator[Proxy]:
     """A proxy in front of the server at this URL."""
     target = urlsplit(url)
     assert target.hostname is not None
@@ -141,7 +163,7 @@ async def proxy(url: str) -> AsyncIterator[Proxy]:
         task.add_done_callback(connections.discard)
 
     server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-    between = Proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", (target.hostname, target.port))
+    between = Proxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", (target.hostname, target.port), watch)
     try:
         yield between
     finally:

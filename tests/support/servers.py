@@ -25,12 +25,19 @@ _Server = TypeVar("_Server", NatsServer, PostgresServer)
 
 
 class Servers:
-    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind.
+    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind. `store` is where NATS
+    has its data, if that is to be somewhere else. A `cluster` that runs takes the place of the single NATS server; it
+    is emptied first."""
 
-    A `cluster` that runs already is emptied first, and takes the place of the single NATS server."""
-
-    def __init__(self, *, postgres: bool = True, sync_interval: str = "always", cluster: Cluster | None = None) -> None:
-        self._with_postgres, self._sync_interval, self.cluster = postgres, sync_interval, cluster
+    def __init__(
+        self,
+        *,
+        postgres: bool = True,
+        sync_interval: str = "always",
+        store: Path | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._with_postgres, self._sync_interval, self._store, self.cluster = postgres, sync_interval, store, cluster
         self._stack = contextlib.ExitStack()
         self._postgres: PostgresServer | None = None
 
@@ -105,7 +112,7 @@ class Servers:
             await connection.close()
 
     def _start_nats(self, port: int) -> NatsServer:
-        directory, log = self.directory / "nats", self.directory / "nats.log"
+        directory, log = self._store or self.directory / "nats", self.directory / "nats.log"
         server = NatsServer(directory, port, PASSWORDS, log, sync_interval=self._sync_interval)
         server.start()
         return server
@@ -119,10 +126,10 @@ class Servers:
 
 @contextlib.asynccontextmanager
 async def running_servers(
-    *, postgres: bool = True, sync_interval: str = "always", cluster: Cluster | None = None
+    *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None, cluster: Cluster | None = None
 ) -> AsyncIterator[Servers]:
     """`Servers` for asyncio: starting and stopping do not block the loop."""
-    servers = Servers(postgres=postgres, sync_interval=sync_interval, cluster=cluster)
+    servers = Servers(postgres=postgres, sync_interval=sync_interval, store=store, cluster=cluster)
     await asyncio.to_thread(servers.__enter__)
     try:
         yield servers

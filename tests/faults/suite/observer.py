@@ -1,0 +1,127 @@
+"""Looks on from outside: follows the streams and the gateways' reports as the operator, and collects what others saw."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import msgspec
+from nats.aio.msg import Msg
+
+from services.contracts import subjects
+from services.contracts.reports import Report
+from services.runtime.tail import Tail
+from tests.faults.suite import journal
+from tests.faults.suite.observed import Appearance, Event, History, Logged, Record
+from tests.faults.suite.platform import Platform
+
+_APART_NS = 500_000_000
+"""A lease that is listed all the time is noted this often."""
+_report_decoder = msgspec.json.Decoder(Report)
+_LOG = """
+    SELECT seq, type, rid, e.data, payload_sha, p.data AS payload
+    FROM event_log e LEFT JOIN payloads p ON p.sha256 = e.payload_sha
+    WHERE stream = 'REQUESTS' ORDER BY epoch, seq"""
+
+
+class Observer:
+    """Fills `history` while a platform runs."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.history = History()
+        self._platform = platform
+        self._conns: set[str] = set()
+        self.open: set[str] = set()
+        """Requests without an outcome."""
+        self.outcomes = 0
+
+    async def follow_requests(self) -> None:
+        """Every event, for ever."""
+        async for batch in self._tail(subjects.REQUESTS, subjects.ALL_REQUESTS).batches():
+            for stored in batch.messages:
+                data = msgspec.json.decode(stored.data)
+                event = Event(stored.seq, stored.time_ns, data["type"], data["rid"], data)
+                self.history.events.append(event)
+                if event.type == "accepted":
+                    self.open.add(event.rid)
+                elif event.type in ("succeeded", "failed", "canceled", "expired"):
+                    self.open.discard(event.rid)
+                    self.outcomes += 1
+
+    async def follow_output(self) -> None:
+        """Every output record, for ever."""
+        async for batch in self._tail(subjects.OUTPUT, subjects.ALL_OUTPUT).batches():
+            for stored in batch.messages:
+                data = msgspec.json.decode(stored.data)
+                self.history.records.append(Record(stored.seq, data["rid"], data["lease"], data["index"]))
+
+    async def on_report(self, message: Msg) -> None:
+        """What a gateway reports of its agents."""
+        report, now = _report_decoder.decode(message.data), journal.now_ns()
+        for agent in report.agents:
+            if agent.gone:
+                continue
+            leases = [held.lease for held in agent.held]
+            if agent.conn not in self._conns:
+                self._conns.add(agent.conn)
+                self.history.appearances.append(Appearance(now, agent.agent, agent.conn, agent.boot_id, leases))
+            for lease in leases:
+                listed = self.history.listed.setdefault(lease, [])
+                if not listed or now - listed[-1] >= _APART_NS:
+                    listed.append(now)
+
+    async def collect(self) -> History:
+        """The history with what handlers, wires and the log hold in the end."""
+        history = self.history
+        history.runs = journal.read(self._platform.journal)
+        history.processes = list(self._platform.processes)
+        history.frames = [frame for wire in self._platform.agent_wires for frame in wire.frames]
+        history.log = await self._log()
+        history.deaths = list(self._platform.deaths)
+        return history
+
+    async def recorded(self) -> bool:
+        """Whether the log is as long as what we have seen."""
+        logged = await self._log()
+        return bool(logged) and logged[-1].seq >= self.history.events[-1].seq
+
+    async def _log(self) -> list[Logged]:
+        connection = await asyncpg.connect(self._platform.servers.database_url)
+        try:
+            rows = await connection.fetch(_LOG)
+        finally:
+            await connection.close()
+        return [Logged(row["seq"], row["type"], row["rid"], _whole(row)) for row in rows]
+
+    def _tail(self, stream: str, subject: str) -> Tail:
+        assert self._platform.operator is not None
+        return Tail(self._platform.operator, stream, [subject], name="observer")
+
+
+def _whole(row: asyncpg.Record) -> dict[str, Any]:
+    """An event's data with the payload that the log keeps apart."""
+    data: dict[str, Any] = msgspec.json.decode(row["data"])
+    if row["payload_sha"] is not None:
+        apart = f"sha256:{row['payload_sha'].hex()}"
+        return {name: msgspec.json.decode(row["payload"]) if value == apart else value for name, value in data.items()}
+    return data
+
+
+@asynccontextmanager
+async def observing(platform: Platform) -> AsyncIterator[Observer]:
+    """An observer that looks on while the block runs."""
+    observer = Observer(platform)
+    assert platform.operator is not None
+    reports = await platform.operator.subscribe(subjects.ALL_REPORTS, cb=observer.on_report)
+    loops = [asyncio.create_task(observer.follow_requests()), asyncio.create_task(observer.follow_output())]
+    try:
+        yield observer
+    finally:
+        for loop in loops:
+            loop.cancel()
+        ended = await asyncio.gather(*loops, return_exceptions=True)
+        await reports.unsubscribe()
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
