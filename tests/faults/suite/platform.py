@@ -22,6 +22,7 @@ from services.runtime.settings import Settings
 from tests.faults.suite import handlers, journal
 from tests.faults.suite.members import Member
 from tests.faults.suite.observed import Process
+from tests.faults.suite.short_keep import keeping
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
 from tests.support.proxy import Proxy, proxy
 from tests.support.servers import Servers, running_servers
@@ -225,7 +226,7 @@ class Platform:
             settings["WS_DATABASE_URL"] = self.servers.database_url
         module = f"services.{kind}.main"
         if self.shape.keep_s < 600:
-            settings["TEST_KEEP_S"] = str(self.shape.keep_s)
+            settings[keeping.KEEP] = str(self.shape.keep_s)
             module = f"tests.faults.suite.short_keep.{kind}"
         member = Member(kind, name, module, lambda: settings, root=self.root, log=self.home.log_file(name))
         self.members[name] = member

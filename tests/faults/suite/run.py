@@ -55,11 +55,11 @@ class World:
             await asyncio.wait([busy])
         await busy
 
-    async def settle(self) -> None:
+    async def settle(self, within_s: float = SETTLE_S) -> None:
         """Wait until nothing is open and the log is complete, as far as that comes about: the checker names what is not."""
         await self.platform.ready()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SETTLE_S):
+            async with asyncio.timeout(within_s):
                 while self.observer.open or not await self.observer.recorded() or await self._handlers_run():
                     await asyncio.sleep(0.2)
 
@@ -72,14 +72,17 @@ class World:
 Scenario = Callable[[World], Awaitable[None]]
 
 
-async def observe(scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT) -> History:
-    """The history of a scenario on a fresh platform that runs from the tree `root`."""
+async def observe(
+    scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT, settle_s: float = SETTLE_S
+) -> History:
+    """The history of a scenario on a fresh platform that runs from the tree `root`. `settle_s`: how long to wait at the end
+    for what may never come."""
     async with running_platform(shape, root) as platform, observing(platform) as observer:
         workload = Workload(platform.urls, platform.api_key, platform.space, observer.history, seed)
         world = World(platform, observer, workload, seed)
         try:
             await scenario(world)
-            await world.settle()
+            await world.settle(settle_s)
         finally:
             await workload.close()
         history = await observer.collect()
@@ -101,6 +104,8 @@ async def verified(platform: Platform) -> list[str]:
     return complaints
 
 
-async def violations(scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT) -> list[Violation]:
+async def violations(
+    scenario: Scenario, *, seed: int, shape: Shape | None = None, root: Path = ROOT, settle_s: float = SETTLE_S
+) -> list[Violation]:
     """What is wrong with the history of a scenario."""
-    return check(await observe(scenario, seed=seed, shape=shape, root=root))
+    return check(await observe(scenario, seed=seed, shape=shape, root=root, settle_s=settle_s))
