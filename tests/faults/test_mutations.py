@@ -1,4 +1,4 @@
-"""The history checker is proved: whatever is broken in a copy of the tree, it says so; of the tree as it is it says nothing."""
+"""The history checker is proved: what is broken in a copy of the tree it names, and of the tree as it is it says nothing."""
 
 import shutil
 import subprocess

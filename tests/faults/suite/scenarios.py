@@ -53,8 +53,10 @@ def alone(name: str) -> Scenario:
     """The scenario, on a platform of its own."""
 
     async def scenario(world: World) -> None:
+        stage = Stage(world, name)
+        await stage.agents_gateway()
         async with world.fault(name):
-            await SCENARIOS[name].scene(Stage(world, name))
+            await SCENARIOS[name].scene(stage)
 
     return scenario
 

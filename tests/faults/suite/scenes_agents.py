@@ -12,7 +12,8 @@ _DEAF = {"words": 1, "pause_s": 4.0}
 async def agent_away_for_a_moment(stage: Stage) -> None:
     """The agent's network is away for a part of the grace."""
     rid = await stage.submit(input={"words": 1, "hold_s": 6.0})
-    await stage.begins(rid)
+    lease = (await stage.happens(rid, "assigned")).seq
+    await until(lambda: lease in stage.world.history.listed, "the lease is reported")
     async with stage.agents_cut_off(0, 1):
         await asyncio.sleep(4.0)
 

@@ -77,13 +77,19 @@ class Stage:
         return await self.happens(rid, "succeeded", "failed", "canceled", "expired")
 
     async def agents_gateway(self) -> int:
-        """The index of the gateway at which the agent is, once it is at one."""
-        await until(lambda: bool(self._welcomes()), "the agent is welcomed")
+        """The index of the gateway at which the agent is, once it is at one and everybody knows."""
+        await until(self._agent_is_known, "the agent is reported")
         return max(self._welcomes())[1]
 
-    def _welcomes(self) -> list[tuple[int, int]]:
-        wires = self.world.platform.agent_wires
-        return [(frame.at, index) for index, wire in enumerate(wires) for frame in wire.frames if frame.type == "welcome"]
+    def _agent_is_known(self) -> bool:
+        known = {appearance.conn for appearance in self.world.history.appearances}
+        return bool(welcomes := self._welcomes()) and max(welcomes)[2] in known
+
+    def _welcomes(self) -> list[tuple[int, int, str]]:
+        welcomes = []
+        for index, wire in enumerate(self.world.platform.agent_wires):
+            welcomes += [(frame.at, index, frame.data["session_id"]) for frame in wire.frames if frame.type == "welcome"]
+        return welcomes
 
     async def logged(self, event: Event) -> None:
         """Wait until the log has an event."""
@@ -103,7 +109,7 @@ class Stage:
 
     @contextlib.asynccontextmanager
     async def at(self, wires: Sequence[Wire], matches: Callable[[Any], bool], when: When, act: Act) -> AsyncIterator[None]:
-        """Act as soon as something like this is about to pass; the block is what brings it about. At its end that is over."""
+        """Act as soon as something like this is about to pass; the block brings it about, and ends when that is over."""
         over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         async def once(wire: Wire, caught: Any) -> None:
