@@ -60,6 +60,12 @@ async def test_the_checker_notices(patch: Path, tmp_path: Path) -> None:
     mutation = Mutation.read(patch)
     apply(patch, copy_of_the_tree(tmp_path / "tree"))
     targeted = SCENARIOS[mutation.scenario]
-    scenario = alone(mutation.scenario)
-    found = await violations(scenario, seed=1, shape=targeted.shape, root=tmp_path / "tree", settle_s=targeted.settle_s)
+    found = await violations(
+        alone(mutation.scenario),
+        seed=1,
+        shape=targeted.shape,
+        root=tmp_path / "tree",
+        settle_s=targeted.settle_s,
+        verify=mutation.rule == "rebuilt_is_live",
+    )
     assert mutation.rule in {violation.rule for violation in found}, "\n".join(map(str, found)) or "nothing was noticed"

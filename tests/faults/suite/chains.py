@@ -124,7 +124,7 @@ def _came_back_without(history: History, lease: Event, by: int, known: bool) -> 
     first = next((one.boot_id for one in history.appearances if one.conn == lease.data["conn"]), "")
     return any(
         one.agent == lease.data["agent"]
-        and lease.at <= one.at <= by
+        and lease.at - LATE <= one.at <= by
         and lease.seq not in one.leases
         and (one.boot_id != first or not known)
         for one in history.appearances

@@ -31,9 +31,9 @@ async def gateway_paused(stage: Stage) -> None:
 
 
 async def canceled_while_running(stage: Stage) -> None:
-    """A request whose handler would go on for long is canceled."""
-    rid = await stage.submit(input={"words": 1, "hold_s": 60.0})
-    await stage.begins(rid)
+    """A request whose handler would go on for long, and has nothing more to say meanwhile, is canceled."""
+    rid = await stage.submit(input={"words": 0, "hold_s": 60.0})
+    await until(lambda: bool(stage.frames("output_ack", rid)), "its output is stored")
     await stage.client().cancel(rid)
 
 

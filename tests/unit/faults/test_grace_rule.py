@@ -54,6 +54,26 @@ def test_an_agent_that_has_come_back_without_it_as_another_process_has_lost_it()
     assert given.violations("grace") == []
 
 
+def test_a_dispatcher_may_have_assigned_it_just_before_it_heard_of_the_return() -> None:
+    given = Given()
+    given.appears("c1", [])
+    given.accepted()
+    given.appears("c2", [])  # a second before
+    given.assigned()
+    given.wait(1).requeued("agent_lost")
+    assert given.violations("grace") == []
+
+
+def test_a_return_long_before_it_was_assigned_is_none() -> None:
+    given = Given()
+    given.appears("c1", [])
+    given.accepted()
+    given.appears("c2", [])
+    given.wait(1).assigned()
+    given.wait(1).requeued("agent_lost")
+    assert given.violations("grace") == ["lease 2 was given up after 2.0 s"]
+
+
 def test_the_same_process_that_had_begun_it_has_not_lost_it() -> None:
     given, lease = _held()
     given.wait(1).appears("c2", [])
