@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test demo bench up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix demo bench up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -16,6 +16,7 @@ help:
 	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
 	@echo
 	@echo "  make test    every test, on real NATS and PostgreSQL (about 4 minutes)"
+	@echo "  make faults  everything that can go wrong, made to go wrong (about 20 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo
@@ -37,6 +38,16 @@ check: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
+
+faults: setup
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+
+# At random for ten minutes: FAULTS_SEED=7 make faults-long
+faults-long: setup
+	FAULTS_SECONDS=$${FAULTS_SECONDS:-600} $(BIN)/python -m pytest -s tests/faults/test_random.py
+
+faults-matrix: setup
+	$(BIN)/python -m tests.faults.suite.matrix docs/faults.md
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 from nats.aio.client import Client
 
@@ -15,6 +16,9 @@ from services.runtime.live import Liveness
 FULL = 0.8
 """The share of the stream's byte limit at which admission stops."""
 LOOK_S = 2.0
+UNWRITTEN_S = 12.0
+"""NATS has stored nothing of ours for so long: longer than the election of a leader (9 s) takes. A server whose disk has
+been full answers questions, but writes no more, and does not say so."""
 
 
 class Admission:
@@ -48,6 +52,8 @@ class Admission:
             raise _stopped("This gateway is still starting.")
         if self._liveness.halted:
             raise _stopped("Submissions are stopped until an operator has recovered the log.")
+        if time.monotonic() - self._liveness.renewed_at > UNWRITTEN_S:
+            raise _stopped("The request log takes no writes at the moment: submissions are stopped until it does.")
         if self._full:
             raise _stopped("The request log is nearly full: submissions are stopped until it is trimmed.")
 

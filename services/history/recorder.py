@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.history.database import Connection, Pool
 from services.history.metrics import BATCH_SECONDS, HALTED, LAG, LOST
-from services.history.positions import Position, Stamp, contradiction
+from services.history.positions import Position, Stamp, contradiction, passes_milestone
 from services.history.requests import Message
 from services.history.statements import sql
 from services.history.store import (
@@ -112,12 +112,18 @@ class Recorder:
             for first in range(0, len(batch.messages), BATCH):
                 messages = [_message(stored) for stored in batch.messages[first : first + BATCH]]
                 async with self._writing:
-                    position = await write_batch(connection, self._stream, position, messages)
+                    position = await self._write(connection, position, messages)
             LAG.labels(self._stream).set(batch.pending)
             if batch.messages:
                 elapsed = time.monotonic() - started
                 BATCH_SECONDS.labels(self._stream).observe(elapsed)
                 await asyncio.sleep(BATCH_S - elapsed)
+
+    async def _write(self, connection: Connection, before: Position, messages: list[Message]) -> Position:
+        position = await write_batch(connection, self._stream, before, messages)
+        if self._stream == subjects.REQUESTS and passes_milestone(before, position):
+            await connection.execute(sql("analyze"))
+        return position
 
     async def _skip(self, connection: Connection, error: TailTrimmed) -> None:
         """Part of the stream has left it unrecorded: that is lost, what is there must not be."""

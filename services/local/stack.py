@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client
@@ -48,6 +49,8 @@ class Options:
     port: int = 5001
     gateways: int = 1
     dispatchers: int = 1
+    registries: int = 1
+    histories: int = 1
     demo: bool = True
     nats_sync: str = "always"
     """How often NATS's writes reach the disk; "always": before they are acknowledged."""
@@ -92,9 +95,9 @@ class Stack:
         self._operator = await connect(self._nats.url("operator"), "operator", "spaces-up")
         await self.observer.listen(self._operator)
         await asyncio.gather(
-            self._start_service("history", 1, {"WS_DATABASE_URL": self._postgres.url}),
-            self._start_registry(self._operator, credentials),
-            *(self._start_service("dispatcher", number) for number in range(1, self._options.dispatchers + 1)),
+            *self._start_services("history", self._options.histories, {"WS_DATABASE_URL": self._postgres.url}),
+            self._start_registries(self._operator, credentials),
+            *self._start_services("dispatcher", self._options.dispatchers),
             *(self._start_gateway(number, port) for number, port in enumerate(self.ports, 1)),
         )
         if self._options.demo:
@@ -148,9 +151,12 @@ class Stack:
             else:
                 return
 
-    async def _start_registry(self, operator: Client, credentials: Credentials) -> None:
-        await self._start_service("registry", 1)
+    async def _start_registries(self, operator: Client, credentials: Credentials) -> None:
+        await asyncio.gather(*self._start_services("registry", self._options.registries))
         await bootstrap(self._home, operator, credentials)
+
+    def _start_services(self, kind: str, count: int, more: Mapping[str, str] = NOTHING) -> list[Coroutine[Any, Any, None]]:
+        return [self._start_service(kind, number, more) for number in range(1, count + 1)]
 
     async def _start_service(self, kind: str, number: int, more: Mapping[str, str] = NOTHING) -> None:
         """Start a service without users of its own: its port, for health, may be another at the next start."""

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from services.contracts import codec, ids, subjects
 from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded
-from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report
+from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
 from services.contracts.rpc import GetQueue, QueuePlace
 from services.dispatcher import main
 from services.dispatcher.partitions import Partitions
@@ -63,6 +63,9 @@ class Gateway:
 
     async def _on_control(self, message: Msg) -> None:
         question = msgspec.json.decode(message.data, type=Control)
+        if isinstance(question, ReportAll):
+            await self.report()
+            return
         if isinstance(question, Deliver):
             self.asked.append(question)
         answer = self.answer if isinstance(question, Deliver) else "pong"

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.contracts.reports import Ping
+from services.contracts import subjects
+from services.contracts.reports import Ping, ReportAll
 from services.contracts.rpc import Attach
-from services.gateway import agents, delivery, socket
+from services.gateway import agents, delivery, reports, socket
 from services.runtime import jetstream, rpc
 from services.runtime.errors import NatsUnavailable
 from spaces_agent import frames
@@ -41,6 +42,21 @@ def unchecked_hello(work: list[frames.InFlight]) -> bytes:
     """A hello as no agent of ours would write it."""
     said = msgspec.structs.replace(hello(), in_flight=work)
     return msgspec.json.encode(said)
+
+
+async def test_whoever_may_have_missed_reports_is_told_everything_when_it_asks(
+    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "FULL_REPORT_S", 3600.0)
+    agent = await join(gateway)
+
+    def listed() -> int:
+        return sum(id == gateway.id and full and said.conn == agent.conn for id, full, said in platform.said)
+
+    for _ in range(4):
+        heard = listed()
+        await platform.dispatcher.publish(subjects.control(gateway.id), msgspec.json.encode(ReportAll()))
+        await until(lambda heard=heard: listed() > heard, "it is answered by a full report")  # type: ignore[misc]
 
 
 async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(

@@ -12,6 +12,7 @@ from services.contracts.requests import RequestState, evolve, fold
 from services.contracts.rpc import GetChain, GetOpen, GetPositions, OpenPage, Positions
 from services.history import queries
 from services.history.queries import Queries
+from services.history.rebuild import rebuild
 from services.history.trim import Trimmer
 from services.history.trim_plan import STUCK_NS
 from services.runtime import rpc
@@ -129,6 +130,26 @@ async def test_every_replica_answers_over_nats(world: World) -> None:
     assert (page.seq, page.next) == (request.seq, "")
     positions = await rpc.call(world.clients["gateway"], subjects.history_rpc("positions"), GetPositions(), Positions)
     assert {position.stream: position.seq for position in positions.positions}["REQUESTS"] == request.seq
+
+
+@pytest.mark.parametrize("wiping", ["TRUNCATE requests", "DELETE FROM requests"])
+async def test_while_rows_are_missing_nothing_is_listed_nor_trimmed(world: World, wiping: str) -> None:
+    world.record()
+    request = await world.request().accept()
+    for _ in range(3):
+        await (await world.request().accept()).expire()
+    await world.recorded()
+    trim, query = Trim(world), GetOpen(part=part_of_space("demo"))
+    await world.execute(wiping)
+    with pytest.raises(rpc.Refused, match="has to be rebuilt"):
+        await Queries(world.pool).open(query)
+    assert await trim.after(5.0) == ["accepted"] + ["accepted", "expired"] * 3
+    assert (await rebuild(world.servers.database_url)).replaced == 4
+    assert [chain.events[0].seq for chain in (await Queries(world.pool).open(query)).chains] == [request.seq]
+    later = await world.request("other").accept()
+    await later.expire()
+    await world.recorded()
+    assert "accepted" in await trim.after(10.0), "the open request and what came after it stay"
 
 
 async def test_without_postgresql_the_answer_is_unavailable(world: World) -> None:

@@ -49,6 +49,12 @@ class Proxy:
         for connection in list(self._connections):
             connection.reset()
 
+    def reset(self, number: int) -> None:
+        """Reset the connection of this number: what it carried and has not been let through is lost."""
+        for connection in self._connections:
+            if connection.number == number:
+                connection.reset()
+
     def lose(self, *ways: Way) -> None:
         """Swallow every byte of these ways (both) without closing anything, as a network does that has forgotten a
         connection. What lost a byte stays so until its ends give it up; connections made after `restore` are whole."""

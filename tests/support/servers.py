@@ -23,10 +23,11 @@ _Server = TypeVar("_Server", NatsServer, PostgresServer)
 
 
 class Servers:
-    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind."""
+    """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind. `store` is where NATS
+    has its data, if that is to be somewhere else."""
 
-    def __init__(self, *, postgres: bool = True, sync_interval: str = "always") -> None:
-        self._with_postgres, self._sync_interval = postgres, sync_interval
+    def __init__(self, *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None) -> None:
+        self._with_postgres, self._sync_interval, self._store = postgres, sync_interval, store
         self._stack = contextlib.ExitStack()
         self._postgres: PostgresServer | None = None
 
@@ -79,7 +80,7 @@ class Servers:
 
     def _start_nats(self, port: int) -> NatsServer:
         passwords = {user: f"test-{user}" for user in USERS}
-        directory, log = self.directory / "nats", self.directory / "nats.log"
+        directory, log = self._store or self.directory / "nats", self.directory / "nats.log"
         server = NatsServer(directory, port, passwords, log, sync_interval=self._sync_interval)
         server.start()
         return server
@@ -92,9 +93,11 @@ class Servers:
 
 
 @contextlib.asynccontextmanager
-async def running_servers(*, postgres: bool = True, sync_interval: str = "always") -> AsyncIterator[Servers]:
+async def running_servers(
+    *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None
+) -> AsyncIterator[Servers]:
     """`Servers` for asyncio: starting and stopping do not block the loop."""
-    servers = Servers(postgres=postgres, sync_interval=sync_interval)
+    servers = Servers(postgres=postgres, sync_interval=sync_interval, store=store)
     await asyncio.to_thread(servers.__enter__)
     try:
         yield servers

@@ -110,6 +110,13 @@ def _withdrawn(history: History, ack: Frame) -> bool:
     return len(offered) > 1
 
 
+def lives_on(history: History) -> Iterator[Violation]:
+    """No process ends by itself, whatever happens to others."""
+    for death in history.deaths:
+        name, _, last_words = death.partition(": ")
+        yield Violation("lives_on", name, last_words[:1000])
+
+
 def stopped_when_void(history: History) -> Iterator[Violation]:
     """A handler whose lease is void does not run on for ever: it ends, or its process does."""
     ended: dict[str, int] = defaultdict(int)

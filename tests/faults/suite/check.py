@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     agents.started_once,
     agents.told_when_recorded,
     agents.stopped_when_void,
+    agents.lives_on,
 )
 
 

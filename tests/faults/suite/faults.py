@@ -7,12 +7,13 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from spaces_agent.frames import GRACE_S, HEARTBEAT_TIMEOUT_S
 from tests.faults.suite.members import Member
 from tests.faults.suite.platform import Platform
 from tests.support.proxy import Proxy, Way
 
 Do = Callable[[Platform, random.Random], Awaitable[None]]
-_BEYOND_GRACE_S = 26.0
+_BEYOND_GRACE_S = HEARTBEAT_TIMEOUT_S + GRACE_S + 3.0
 
 
 def _kill(kind: str) -> Do:

@@ -133,8 +133,8 @@ class Logged(msgspec.Struct, frozen=True):
 
 class History(msgspec.Struct, kw_only=True):
     """Everything about one run. `listed`: instants at which some gateway reported a lease, by lease, in order. `complaints`:
-    what `spaces log verify` found, and where the rebuilt read table differs from the live one. `unfinished`: requests that
-    had no outcome when the run gave up waiting."""
+    what `spaces log verify` found, before and after the read table was made anew. `deaths`: processes that ended although
+    nobody had touched them, with what they said last."""
 
     events: list[Event] = []
     records: list[Record] = []
@@ -148,3 +148,4 @@ class History(msgspec.Struct, kw_only=True):
     listed: dict[int, list[int]] = {}
     faults: list[Fault] = []
     complaints: list[str] = []
+    deaths: list[str] = []

@@ -78,6 +78,7 @@ class Observer:
         history.processes = list(self._platform.processes)
         history.frames = [frame for wire in self._platform.agent_wires for frame in wire.frames]
         history.log = await self._log()
+        history.deaths = list(self._platform.deaths)
         return history
 
     async def recorded(self) -> bool:

@@ -253,9 +253,11 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def running_platform(shape: Shape | None = None, root: Path = ROOT) -> AsyncIterator[Platform]:
-    """A platform that is ready; at the end nothing of it is left."""
-    async with running_servers(sync_interval="2m") as servers:
+async def running_platform(
+    shape: Shape | None = None, root: Path = ROOT, store: Path | None = None
+) -> AsyncIterator[Platform]:
+    """A platform that is ready, with NATS's data in `store`; at the end nothing of it is left."""
+    async with running_servers(sync_interval="2m", store=store) as servers:
         home = servers.directory / "home"
         home.mkdir()
         here = Platform(servers, Home(home), shape or Shape(), root)

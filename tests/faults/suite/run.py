@@ -79,12 +79,14 @@ async def observe(
     seed: int,
     shape: Shape | None = None,
     root: Path = ROOT,
+    store: Path | None = None,
     settle_s: float = SETTLE_S,
     verify: bool = True,
 ) -> History:
-    """The history of a scenario on a fresh platform that runs from the tree `root`. `settle_s`: how long to wait at the end
-    for what may never come. `verify`: let the log be verified and rebuilt, which takes some seconds."""
-    async with running_platform(shape, root) as platform, observing(platform) as observer:
+    """The history of a scenario on a fresh platform that runs from the tree `root`, with NATS's data in `store`. `settle_s`:
+    how long to wait at the end for what may never come. `verify`: let the log be verified and rebuilt, which takes some
+    seconds."""
+    async with running_platform(shape, root, store) as platform, observing(platform) as observer:
         workload = Workload(platform.urls, platform.api_key, platform.space, observer.history, seed)
         world = World(platform, observer, workload, seed)
         try:

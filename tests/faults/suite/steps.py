@@ -4,12 +4,12 @@ arrive, a process dies, stands still, or loses its connection; instead of that s
 import asyncio
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from tests.faults.suite.observed import Frame
 from tests.faults.suite.platform import Platform
-from tests.faults.suite.run import World
+from tests.faults.suite.run import Scenario, World
 from tests.faults.suite.wires import AgentWire, Trap, When, Wire
 from tests.faults.suite.workload import STORIES, Client, cancels, says_it_twice, tries_again, watches
 
@@ -37,9 +37,19 @@ class Step(NamedTuple):
 STEPS: tuple[Step, ...] = (
     *(Step(at, when, fault) for at in EVENTS for fault in OF_WRITERS for when in ("instead", "after")),
     *(Step(at, when, fault) for at in FRAMES for fault in OF_AGENTS for when in ("instead", "after")),
-)  # type: ignore[assignment]  # the literals
+)
 
 Recover = Callable[[], Awaitable[None]]
+
+
+def steps_of(steps: Sequence[Step]) -> Scenario:
+    """One step after the other."""
+
+    async def scenario(world: World) -> None:
+        for step in steps:
+            await take_step(world, step)
+
+    return scenario
 
 
 async def take_step(world: World, step: Step) -> None:

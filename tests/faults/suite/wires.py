@@ -47,17 +47,17 @@ class Wire:
     def proxy(self, proxy: Proxy) -> None:
         self._proxy = proxy
 
-    async def pass_on(self, found: list[Any], data: bytes, send: Send) -> None:
+    async def pass_on(self, number: int, found: list[Any], data: bytes, send: Send) -> None:
         """Send the bytes that carry these things, unless a trap is before one of them."""
         for trap in self.traps:
             caught = None if trap.sprung else next((one for one in found if trap.matches(one)), None)
             if caught is not None:
                 trap.sprung = True
-                await self._spring(trap, caught, data, send)
+                await self._spring(trap, number, caught, data, send)
                 return
         await send(data)
 
-    async def _spring(self, trap: Trap, caught: Any, data: bytes, send: Send) -> None:
+    async def _spring(self, trap: Trap, number: int, caught: Any, data: bytes, send: Send) -> None:
         if trap.when == "after":
             await send(data)
         elif trap.when == "instead":
@@ -65,6 +65,8 @@ class Wire:
         await trap.act(self, caught)
         if trap.when == "before":
             await send(data)
+        elif trap.when == "instead":
+            self.proxy.reset(number)  # a connection loses its end, never something in between
 
 
 class NatsWire(Wire):
@@ -72,12 +74,12 @@ class NatsWire(Wire):
 
     _PUBLISHED = re.compile(rb"H?PUB (\S+) ")
 
-    async def watch(self, _: int, way: Way, data: bytes, send: Send) -> None:
+    async def watch(self, number: int, way: Way, data: bytes, send: Send) -> None:
         """Read along, and let through."""
         if not self.traps or way is Way.TO_CLIENT:
             await send(data)
             return
-        await self.pass_on([subject.decode() for subject in self._PUBLISHED.findall(data)], data, send)
+        await self.pass_on(number, [subject.decode() for subject in self._PUBLISHED.findall(data)], data, send)
 
     def through(self, url: str) -> str:
         """The URL of the server by way of this wire."""
@@ -109,7 +111,7 @@ class AgentWire(Wire):
         for frame in frames:
             if frame.type == "hello":
                 self._agents[socket] = frame.data["agent_id"]
-        await self.pass_on(frames, data, send)
+        await self.pass_on(number, frames, data, send)
 
     def agent_of(self, frame: Frame) -> str:
         """The name of the agent that sends a frame, or gets it."""
