@@ -34,7 +34,7 @@ class Wire:
     """The service at the one end; at the other is NATS, or are agents."""
     traps: list[Trap] = field(default_factory=list)
     lost: bytes = b""
-    """What the last trap let through nothing of."""
+    """The bytes that the last trap has kept from passing."""
     _proxy: Proxy | None = None
 
     @property
