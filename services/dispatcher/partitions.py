@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.ids import PARTS
+from services.contracts.ownership import PartitionLease
 from services.contracts.reports import Ping
 from services.dispatcher.ownership import (
     LEASE_TTL_S,
@@ -33,10 +34,6 @@ log = logging.getLogger("services.dispatcher.partitions")
 ROUND_S = 1.0
 PING_TIMEOUT_S = 1.0
 FREE = LeaseView("", 0)
-
-
-class _LeaseValue(msgspec.Struct):
-    owner: str
 
 
 class Partitions:
@@ -78,7 +75,7 @@ class Partitions:
         async for entries, pending in self._bucket.watch():
             for entry in entries:
                 part = int(entry.key.removeprefix("part."), 16)
-                owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
+                owner = msgspec.json.decode(entry.value, type=PartitionLease).owner if entry.value else ""
                 if entry.revision >= self._leases[part].revision:
                     self._leases[part] = LeaseView(owner, entry.revision)
             if pending == 0:
@@ -141,7 +138,7 @@ class Partitions:
 
     async def _write(self, part: int, lease: LeaseView) -> None:
         at = time.monotonic()
-        value = msgspec.json.encode(_LeaseValue(self._me))
+        value = msgspec.json.encode(PartitionLease(owner=self._me))
         try:
             revision = await self._bucket.set(subjects.lease_key(part), value, lease.revision, LEASE_TTL_S)
         except Conflict:
@@ -163,7 +160,7 @@ class Partitions:
         except (NatsUnavailable, ApiError) as error:
             log.warning("lease of partition %d cannot be read: %s", part, error)
             return
-        owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
+        owner = msgspec.json.decode(entry.value, type=PartitionLease).owner if entry.value else ""
         self._leases[part] = LeaseView(owner, entry.revision)
         if part in self.owned and owner != self._me:
             await self._lose(part, f"taken by {owner or 'nobody'}")
