@@ -1,6 +1,6 @@
 """The directory as a fold of its events: users, spaces, keys. Gateways, registries and dispatchers all keep one."""
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 
@@ -11,9 +11,14 @@ from services.contracts.directory import (
     KeyRevoked,
     Policy,
     Role,
+    Scope,
     SpaceCreated,
     UserCreated,
 )
+from services.contracts.instants import nanoseconds
+
+KeyFlaw = Literal["", "revoked", "expired"]
+"""Why a key is worth nothing; empty: it is not so."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,18 +43,22 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A live key. `kind` says what it is for; an API key without spaces is good for all its user's."""
+    """A key that was not revoked. `kind` says what it is for; an API key without spaces is good for all its user's, and
+    only API keys have scopes. `expires_at` is in nanoseconds since 1970; 0: it does not."""
 
     key_id: str
-    kind: str
+    kind: Literal["api", "agent"]
     user: str
     name: str
     key_hash: str
     spaces: frozenset[str]
+    scopes: frozenset[Scope] = frozenset()
+    expires_at: int = 0
 
 
 class Directory:
-    """All users, spaces and live keys. Not a value: it changes with `apply`, cheaply, for it is folded by every process."""
+    """All users, spaces and keys that were not revoked. Not a value: it changes with `apply`, cheaply, for it is folded by
+    every process."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
@@ -86,12 +95,18 @@ class Directory:
                 assert_never(event)
 
     def key_by_hash(self, key_hash: str) -> Key | None:
-        """The live key with this hash."""
+        """The key with this hash, if it was not revoked."""
         return self._key_by_hash.get(key_hash)
 
     def user_by_email(self, email: str) -> User | None:
         """The user with this e-mail address, whatever its case."""
         return self._user_by_email.get(email.casefold())
+
+    def flaw(self, key: Key, now: int) -> KeyFlaw:
+        """Why a key, which was live once, is worth nothing now (nanoseconds since 1970)."""
+        if key.key_id not in self.keys:
+            return "revoked"
+        return "expired" if key.expires_at and now >= key.expires_at else ""
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(
@@ -101,6 +116,8 @@ class Directory:
             name=event.name,
             key_hash=event.key_hash,
             spaces=frozenset(event.spaces),
+            scopes=frozenset(event.scopes) if isinstance(event, ApiKeyCreated) else frozenset(),
+            expires_at=nanoseconds(event.expires_at) if event.expires_at else 0,
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
 

@@ -6,6 +6,10 @@ import msgspec
 
 Policy = Literal["one", "many"]
 Role = Literal["admin", "member"]
+Scope = Literal["submit", "read", "manage"]
+"""What an API key is for. `manage`: keys, users, agents."""
+FIRST_SCOPES: tuple[Scope, ...] = ("submit", "read")
+"""Those of a key that names none; keys made before there were scopes have these."""
 
 
 class DirectoryEventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -40,23 +44,28 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
 
 
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
-    """A key for submitting and reading; an empty list of spaces means all that the user may use."""
+    """A key for the HTTP API; an empty list of spaces means all that the user may use. `expires_at` (RFC 3339): worth
+    nothing from then on, by JetStream's clock; empty: it does not expire."""
 
     key_id: str
     user: str
     key_hash: str
     name: str
     spaces: list[str] = []
+    scopes: tuple[Scope, ...] = FIRST_SCOPES
+    expires_at: str = ""
 
 
 class AgentKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="agent_key_created"):
-    """A key with which agents may serve the named spaces."""
+    """A key with which agents may serve the named spaces. It has no scopes: it is good for nothing else. `expires_at`
+    is as an API key's."""
 
     key_id: str
     user: str
     key_hash: str
     name: str
     spaces: list[str]
+    expires_at: str = ""
 
 
 class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked"):

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from services.contracts.directory import Policy, Role
+from services.contracts.directory import FIRST_SCOPES, Policy, Role, Scope
 from services.contracts.reports import AgentState
 
 
@@ -95,7 +95,8 @@ class CreateSpace(Message, frozen=True, kw_only=True):
 
 
 class CreateKey(Message, frozen=True, kw_only=True):
-    """A new API key or agent key; the caller made the secret and sends only its hash."""
+    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes are an API key's alone.
+    `expires_at` (RFC 3339) empty: it does not expire."""
 
     kind: Literal["api", "agent"]
     key_id: str
@@ -103,6 +104,8 @@ class CreateKey(Message, frozen=True, kw_only=True):
     key_hash: str
     name: str
     spaces: list[str] = []
+    scopes: tuple[Scope, ...] = FIRST_SCOPES
+    expires_at: str = ""
     actor: str = "system"
 
 

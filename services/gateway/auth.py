@@ -1,9 +1,11 @@
 """Who is calling, and what may they do? Answered from the directory in memory."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.contracts.accounts import Key, Space, User, may_submit
+from services.contracts.accounts import Key, KeyFlaw, Space, User, may_submit
 from services.contracts.connections import agent_identity
+from services.contracts.directory import Role, Scope
 from services.contracts.ids import is_space, secret_hash
 from services.contracts.requests import RequestState
 from services.contracts.rpc import ConnectedAgent
@@ -11,6 +13,11 @@ from services.gateway.problems import ApiProblem
 from services.runtime.directory import DirectoryFollower
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="websocket-spaces"'}
+
+_WORTHLESS: Mapping[KeyFlaw, str] = {
+    "revoked": "This key has been revoked.",
+    "expired": "This key has expired.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +28,9 @@ class Caller:
     user: User
 
 
-def authenticate(follower: DirectoryFollower, authorization: bytes | None) -> Caller:
-    """The caller named by an `Authorization: Bearer wsk_…` header (RFC 6750). Raises ApiProblem."""
+def authenticate(follower: DirectoryFollower, authorization: bytes | None, now: int) -> Caller:
+    """The caller named by an `Authorization: Bearer wsk_…` header (RFC 6750) at an instant of JetStream's clock
+    (nanoseconds since 1970). Raises ApiProblem."""
     secret = _bearer(authorization)
     if not follower.fresh:
         raise ApiProblem("unavailable", "Keys cannot be checked right now.", headers={"Retry-After": "1"})
@@ -30,12 +38,25 @@ def authenticate(follower: DirectoryFollower, authorization: bytes | None) -> Ca
     key = directory.key_by_hash(secret_hash(secret))
     if key is None:
         raise unauthenticated("This key is not known; it may have been revoked.")
+    if flaw := directory.flaw(key, now):
+        raise worthless(flaw)
     if key.kind != "api":
         raise ApiProblem("forbidden", "This is an agent key: it lets agents serve spaces. Use an API key (wsk_…) here.")
     user = directory.users.get(key.user)
     if user is None:
         raise unauthenticated("This key's user is not known.")
     return Caller(key, user)
+
+
+def permit(caller: Caller, scopes: Iterable[Scope], role: Role, *, whole: bool) -> None:
+    """Raises ApiProblem unless the caller has this role, and a key with all of these scopes; `whole`: for all spaces."""
+    missing = [scope for scope in scopes if scope not in caller.key.scopes]
+    if missing:
+        raise ApiProblem("forbidden", f"This key lacks the scope {missing[0]}.")
+    if role == "admin" and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only an administrator may do this.")
+    if whole and caller.key.spaces:
+        raise ApiProblem("forbidden", "This key is only for some spaces; this needs a key for all.")
 
 
 def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
@@ -68,6 +89,11 @@ def _bearer(authorization: bytes | None) -> str:
     if scheme.lower() != b"bearer" or not secret.strip():
         raise unauthenticated("The Authorization header must read `Bearer wsk_…`.")
     return secret.strip().decode("latin-1")
+
+
+def worthless(flaw: KeyFlaw) -> ApiProblem:
+    """The answer to who shows a key that was good once."""
+    return unauthenticated(_WORTHLESS[flaw])
 
 
 def unauthenticated(detail: str) -> ApiProblem:

@@ -16,6 +16,7 @@ from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
+from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
 from services.runtime.process import Process, run
@@ -35,8 +36,9 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     admission, reader = Admission(nc, liveness), Reader(nc)
     waiting = Waiting(nc, process.id, reader)
     submissions = Submissions(nc, process.id, reader, waiting)
-    agents = Agents(process, directory, liveness)
-    access, streams = Access(directory, reader), Streams(directory)
+    clock = ServerClock()
+    agents = Agents(process, directory, liveness, clock)
+    access, streams = Access(directory, reader, clock), Streams(directory, clock)
     events = Events(nc, access, admission, reader, streams)
     app = application(
         process.not_ready,

@@ -30,6 +30,9 @@ Names are snake_case, durations are seconds, instants RFC 3339 in UTC. Errors ar
 request that failed is none: it is read with 200 and has an `error`."""
 
 
+_KEY = "An API key: wsk_… An operation names the scopes that it needs: `submit`, `read`, `manage`."
+
+
 def document(operations: Sequence[Operation]) -> bytes:
     """The document as JSON."""
     return msgspec.json.encode(built(operations))
@@ -50,9 +53,8 @@ def built(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": schemas,
             "headers": {header.name: _header(header) for header in _headers(operations)},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: wsk_…"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _KEY}},
         },
-        "security": [{"key": []}],
     }
 
 
@@ -75,7 +77,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.tag.name],
         "summary": operation.summary,
-        "description": operation.description,
+        "description": f"{operation.description}\n\n{operation.needs()}",
+        "security": [{"key": list(operation.scopes)}],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {str(status): _response(operation, status) for status in operation.statuses()},
     }

@@ -9,7 +9,7 @@ same chain, and one of them is refused.
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from services.contracts import ids, subjects
 from services.contracts.accounts import Directory
@@ -22,6 +22,7 @@ from services.contracts.directory import (
     UserCreated,
     entry_of,
 )
+from services.contracts.instants import nanoseconds
 from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, RevokeKey
 
 DirectoryCommand = CreateUser | CreateSpace | CreateKey | RevokeKey
@@ -35,6 +36,7 @@ MAX_ATTEMPTS = (1, 20)
 # What browsers take for an address in <input type=email> (WHATWG HTML, 4.10.5.1.5).
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -144,17 +146,18 @@ def _space(command: CreateSpace, event_id: str) -> SpaceCreated:
 
 
 def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
-    make = ApiKeyCreated if command.kind == "api" else AgentKeyCreated
-    return make(
-        id=event_id,
-        prev_seq=0,
-        actor=command.actor,
-        key_id=command.key_id,
-        user=command.user,
-        key_hash=command.key_hash,
-        name=command.name,
-        spaces=command.spaces,
-    )
+    common: dict[str, Any] = {
+        "id": event_id,
+        "prev_seq": 0,
+        "actor": command.actor,
+        "key_id": command.key_id,
+        "user": command.user,
+        "key_hash": command.key_hash,
+        "name": command.name,
+        "spaces": command.spaces,
+        "expires_at": command.expires_at,
+    }
+    return ApiKeyCreated(**common, scopes=command.scopes) if command.kind == "api" else AgentKeyCreated(**common)
 
 
 def _check_user(command: CreateUser) -> None:
@@ -187,6 +190,10 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
     _check_text("name", command.name, at_least=1)
     if len(command.spaces) > MAX_KEY_SPACES or len(set(command.spaces)) != len(command.spaces):
         raise Refusal("invalid", f"a key names each space once, and at most {MAX_KEY_SPACES}")
+    if len(set(command.scopes)) != len(command.scopes):
+        raise Refusal("invalid", "a key names each scope once")
+    if command.expires_at and not _is_instant(command.expires_at):
+        raise Refusal("invalid", "expires_at is an instant in UTC, as in RFC 3339")
     if command.user not in directory.users:
         raise Refusal("not_found", "no such user")
     for space in command.spaces:
@@ -207,6 +214,17 @@ def _check_agent_key(command: CreateKey, directory: Directory) -> None:
     for space in command.spaces:
         if directory.spaces[space].owner != command.user:
             raise Refusal("invalid", f"only its owner or an admin may have agents serve the space {space}")
+
+
+def _is_instant(text: str) -> bool:
+    """Whether every fold of the directory can read it as an instant."""
+    if _INSTANT.fullmatch(text) is None:
+        return False
+    try:
+        nanoseconds(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _check_text(what: str, text: str, at_least: int) -> None:

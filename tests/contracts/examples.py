@@ -91,6 +91,7 @@ CONNECTION_EVENTS: list[msgspec.Struct] = [
 
 _ENTRY: dict[str, Any] = {"id": "0" * 31 + "3", "prev_seq": 7, "actor": "user:u1"}
 _KEY: dict[str, Any] = {"key_id": "k1", "user": "u1", "key_hash": SHA, "name": "gpu box", "spaces": ["demo"]}
+_LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
     directory.SpaceCreated(
@@ -103,8 +104,8 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
         execution_timeout_s=30.0,
         max_attempts=2,
     ),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY),
-    directory.AgentKeyCreated(**_ENTRY, **_KEY),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
+    directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
 
@@ -201,7 +202,7 @@ MESSAGES: list[msgspec.Struct] = [
         max_attempts=2,
         actor="user:u1",
     ),
-    rpc.CreateKey(kind="agent", key_id="k1", user="u1", key_hash=SHA, name="gpu box", spaces=["demo"], actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,

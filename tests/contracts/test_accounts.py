@@ -1,5 +1,7 @@
 """Given directory events, when they are folded, then this is who may do what."""
 
+import msgspec
+
 from services.contracts.accounts import Directory, may_serve, may_submit
 from services.contracts.directory import (
     AgentKeyCreated,
@@ -10,6 +12,7 @@ from services.contracts.directory import (
     UserCreated,
     entry_of,
 )
+from services.contracts.instants import nanoseconds
 
 USER = UserCreated(id="e", prev_seq=0, actor="system", user="u1", email="Ada@Example.org", role="admin", password_hash="h")
 SPACE = SpaceCreated(id="e", prev_seq=0, actor="system", space="demo", owner="u1", title="A demo", connections="one")
@@ -59,6 +62,28 @@ def test_keys_are_found_by_hash_until_revoked() -> None:
     assert directory.key_by_hash("h1") is None
     assert directory.key_by_hash("h2") is not None
     assert set(directory.keys) == {"k2"}
+
+
+def test_a_key_made_before_there_were_scopes_submits_and_reads_for_ever() -> None:
+    directory = folded(api_key("k1", "h1", []), agent_key("k2", "h2"))
+    assert directory.keys["k1"].scopes == {"submit", "read"}
+    assert directory.keys["k2"].scopes == set()
+    assert [directory.flaw(key, 2**62) for key in directory.keys.values()] == ["", ""]
+
+
+def test_a_key_is_worth_nothing_from_the_instant_of_its_expiry() -> None:
+    instant = "2026-01-01T00:00:00.000001Z"
+    directory = folded(msgspec.structs.replace(api_key("k1", "h1", []), scopes=("manage",), expires_at=instant))
+    key, expiry = directory.keys["k1"], nanoseconds(instant)
+    assert (key.scopes, key.expires_at) == ({"manage"}, expiry)
+    assert [directory.flaw(key, now) for now in (expiry - 1, expiry)] == ["", "expired"]
+
+
+def test_a_key_that_was_live_when_it_was_looked_up_is_known_to_be_revoked() -> None:
+    directory = folded(agent_key("k1", "h1"))
+    key = directory.keys["k1"]
+    directory.apply(revoked("k1"), "key", "k1", 2)
+    assert directory.flaw(key, 0) == "revoked"
 
 
 def test_revoking_again_or_what_never_was_changes_nothing() -> None:

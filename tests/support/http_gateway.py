@@ -29,6 +29,7 @@ from tests.support.bus import Bus, until
 from tests.support.proxy import Proxy
 
 ADA, BOB, ADMIN, ONLY_OTHER, AGENT = "wsk_ada", "wsk_bob", "wsk_admin", "wsk_only_other", "wsa_agent"
+SCOPES = ("submit", "read", "manage")
 Body = bytes | AsyncIterator[bytes] | None
 
 
@@ -42,10 +43,16 @@ async def fill_directory(bus: Bus) -> None:
         await _append_entry(nc, SpaceCreated(**_new(), space=space, owner="root", max_attempts=2))
     keys = [(ADA, "ada", []), (BOB, "bob", []), (ADMIN, "root", []), (ONLY_OTHER, "ada", ["other"])]
     for secret, user, spaces in keys:
-        key = ApiKeyCreated(**_new(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, spaces=spaces)
-        await _append_entry(nc, key)
+        await add_key(nc, secret, user, spaces=spaces)
     hashed = ids.secret_hash(AGENT)
     await _append_entry(nc, AgentKeyCreated(**_new(), key_id=AGENT, user="ada", key_hash=hashed, name="a", spaces=["demo"]))
+
+
+async def add_key(nc: Client, secret: str, user: str, **limits: Any) -> None:
+    """An API key whose id is its secret, with all scopes unless `limits` says otherwise; `nc` is a registry's."""
+    limits = {"scopes": SCOPES, **limits}
+    key = ApiKeyCreated(**_new(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, **limits)
+    await _append_entry(nc, key)
 
 
 def _new() -> dict[str, Any]:

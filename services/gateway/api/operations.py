@@ -48,12 +48,13 @@ AGENTS_TAG = Tag("Agents", "The programs that dial out and do the work.")
 _NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's."}
 _SUBMISSION = {
     "invalid_request": "The body is no JSON in UTF-8, or the Idempotency-Key is none.",
-    "forbidden": "The key is an agent's, or not for this space.",
+    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
     "idempotency_mismatch": "The Idempotency-Key came with another body before.",
 }
 
 SUBMIT = Operation(
     id="submit",
+    scopes=("submit",),
     method="POST",
     path="/v1/spaces/{space}/requests",
     tag=REQUESTS_TAG,
@@ -77,6 +78,7 @@ SUBMIT = Operation(
 )
 READ = Operation(
     id="read",
+    scopes=("read",),
     method="GET",
     path="/v1/requests/{id}",
     tag=REQUESTS_TAG,
@@ -89,6 +91,7 @@ READ = Operation(
 )
 CANCEL = Operation(
     id="cancel",
+    scopes=("submit", "read"),
     method="POST",
     path="/v1/requests/{id}/cancel",
     tag=REQUESTS_TAG,
@@ -105,6 +108,7 @@ CANCEL = Operation(
 )
 RETRY = Operation(
     id="retry",
+    scopes=("submit", "read"),
     method="POST",
     path="/v1/requests/{id}/retry",
     tag=REQUESTS_TAG,
@@ -128,6 +132,7 @@ RETRY = Operation(
 )
 EVENTS = Operation(
     id="events",
+    scopes=("read",),
     method="GET",
     path="/v1/requests/{id}/events",
     tag=REQUESTS_TAG,
@@ -144,6 +149,7 @@ EVENTS = Operation(
 )
 AGENTS = Operation(
     id="agents",
+    scopes=("read",),
     method="GET",
     path="/v1/agents",
     tag=AGENTS_TAG,
@@ -155,6 +161,7 @@ AGENTS = Operation(
 )
 DRAIN = Operation(
     id="drain",
+    scopes=("manage",),
     method="POST",
     path="/v1/agents/{owner}/{name}/drain",
     tag=AGENTS_TAG,

@@ -14,7 +14,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.events import Events, wants_stream
 from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
-from services.gateway.auth import Caller, authenticate, submittable
+from services.gateway.auth import Caller, submittable
 from services.gateway.canceling import Cancellations
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
@@ -39,27 +39,22 @@ def router(
 ) -> APIRouter:
     """The routes of requests."""
 
-    async def submit(request: Request) -> Response:
-        admission.check()  # before the key: while the directory is being recovered, it does not know all of them
-        headers = dict(request.scope["headers"])
-        caller = authenticate(follower, headers.get(b"authorization"))
+    async def submit(request: Request, caller: Caller) -> Response:
         space = submittable(follower, caller, request.path_params["space"])
-        submission = intake.submission(await _body(request, headers), space)
+        submission = intake.submission(await body_of(request), space)
         return await accept(request, caller, submission, space.space)
 
-    async def read(request: Request) -> Response:
-        state = await access.request(access.caller(request), request.path_params["id"])
+    async def read(request: Request, caller: Caller) -> Response:
+        state = await access.request(caller, request.path_params["id"])
         place = await reader.place(state.rid) if state.status == "queued" else None
         progress = await reader.progress(state) if state.status == "processing" else None
         return json_response(request_object(state, place, progress))
 
-    async def cancel(request: Request) -> Response:
-        caller = access.caller(request)
+    async def cancel(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
         return json_response(request_object(await cancellations.cancel(state, caller.user.user)))
 
-    async def retry(request: Request) -> Response:
-        caller = access.caller(request)
+    async def retry(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
         space = submittable(follower, caller, state.space)
         admission.check()
@@ -74,8 +69,10 @@ def router(
         return events.stream(caller, answer.state.rid, _headers(answer))
 
     routes = APIRouter()
-    for operation, endpoint in ((SUBMIT, submit), (READ, read), (CANCEL, cancel), (RETRY, retry)):
-        routes.add_route(operation.path, endpoint, methods=[operation.method])
+    # Admission before the key: while the directory is being recovered, it does not know all of them.
+    access.add(routes, SUBMIT, submit, first=admission.check)
+    for operation, endpoint in ((READ, read), (CANCEL, cancel), (RETRY, retry)):
+        access.add(routes, operation, endpoint)
     return routes
 
 
@@ -103,8 +100,9 @@ def _headers(answer: Answer) -> dict[str, str]:
     return {"Location": self_url(answer.state.rid)} | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
 
 
-async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:
+async def body_of(request: Request) -> bytes:
     """The whole body. Raises ApiProblem as soon as it is known to be too large, ClientDisconnect."""
+    headers = dict(request.scope["headers"])
     if int(headers.get(b"content-length", b"0")) > intake.MAX_BODY_BYTES:
         raise intake.too_large()
     try:

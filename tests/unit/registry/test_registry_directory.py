@@ -250,3 +250,22 @@ def test_the_answer_names_the_entry_of_the_event(command: DirectoryCommand) -> N
     event = decide(command, directory(DEMO) if command is AGENT_KEY else directory(), "event")
     assert not isinstance(event, Existing)
     assert entry_of(event)[1] == entry_named(command)
+
+
+def test_a_key_has_its_scopes_and_its_expiry() -> None:
+    instant = "2026-01-01T00:00:00.000000Z"
+    event = decide(msgspec.structs.replace(API_KEY, scopes=("manage",), expires_at=instant), directory(DEMO), "event")
+    assert isinstance(event, ApiKeyCreated)
+    assert (event.scopes, event.expires_at) == (("manage",), instant)
+    agents = decide(msgspec.structs.replace(AGENT_KEY, expires_at=instant), directory(DEMO), "event")
+    assert isinstance(agents, AgentKeyCreated)
+    assert agents.expires_at == instant
+
+
+@pytest.mark.parametrize("instant", ["tomorrow", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00"])
+def test_an_expiry_is_an_instant_that_every_fold_can_read(instant: str) -> None:
+    assert refused(msgspec.structs.replace(API_KEY, expires_at=instant), directory(DEMO)) == "invalid"
+
+
+def test_a_key_names_each_scope_once() -> None:
+    assert refused(msgspec.structs.replace(API_KEY, scopes=("read", "read")), directory(DEMO)) == "invalid"
