@@ -14,20 +14,23 @@ from services.contracts.directory import (
     Scope,
     SpaceCreated,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
 )
 from services.contracts.instants import nanoseconds
 
-KeyFlaw = Literal["", "revoked", "expired"]
+KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 """Why a key is worth nothing; empty: it is not so."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person."""
+    """A person. While one is disabled, their keys are worth nothing."""
 
     user: str
     email: str
     role: Role
     password_hash: str
+    disabled: bool = False
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +79,10 @@ class Directory:
             case UserCreated():
                 user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
                 self.users[event.user] = self._user_by_email[event.email.casefold()] = user
+            case UserDisabled() | UserEnabled():
+                if (known := self.users.get(event.user)) is not None:
+                    changed = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
+                    self.users[event.user] = self._user_by_email[known.email.casefold()] = changed
             case SpaceCreated():
                 self.spaces[event.space] = Space(
                     space=event.space,
@@ -106,7 +113,10 @@ class Directory:
         """Why a key, which was live once, is worth nothing now (nanoseconds since 1970)."""
         if key.key_id not in self.keys:
             return "revoked"
-        return "expired" if key.expires_at and now >= key.expires_at else ""
+        if key.expires_at and now >= key.expires_at:
+            return "expired"
+        user = self.users.get(key.user)
+        return "disabled" if user is not None and user.disabled else ""
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(

@@ -31,6 +31,18 @@ class UserCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="user_creat
     password_hash: str
 
 
+class UserDisabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_disabled"):
+    """From now on the user's keys are worth nothing; what was accepted goes on."""
+
+    user: str
+
+
+class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabled"):
+    """The user's keys are what they were before it was disabled."""
+
+    user: str
+
+
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
     """A named inference endpoint, with its defaults for requests (seconds)."""
 
@@ -74,13 +86,13 @@ class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked
     key_id: str
 
 
-DirectoryEvent = UserCreated | SpaceCreated | ApiKeyCreated | AgentKeyCreated | KeyRevoked
+DirectoryEvent = UserCreated | UserDisabled | UserEnabled | SpaceCreated | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
 def entry_of(event: DirectoryEvent) -> tuple[str, str]:
     """The (kind, id) of the directory entry that the event is about; together they name its subject."""
     match event:
-        case UserCreated():
+        case UserCreated() | UserDisabled() | UserEnabled():
             return "user", event.user
         case SpaceCreated():
             return "space", event.space

@@ -20,6 +20,7 @@ PROBLEMS: dict[str, Kind] = {
     "method_not_allowed": Kind(405, "This path does not take that method"),
     "already_done": Kind(409, "The request has ended"),
     "not_done": Kind(409, "The request has not ended"),
+    "exists": Kind(409, "It exists already"),
     "data_expired": Kind(410, "Its data is no longer kept"),
     "payload_too_large": Kind(413, "The body is too large"),
     "input_invalid": Kind(422, "The input does not fit"),

@@ -81,6 +81,20 @@ class CreateUser(Message, frozen=True, kw_only=True):
     actor: str = "system"
 
 
+class DisableUser(Message, frozen=True, kw_only=True):
+    """Make all keys of a user worth nothing, until it is enabled."""
+
+    user: str
+    actor: str = "system"
+
+
+class EnableUser(Message, frozen=True, kw_only=True):
+    """Take a DisableUser back."""
+
+    user: str
+    actor: str = "system"
+
+
 class CreateSpace(Message, frozen=True, kw_only=True):
     """A new space."""
 

@@ -13,7 +13,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from services.contracts import ids
 from services.contracts.accounts import Key, KeyFlaw
 from services.contracts.connections import agent_identity
-from services.contracts.directory import DirectoryEvent, KeyRevoked
+from services.contracts.directory import DirectoryEvent, KeyRevoked, UserDisabled
 from services.gateway.adopted import Adopted
 from services.gateway.claims import Claims
 from services.gateway.connections import Connections
@@ -46,6 +46,7 @@ BEARER = "bearer "
 _WORTHLESS: Mapping[KeyFlaw, str] = {
     "revoked": "the key was revoked",
     "expired": "the key has expired",
+    "disabled": "the key's user is disabled",
 }
 
 
@@ -239,7 +240,7 @@ class Agents:
 
         def on_event(event: DirectoryEvent) -> None:
             before(event)
-            if isinstance(event, KeyRevoked):
+            if isinstance(event, KeyRevoked | UserDisabled):
                 self._close_worthless()
 
         self._directory.on_event = on_event

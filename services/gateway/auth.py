@@ -17,6 +17,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="websocket-spaces"'}
 _WORTHLESS: Mapping[KeyFlaw, str] = {
     "revoked": "This key has been revoked.",
     "expired": "This key has expired.",
+    "disabled": "This key's user is disabled.",
 }
 
 

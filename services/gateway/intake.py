@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
@@ -56,7 +57,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str = ""
 
 
-_body_decoder = msgspec.json.Decoder(SubmitBody)
+T = TypeVar("T", bound=msgspec.Struct)
+_decoder = lru_cache(msgspec.json.Decoder)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _members_decoder = msgspec.json.Decoder(dict[str, Raw])
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
@@ -66,11 +68,11 @@ _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 def submission(body: bytes, space: Space) -> Submission:
     """The submission in a body of at most MAX_BODY_BYTES. Raises ApiProblem: invalid_request when it is not JSON,
     payload_too_large, input_invalid with a pointer to each flaw."""
-    parsed = _parse(body)
-    metadata = _checked(parsed.input, parsed.metadata)
-    policy = parsed.policy
+    asked = parsed(body, SubmitBody)
+    metadata = _checked(asked.input, asked.metadata)
+    policy = asked.policy
     return Submission(
-        input=parsed.input,
+        input=asked.input,
         body_sha256=hashlib.sha256(body).hexdigest(),
         start_timeout_s=_given(policy.start_timeout_s, space.start_timeout_s),
         execution_timeout_s=_given(policy.execution_timeout_s, space.execution_timeout_s),
@@ -126,12 +128,15 @@ def _given(value: float | UnsetType, default: float) -> float:
     return default if value is UNSET else value
 
 
-def _parse(body: bytes) -> SubmitBody:
+def parsed(body: bytes, kind: type[T]) -> T:
+    """The value in a body. Raises ApiProblem: invalid_request when it is not JSON, input_invalid with a pointer to each
+    flaw."""
     try:
         try:
-            return _body_decoder.decode(body)
+            value: T = _decoder(kind).decode(body)
+            return value
         except msgspec.ValidationError:
-            flaws = _flaws(body, SubmitBody, "")
+            flaws = _flaws(body, kind, "")
     except RecursionError:
         raise _too_deep("") from None
     except (msgspec.MsgspecError, UnicodeError) as error:

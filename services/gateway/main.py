@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import requests
+from services.gateway.api import keys, requests, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -46,6 +46,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
         events.router(),
         api_agents.router(nc, access),
+        keys.router(nc, access, directory, clock),
+        users.router(nc, access, directory),
     )
     server = HttpServer(app, listener)
 

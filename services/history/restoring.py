@@ -9,7 +9,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.contracts.directory import DirectoryEvent, KeyRevoked, entry_of
+from services.contracts.directory import (
+    AgentKeyCreated,
+    ApiKeyCreated,
+    DirectoryEvent,
+    KeyRevoked,
+    SpaceCreated,
+    UserCreated,
+    entry_of,
+)
 from services.contracts.events import Accepted, Assigned, RequestEvent, Restored, type_of
 from services.contracts.idempotency import KeyRecord
 from services.contracts.instants import nanoseconds, rfc3339
@@ -19,6 +27,8 @@ from services.history.requests import follow
 
 ACTOR = "recovery"
 _EVENTS = uuid.UUID("0b0c7a52-91f4-5c3e-8a5d-3a3f6c2f9e70")
+_FIRST = (UserCreated, SpaceCreated, ApiKeyCreated, AgentKeyCreated)
+"""What an entry of the directory begins with."""
 _NS = 1_000_000_000
 
 
@@ -75,11 +85,11 @@ def directory_again(events: Iterable[DirectoryEvent]) -> Iterator[DirectoryEvent
     seen: set[str] = set()
     live: dict[tuple[str, str], bool] = {}
     for event in events:
-        entry, revokes = entry_of(event), isinstance(event, KeyRevoked)
-        follows = live.get(entry, False) if revokes else entry not in live
+        entry = entry_of(event)
+        follows = entry not in live if isinstance(event, _FIRST) else live.get(entry, False)
         if event.id not in seen and follows:
             seen.add(event.id)
-            live[entry] = not revokes
+            live[entry] = not isinstance(event, KeyRevoked)
             yield event
 
 

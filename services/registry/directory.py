@@ -20,12 +20,14 @@ from services.contracts.directory import (
     KeyRevoked,
     SpaceCreated,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
     entry_of,
 )
 from services.contracts.instants import nanoseconds
-from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, RevokeKey
+from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DisableUser, EnableUser, RevokeKey
 
-DirectoryCommand = CreateUser | CreateSpace | CreateKey | RevokeKey
+DirectoryCommand = CreateUser | DisableUser | EnableUser | CreateSpace | CreateKey | RevokeKey
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
@@ -70,6 +72,8 @@ def decide(
         case CreateUser():
             _check_user(command)
             return _created(_user(command, event_id, password_hash), directory)
+        case DisableUser() | EnableUser():
+            return _switch(command, directory, event_id)
         case CreateSpace():
             _check_space(command, directory)
             return _created(_space(command, event_id), directory)
@@ -87,6 +91,8 @@ def entry_named(command: DirectoryCommand) -> str:
     match command:
         case CreateUser():
             return user_id(command.email)
+        case DisableUser() | EnableUser():
+            return command.user
         case CreateSpace():
             return command.space
         case CreateKey() | RevokeKey():
@@ -107,6 +113,17 @@ def _created(event: DirectoryEvent, directory: Directory) -> DirectoryEvent | Ex
         if id in wanted and wanted[id] != there.get(id):
             raise Refusal("exists", f"the {kind} exists already")
     return Existing(seq)
+
+
+def _switch(command: DisableUser | EnableUser, directory: Directory, event_id: str) -> DirectoryEvent | Existing:
+    user, seq = directory.users.get(command.user), directory.sequences.get(("user", command.user))
+    if user is None or seq is None:
+        raise Refusal("not_found", "no such user")
+    wanted = isinstance(command, DisableUser)
+    if user.disabled == wanted:
+        return Existing(seq)
+    make = UserDisabled if wanted else UserEnabled
+    return make(id=event_id, prev_seq=seq, actor=command.actor, user=command.user)
 
 
 def _revoke(command: RevokeKey, directory: Directory, event_id: str) -> DirectoryEvent | Existing:

@@ -10,7 +10,18 @@ from nats.aio.client import Client
 from services.contracts import codec, subjects
 from services.contracts.directory import DirectoryEvent, entry_of
 from services.contracts.events import type_of
-from services.contracts.rpc import Attach, CreateKey, CreateSpace, CreateUser, Detach, GetAgents, Recorded, RevokeKey
+from services.contracts.rpc import (
+    Attach,
+    CreateKey,
+    CreateSpace,
+    CreateUser,
+    Detach,
+    DisableUser,
+    EnableUser,
+    GetAgents,
+    Recorded,
+    RevokeKey,
+)
 from services.registry.attaching import Attaching
 from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named
 from services.registry.passwords import Passwords
@@ -77,6 +88,8 @@ async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Att
         "attach": operation("attach", Attach, attaching.attach),
         "detach": operation("detach", Detach, attaching.detach),
         "create_user": operation("create_user", CreateUser, commands.execute),
+        "disable_user": operation("disable_user", DisableUser, commands.execute),
+        "enable_user": operation("enable_user", EnableUser, commands.execute),
         "create_space": operation("create_space", CreateSpace, commands.execute),
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),

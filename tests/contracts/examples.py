@@ -94,6 +94,8 @@ _KEY: dict[str, Any] = {"key_id": "k1", "user": "u1", "key_hash": SHA, "name": "
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
+    directory.UserDisabled(**_ENTRY, user="u1"),
+    directory.UserEnabled(**_ENTRY, user="u1"),
     directory.SpaceCreated(
         **_ENTRY,
         space="demo",
@@ -192,6 +194,8 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     rpc.Claim(agent="u1/gpu", conn="c1", gateway="gateway-2", boot_id="b1"),
     rpc.CreateUser(email="a@example.org", password="long enough", role="admin", actor="user:u1"),
+    rpc.DisableUser(user="u1", actor="user:u2"),
+    rpc.EnableUser(user="u1", actor="user:u2"),
     rpc.CreateSpace(
         space="demo",
         owner="u1",

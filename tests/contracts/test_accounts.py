@@ -10,6 +10,8 @@ from services.contracts.directory import (
     KeyRevoked,
     SpaceCreated,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
     entry_of,
 )
 from services.contracts.instants import nanoseconds
@@ -84,6 +86,17 @@ def test_a_key_that_was_live_when_it_was_looked_up_is_known_to_be_revoked() -> N
     key = directory.keys["k1"]
     directory.apply(revoked("k1"), "key", "k1", 2)
     assert directory.flaw(key, 0) == "revoked"
+
+
+def test_the_keys_of_a_disabled_user_are_worth_nothing_until_it_is_enabled() -> None:
+    directory = folded(USER, api_key("k1", "h1", []), agent_key("k2", "h2"))
+    disabled = UserDisabled(id="e", prev_seq=1, actor="system", user="u1")
+    directory.apply(disabled, *entry_of(disabled), 4)
+    assert [directory.flaw(key, 0) for key in directory.keys.values()] == ["disabled", "disabled"]
+    assert directory.user_by_email("ada@example.org") is directory.users["u1"]
+    enabled = UserEnabled(id="e", prev_seq=4, actor="system", user="u1")
+    directory.apply(enabled, *entry_of(enabled), 5)
+    assert [directory.flaw(key, 0) for key in directory.keys.values()] == ["", ""]
 
 
 def test_revoking_again_or_what_never_was_changes_nothing() -> None:

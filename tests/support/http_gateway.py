@@ -1,5 +1,6 @@
 """A gateway in this process on a real nats-server, with a directory."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -21,8 +22,14 @@ from services.contracts.directory import (
 )
 from services.gateway.api.server import listen
 from services.gateway.main import start_on
+from services.registry.attaching import Attaching
+from services.registry.gateways import Gateways
+from services.registry.reporting import Reporting
+from services.registry.service import DirectoryCommands, serve_registry
 from services.runtime import jetstream
 from services.runtime.append import Record, append
+from services.runtime.directory import DirectoryFollower
+from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
@@ -110,6 +117,18 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     def json(self) -> Any:
         """The body, decoded."""
         return msgspec.json.decode(self.body)
+
+
+async def serve_registry_at(bus: Bus) -> None:
+    """A registry in this process, until the bus is gone."""
+    nc = await bus.connect("registry")
+    follower, liveness = DirectoryFollower(nc), Liveness(nc, "registry", "test")
+    gateways = Gateways(nc, liveness)
+    attaching, reporting = Attaching(nc, follower, gateways), Reporting(nc, liveness, gateways)
+    for loop in (follower.follow(), liveness.watch(), reporting.follow()):
+        bus.spawn(loop)
+    await asyncio.wait_for(asyncio.gather(follower.caught_up.wait(), liveness.caught_up.wait()), 30)
+    await serve_registry(nc, DirectoryCommands(nc, follower), attaching, reporting)
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
     "services.gateway": {
-        *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
+        *(
+            "decisions",
+            "granting",
+            "holding",
+            "intake",
+            "leases",
+            "members",
+            "problems",
+            "refusals",
+            "replies",
+            "results",
+            "session",
+        ),
         *("lease_frames", "outbox", "pieces", "recording"),
         *("cursor", "feed", "items", "verdicts", "view"),
         "web.reference",

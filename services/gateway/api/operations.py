@@ -6,6 +6,7 @@ KEY_PROBLEMS and what else it raises as ApiProblem."""
 from typing import Any
 
 from services.gateway.api import examples
+from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
 from services.gateway.intake import MAX_WAIT_S
 
@@ -172,4 +173,4 @@ DRAIN = Operation(
     answers={202: Answer("The agent has been told.", examples.DRAINING)},
     problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
 )
-OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)
+OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN, *ACCOUNT_OPERATIONS)

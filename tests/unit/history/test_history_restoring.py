@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.contracts.directory import ApiKeyCreated, DirectoryEvent, KeyRevoked, UserCreated
+from services.contracts.directory import ApiKeyCreated, DirectoryEvent, KeyRevoked, UserCreated, UserDisabled, UserEnabled
 from services.contracts.events import (
     Accepted,
     Assigned,
@@ -190,6 +190,15 @@ def test_the_directory_s_events_come_once_and_in_order() -> None:
     user = UserCreated(id="e1", prev_seq=0, actor="system", user="u1", email="a@b", role="admin", password_hash="h")
     log = [user, key("e2"), revoked("e3"), key("e4", "k2")]
     assert list(directory_again([*log, *log])) == log
+
+
+def test_a_user_that_is_disabled_stays_so() -> None:
+    user = UserCreated(id="e1", prev_seq=0, actor="system", user="u1", email="a@b", role="admin", password_hash="h")
+    disabled = UserDisabled(id="e2", prev_seq=1, actor="system", user="u1")
+    enabled = UserEnabled(id="e3", prev_seq=2, actor="system", user="u1")
+    log = [user, disabled, enabled, msgspec.structs.replace(disabled, id="e4")]
+    assert list(directory_again([*log, *log])) == log
+    assert list(directory_again([disabled])) == []
 
 
 def test_what_cannot_follow_in_the_directory_is_left_out() -> None:

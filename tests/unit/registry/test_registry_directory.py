@@ -13,10 +13,12 @@ from services.contracts.directory import (
     KeyRevoked,
     SpaceCreated,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
     entry_of,
 )
 from services.contracts.ids import secret_hash
-from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, RevokeKey
+from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DisableUser, EnableUser, RevokeKey
 from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named, user_id
 
 ADMIN, MEMBER = user_id("admin@example.org"), user_id("member@example.org")
@@ -269,3 +271,15 @@ def test_an_expiry_is_an_instant_that_every_fold_can_read(instant: str) -> None:
 
 def test_a_key_names_each_scope_once() -> None:
     assert refused(msgspec.structs.replace(API_KEY, scopes=("read", "read")), directory(DEMO)) == "invalid"
+
+
+def test_a_user_is_disabled_and_enabled_once() -> None:
+    disabled = decide(DisableUser(user=MEMBER, actor="user:x"), directory(), "event")
+    assert disabled == UserDisabled(id="event", prev_seq=2, actor="user:x", user=MEMBER)
+    there = directory(disabled)
+    assert decide(DisableUser(user=MEMBER), there, "again") == Existing(3)
+    assert decide(EnableUser(user=MEMBER), there, "event") == UserEnabled(
+        id="event", prev_seq=3, actor="system", user=MEMBER
+    )
+    assert decide(EnableUser(user=MEMBER), directory(), "again") == Existing(2)
+    assert refused(DisableUser(user="nobody"), directory()) == "not_found"
