@@ -47,7 +47,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was not revoked. `kind` says what it is for; an API key without spaces is good for all its user's, and
-    only API keys have scopes. `expires_at` is in nanoseconds since 1970; 0: it does not."""
+    only API keys have scopes. `expires_at` is in nanoseconds since 1970; None: it does not."""
 
     key_id: str
     kind: Literal["api", "agent"]
@@ -56,7 +56,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     key_hash: str
     spaces: frozenset[str]
     scopes: frozenset[Scope] = frozenset()
-    expires_at: int = 0
+    expires_at: int | None = None
 
 
 class Directory:
@@ -113,7 +113,7 @@ class Directory:
         """Why a key, which was live once, is worth nothing now (nanoseconds since 1970)."""
         if key.key_id not in self.keys:
             return "revoked"
-        if key.expires_at and now >= key.expires_at:
+        if key.expires_at is not None and now >= key.expires_at:
             return "expired"
         user = self.users.get(key.user)
         return "disabled" if user is not None and user.disabled else ""
@@ -127,7 +127,7 @@ class Directory:
             key_hash=event.key_hash,
             spaces=frozenset(event.spaces),
             scopes=frozenset(event.scopes) if isinstance(event, ApiKeyCreated) else frozenset(),
-            expires_at=nanoseconds(event.expires_at) if event.expires_at else 0,
+            expires_at=nanoseconds(event.expires_at) if event.expires_at else None,
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
 

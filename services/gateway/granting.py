@@ -85,7 +85,7 @@ def key_object(key: Key) -> KeyObject:
         user=key.user,
         scopes=sorted(key.scopes),
         spaces=sorted(key.spaces),
-        expires_at=rfc3339(key.expires_at) if key.expires_at else None,
+        expires_at=None if key.expires_at is None else rfc3339(key.expires_at),
     )
 
 
@@ -158,9 +158,9 @@ def _check_agents_spaces(spaces: list[str], owner: User, directory: Directory) -
 def _expiry(body: KeyBody, key: Key, now: int) -> str:
     """RFC 3339, or empty. A key does not outlive the one that made it."""
     expires_at = key.expires_at if body.expires_in_s is UNSET else now + int(body.expires_in_s * _NS)
-    if key.expires_at and expires_at > key.expires_at:
+    if key.expires_at is not None and expires_at is not None and expires_at > key.expires_at:
         raise ApiProblem("forbidden", "This key expires before that, so it cannot make such a key.")
-    return rfc3339(expires_at) if expires_at else ""
+    return "" if expires_at is None else rfc3339(expires_at)
 
 
 def _unfit(pointer: str, detail: str) -> ApiProblem:

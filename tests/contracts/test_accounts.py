@@ -81,6 +81,11 @@ def test_a_key_is_worth_nothing_from_the_instant_of_its_expiry() -> None:
     assert [directory.flaw(key, now) for now in (expiry - 1, expiry)] == ["", "expired"]
 
 
+def test_the_earliest_of_all_instants_is_an_expiry_as_well() -> None:
+    directory = folded(msgspec.structs.replace(agent_key("k1", "h1"), expires_at="1970-01-01T00:00:00Z"))
+    assert directory.flaw(directory.keys["k1"], 0) == "expired"
+
+
 def test_a_key_that_was_live_when_it_was_looked_up_is_known_to_be_revoked() -> None:
     directory = folded(agent_key("k1", "h1"))
     key = directory.keys["k1"]
