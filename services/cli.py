@@ -63,6 +63,10 @@ for _command in (submit, requests, cancel, retry, agents):
 )
 @click.option("--no-demo", is_flag=True, help="Without the demo agent, which answers every request with its own input.")
 @click.option(
+    "--nats-servers", type=click.Choice(["1", "3"]), default=None, metavar="1|3",
+    help="How many NATS servers: three go on without one of them. A home keeps the number it began with.  [default: 1]",
+)  # fmt: skip
+@click.option(
     "--nats-sync", type=click.Choice(["always", "default"]), default="always", show_default=True,
     help="When NATS's writes reach the disk. default: every two minutes, so that a loss of power loses requests; faster.",
 )  # fmt: skip
@@ -70,7 +74,7 @@ for _command in (submit, requests, cancel, retry, agents):
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(home: Path, no_demo: bool, nats_sync: str, as_json: bool, **options: Any) -> None:
+def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
@@ -87,7 +91,8 @@ def up(home: Path, no_demo: bool, nats_sync: str, as_json: bool, **options: Any)
     from services.local import up as running
 
     sync = "always" if nats_sync == "always" else "2m"
-    asked = stack.Options(home, demo=not no_demo, nats_sync=sync, **options)
+    servers = None if nats_servers is None else int(nats_servers)
+    asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
         running.up(asked, os.environ, json=as_json)
     except errors.LocalError as error:

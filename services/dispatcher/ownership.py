@@ -11,7 +11,8 @@ from typing import Literal
 
 from services.contracts.ids import PARTS, fnv1a32
 
-LEASE_TTL_S = 12.0
+LEASE_TTL_S = 15.0
+"""A lease that was renewed just before NATS lost a leader must outlast the election, which may take 9 s."""
 RENEW_S = 3.0
 SETTLE_S = 3.0
 """A new set of live dispatchers must have stood this long before a partition is handed over."""

@@ -26,10 +26,10 @@ from services.history.store import (
     write_batch,
 )
 from services.runtime.errors import Final, NatsUnavailable
-from services.runtime.jetstream import Stored, get, stream_info
+from services.runtime.jetstream import Stored, StreamInfo, get, stream_info
 from services.runtime.kv import Bucket, Conflict
 from services.runtime.loops import together
-from services.runtime.tail import Tail, TailTrimmed
+from services.runtime.tail import BEHIND_S, Tail, TailTrimmed
 from services.runtime.topology import EPOCH, info_of
 
 log = logging.getLogger("services.history.recorder")
@@ -38,6 +38,7 @@ BATCH = 500
 BATCH_S = 0.02
 """While events keep coming, a batch is begun this often: each costs a transaction, whatever its size."""
 CHECK_S = 5.0
+_AGAIN_S = 0.5
 FILTERS = {
     subjects.REQUESTS: subjects.ALL_REQUESTS,
     subjects.CONNECTIONS: subjects.ALL_CONNECTIONS,
@@ -145,7 +146,7 @@ class Recorder:
 
     async def _check(self, connection: Connection, position: Position) -> None:
         """Raises StreamReplaced when the stream contradicts the log."""
-        info = await stream_info(self._nc, self._stream)
+        info = await self._info(position)
         epoch = int(info.config.metadata.get(EPOCH, "1"))
         stored = await get(self._nc, self._stream, seq=position.seq) if position.seq > 0 else None
         recorded = await recorded_stamp(connection, self._stream, position)
@@ -159,6 +160,17 @@ class Recorder:
         )
         if reason is not None:
             raise StreamReplaced(f"{self._stream}: {reason}", (position.epoch, epoch))
+
+    async def _info(self, position: Position) -> StreamInfo:
+        """The stream, as soon as it reaches the position. One that does not come to that has lost its end; but a server that
+        was paused, or cut off from the others, takes itself for the leader for a while."""
+        end = time.monotonic() + BEHIND_S
+        while True:
+            info = await stream_info(self._nc, self._stream)
+            alone = info.config.num_replicas == 1
+            if info.state.last_seq >= position.seq or alone or time.monotonic() >= end:
+                return info
+            await asyncio.sleep(_AGAIN_S)
 
     async def _halt(self, found: StreamReplaced) -> None:
         """Tell everybody to stop, and return when a recovery has been completed since."""

@@ -22,7 +22,7 @@ from services.local.nats_server import NatsServer
 from services.local.observer import Observer
 from services.local.postgres import PostgresServer
 from services.local.program import Program, answers_ready
-from services.local.servers import nats_server
+from services.local.servers import nats_servers, url_at
 from services.local.supervise import Exits, Server, Supervisor
 from services.provision import provision_all
 from services.runtime.bus import connect
@@ -52,6 +52,8 @@ class Options:
     registries: int = 1
     histories: int = 1
     demo: bool = True
+    nats_servers: int | None = None
+    """One, or three that replicate everything; None: as many as the home has, one in a fresh one."""
     nats_sync: str = "always"
     """How often NATS's writes reach the disk; "always": before they are acknowledged."""
 
@@ -84,15 +86,15 @@ class Stack:
         self.observer = Observer(self._agents_changed.set)
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
-        self._nats = nats_server(home, home.port("nats"), options.nats_sync)
+        self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
         credentials = keep_credentials(self._home, self.urls[0])
-        await asyncio.gather(self._start_server("nats", self._nats), self._start_server("postgres", self._postgres))
+        await asyncio.gather(self._start_nats(), self._start_server("postgres", self._postgres))
         await provision_all(self._provisioner_settings())
-        self._operator = await connect(self._nats.url("operator"), "operator", "spaces-up")
+        self._operator = await connect(url_at(self._nats, "operator"), "operator", "spaces-up")
         await self.observer.listen(self._operator)
         await asyncio.gather(
             *self._start_services("history", self._options.histories, {"WS_DATABASE_URL": self._postgres.url}),
@@ -109,7 +111,7 @@ class Stack:
             agent_key=credentials.agent_key,
             admin=msgspec.to_builtins(credentials.admin),
             space=credentials.space,
-            nats_url=self._nats.url("operator"),
+            nats_url=url_at(self._nats, "operator"),
             database_url=self._postgres.url,
             pids=self.pids(),
         )
@@ -136,6 +138,12 @@ class Stack:
             kind: [supervisor.pid for supervisor in self._supervisors[kind] if supervisor.pid is not None]
             for kind in reversed(KINDS)
         }
+
+    async def _start_nats(self) -> None:
+        if len(self._nats) == 1:
+            await self._start_server("nats", self._nats[0])
+        else:  # all of them must know each other's ports before the first one starts
+            await asyncio.gather(*(self._keep("nats", f"nats-{n}", server) for n, server in enumerate(self._nats, 1)))
 
     async def _start_server(self, kind: str, server: NatsServer | PostgresServer) -> None:
         """Start nats-server or PostgreSQL; whatever else starts later is told its port."""
@@ -206,11 +214,15 @@ class Stack:
         return Program(self._home, name, f"services.{kind}.main", settings)
 
     def _service_settings(self, kind: str) -> dict[str, str]:
-        return {**self._settings, "WS_NATS_URL": self._nats.url(kind)}
+        return {**self._settings, "WS_NATS_URL": url_at(self._nats, kind)}
 
     def _provisioner_settings(self) -> Settings:
-        urls = {"WS_NATS_URL": self._nats.url("provisioner"), "WS_DATABASE_URL": self._postgres.url}
-        return msgspec.convert({**self._settings, **urls}, Settings, strict=False)
+        chosen = {
+            "WS_NATS_URL": url_at(self._nats, "provisioner"),
+            "WS_DATABASE_URL": self._postgres.url,
+            "WS_REPLICAS": str(len(self._nats)),
+        }
+        return msgspec.convert({**self._settings, **chosen}, Settings, strict=False)
 
     def _changed(self, supervisor: Supervisor, detail: str) -> None:
         if (pids := self.pids()) != self._pids:

@@ -26,7 +26,8 @@ from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from services.runtime.tail import Tail
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 
 class Gateway:
@@ -137,8 +138,8 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with running_bus() as bus:
+async def world(topology: Topology) -> AsyncIterator[World]:
+    async with topology.bus() as bus:
         world = World(bus, await bus.connect("gateway"))
         bus.spawn(world.follow())
         yield world

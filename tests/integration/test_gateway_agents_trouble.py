@@ -18,11 +18,12 @@ from tests.support.bus import until
 from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_sockets import Gateway, about, dial, hello, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 
@@ -82,20 +83,20 @@ async def test_cut_off_from_nats_the_gateway_sends_agents_elsewhere(
 ) -> None:
     monkeypatch.setattr(agents, "NATS_GONE_S", 1.0)
     agent = await join(gateway)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
+    await platform.bus.stop()
     try:
         assert not (await agent.expect(frames.HeartbeatAck)).routable
         await agent.send(frames.Heartbeat())
         assert not (await agent.expect(frames.HeartbeatAck)).routable
     finally:
-        await asyncio.to_thread(platform.bus.servers.nats.start)
+        await platform.bus.start()
     await until(lambda: gateway.process.nc.is_connected, "NATS is back")
 
 
 async def test_reports_and_deliveries_go_on_after_a_restart_of_nats(platform: Platform, gateway: Gateway) -> None:
     agent = await join(gateway)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
-    await asyncio.to_thread(platform.bus.servers.nats.start)
+    await platform.bus.stop()
+    await platform.bus.start()
     said = len(platform.said)
     await until(lambda: any(full for _, full, _ in platform.said[said:]), "a full report comes")
     await platform.serve_one(gateway, agent, "a1")

@@ -19,16 +19,18 @@ from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.tail import Tail
+from tests.support.hearing import heard
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 KEEP_S = 3600.0
 KEEP_NS = int(KEEP_S * 1e9)
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 
@@ -118,6 +120,7 @@ async def test_a_page_ends_when_it_is_large_and_leaves_out_what_accepted_says(
 
 async def test_every_replica_answers_over_nats(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     dispatcher = world.clients["dispatcher"]
     subject = subjects.history_rpc("open")
     with pytest.raises(NatsUnavailable, match="nothing is recorded yet"):
@@ -154,6 +157,7 @@ async def test_while_rows_are_missing_nothing_is_listed_nor_trimmed(world: World
 
 async def test_without_postgresql_the_answer_is_unavailable(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     await asyncio.to_thread(world.servers.postgres.stop)
     try:
         with pytest.raises(NatsUnavailable, match="PostgreSQL does not answer"):
