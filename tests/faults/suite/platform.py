@@ -211,8 +211,8 @@ class Platform:
         return "\n".join(said)
 
     async def _started(self, member: Member) -> bool:
-        """Whether it is ready. One that found no NATS to begin with has ended, and is started again, as whoever runs the platform
-        would."""
+        """Whether it is ready. One that found no NATS to begin with has ended, and is started again, as whoever runs the
+        platform would."""
         if not member.running:
             member.start()
         return await self._answers(member.name)
