@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from services.commands.agents import agents
+from services.commands.lists import ls
 from services.commands.requests import cancel, requests, retry, submit
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def main() -> None:
 
 for _command in (submit, requests, cancel, retry, agents):
     main.add_command(_command)
+requests.add_command(ls)
 
 
 @main.command()

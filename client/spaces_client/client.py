@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from spaces_client import objects, timeline
+from spaces_client import lists, objects, timeline
 from spaces_client.connection import Connection, Waiting
 from spaces_client.events import Event
 from spaces_client.objects import ConnectedAgent, Request
@@ -49,6 +50,24 @@ class Client:
     def read(self, id: str) -> Request:
         """A request as it is. Raises ClientError."""
         return objects.request(self._connection.call("GET", _path(id)))
+
+    def requests(
+        self,
+        *,
+        space: str | None = None,
+        status: Sequence[str] | str | None = None,
+        user: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Request]:
+        """Requests, the newest first, `limit` at most: one's own, or all for an administrator, who may name a user (by id or
+        e-mail address). Without inputs and outputs: `read` has them. Pages are asked for as they are needed, so the iterator
+        may raise ClientError."""
+        wanted = lists.filters(
+            space=space, status=status or None, user=user, created_after=created_after, created_before=created_before
+        )
+        return lists.entries(self._lister("/v1/requests"), wanted, objects.request, limit)
 
     def cancel(self, id: str) -> Request:
         """Cancel a request; one that is canceled stays so. Raises ClientError, with `already_done` when it has ended in
@@ -99,6 +118,9 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         return objects.request(self._connection.call("POST", path, headers=headers, content=body, wait_s=wait_s))
+
+    def _lister(self, path: str) -> Callable[[Mapping[str, str]], bytes]:
+        return lambda params: self._connection.call("GET", path, params=params)
 
     def _page(self, id: str, after: str) -> Page:
         answer = self._connection.call("GET", _path(id, "/events"), headers=_AS_JSON, params={"after": after})

@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import requests
+from services.gateway.api import lists, requests
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -44,6 +44,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
         events.router(),
         api_agents.router(nc, access),
+        lists.router(nc, access),
     )
     server = HttpServer(app, listener)
 

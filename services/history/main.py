@@ -28,7 +28,9 @@ async def start(process: Process) -> None:
 
     async def answer() -> None:
         await leadership.migrated.wait()
-        answers = await serve(nc, "history", "The event log: chains, open requests, positions", Queries(pool).operations())
+        answers = await serve(
+            nc, "history", "The event log: chains, lists, open requests, positions", Queries(pool).operations()
+        )
         process.on_drain(answers.stop)
         await asyncio.Event().wait()
 

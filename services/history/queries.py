@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from services.contracts import subjects
+from services.contracts.lists import ListRequests
 from services.contracts.rpc import (
     Chain,
     GetChain,
@@ -19,6 +20,7 @@ from services.contracts.rpc import (
 )
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
+from services.history.lists import Lists
 from services.history.statements import sql
 from services.runtime.rpc import Operation, Refused
 
@@ -35,12 +37,14 @@ class Queries:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._lists = Lists(pool)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
         return {
             "chain": Operation(subjects.history_rpc("chain"), GetChain, _available(self.chain)),
             "open": Operation(subjects.history_rpc("open"), GetOpen, _available(self.open)),
+            "requests": Operation(subjects.history_rpc("requests"), ListRequests, _available(self._lists.requests)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, output, reports, rpc
+from services.contracts import connections, directory, events, lists, output, reports, requests, rpc
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -215,6 +215,19 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.Position(stream="REQUESTS", epoch=1, seq=42),
     rpc.GetPositions(),
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
+    lists.Place(at=1767323045678900000, key=RID),
+    lists.ListRequests(
+        limit=20,
+        user="u1",
+        spaces=["demo"],
+        statuses=["queued", "failed"],
+        since=1767323045678900000,
+        until=1767323045678900001,
+        beside=lists.Place(at=1767323045678900000, key=RID),
+        direction="newer",
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    lists.RequestsPage(requests=[requests.begin(ACCEPTED, 42, 1767323045678900000)], more=True),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy"),
     _HELD,
@@ -265,7 +278,7 @@ def named() -> dict[str, msgspec.Struct]:
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
-    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, output, rpc, reports)
+    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, output, rpc, lists, reports)
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__:

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+from services.contracts.lists import MAX_LIMIT
 from services.gateway.intake import MAX_WAIT_S, SubmitBody
 from services.gateway.items import EventsObject
-from services.gateway.view import AgentsObject, ConnectedAgentObject, RequestObject
+from services.gateway.lists import DEFAULT_LIMIT, STATUSES
+from services.gateway.view import AgentsObject, ConnectedAgentObject, RequestObject, RequestsObject
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter in the path or in a header, with its JSON Schema."""
+    """A parameter in the path, in the query or in a header, with its JSON Schema."""
 
     name: str
     place: str
@@ -51,6 +53,16 @@ _LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "As `after`, and stronger:
 _OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _STRING)
 _NAME = Parameter("name", "path", "The agent's name.", _STRING)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING)
+_INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
+_PAGING = (
+    Parameter(
+        "limit",
+        "query",
+        "How many at most; a page may hold fewer although there are more.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    ),
+    Parameter("cursor", "query", "`next` or `previous` of a page. Repeat the filters beside it.", _STRING),
+)
 
 SUBMIT = Operation(
     id="submit",
@@ -72,6 +84,34 @@ SUBMIT = Operation(
         503: "Not possible right now; nothing is wrong with the request.",
     },
     streamed="Accepted: its events, as at its `urls.events`.",
+)
+LIST = Operation(
+    id="list",
+    method="GET",
+    path="/v1/requests",
+    summary="List requests, the newest first: yours, or all for an administrator",
+    parameters=(
+        Parameter("space", "query", "Only those of this space.", _SPACE.schema),
+        Parameter(
+            "status",
+            "query",
+            "Only those with this status; several: repeated, or separated by commas.",
+            {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}},
+        ),
+        Parameter("user", "query", "Only those of this user, by id or e-mail address; others' for administrators.", _STRING),
+        Parameter("created_after", "query", "Only those created at this instant or later.", _INSTANT),
+        Parameter("created_before", "query", "Only those created before this instant.", _INSTANT),
+        *_PAGING,
+    ),
+    answer=RequestsObject,
+    answers={
+        200: "A page of requests, without their inputs and outputs.",
+        400: "A parameter is not as it should be.",
+        401: "No valid key.",
+        403: "The key is not for this space, or the user is somebody else.",
+        404: "No such space or user.",
+        503: "Not possible right now.",
+    },
 )
 READ = Operation(
     id="read",
@@ -148,4 +188,4 @@ DRAIN = Operation(
         503: "Not possible right now.",
     },
 )
-OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)
+OPERATIONS = (SUBMIT, LIST, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)

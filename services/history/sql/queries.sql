@@ -74,6 +74,36 @@ ORDER BY epoch, seq
 -- Refused frames that concern a request.
 SELECT seq, at, subject, data FROM event_log WHERE stream = 'CONNECTIONS' AND rid = $1 ORDER BY seq
 
+-- name: custom_plans
+-- Until the end of the transaction a statement is planned for its values: filters that are not given vanish from it, and what
+-- remains finds its index.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: requests_older
+-- Requests in the order of their acceptance, the newest first: of a user ($1), of a space ($2) or of some ($3), with some
+-- statuses ($4), all of them of open requests ($5), accepted in a span of time ($6, $7), behind a place ($8, $9).
+SELECT state FROM requests
+WHERE ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+    AND ($4::text[] IS NULL OR status = ANY ($4))
+    AND (NOT $5::boolean OR completed_at IS NULL)
+    AND accepted_at >= $6 AND accepted_at < $7
+    AND (accepted_at, rid) < ($8, $9)
+ORDER BY accepted_at DESC, rid DESC LIMIT $10
+
+-- name: requests_newer
+-- The same before a place, the nearest to it first.
+SELECT state FROM requests
+WHERE ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+    AND ($4::text[] IS NULL OR status = ANY ($4))
+    AND (NOT $5::boolean OR completed_at IS NULL)
+    AND accepted_at >= $6 AND accepted_at < $7
+    AND (accepted_at, rid) > ($8, $9)
+ORDER BY accepted_at, rid LIMIT $10
+
 -- name: open_chains
 -- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.
 SELECT log.rid, log.seq, log.at, log.subject, log.type, log.data, log.payload_sha, payloads.data AS payload
