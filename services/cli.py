@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -57,7 +57,17 @@ requests.add_command(ls)
 @click.option(
     "--dispatchers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many dispatchers."
 )
+@click.option(
+    "--registries", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many registries."
+)
+@click.option(
+    "--histories", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many histories."
+)
 @click.option("--no-demo", is_flag=True, help="Without the demo agent, which answers every request with its own input.")
+@click.option(
+    "--nats-servers", type=click.Choice(["1", "3"]), default=None, metavar="1|3",
+    help="How many NATS servers: three go on without one of them. A home keeps the number it began with.  [default: 1]",
+)  # fmt: skip
 @click.option(
     "--nats-sync", type=click.Choice(["always", "default"]), default="always", show_default=True,
     help="When NATS's writes reach the disk. default: every two minutes, so that a loss of power loses requests; faster.",
@@ -66,14 +76,13 @@ requests.add_command(ls)
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(
-    home: Path, port: int, host: str, gateways: int, dispatchers: int, no_demo: bool, nats_sync: str, as_json: bool
-) -> None:
+def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
     """Run the whole stack on this machine, in the foreground.
 
-    It starts nats-server, PostgreSQL, history, registry, dispatchers, gateways and a demo agent, starts again what dies,
-    and stops everything on Ctrl-C. A fresh home gets an administrator, the space `demo` and its keys: they are in
-    credentials.json there. The next start goes on where this one ended. It ends with status 2 when it cannot start.
+    It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
+    dies, and stops everything on Ctrl-C. Of several of a kind the others go on when one dies. A fresh home gets an
+    administrator, the space `demo` and its keys: they are in credentials.json there. The next start goes on where this
+    one ended. It ends with status 2 when it cannot start.
 
     \b
     Try it:
@@ -84,9 +93,10 @@ def up(
     from services.local import up as running
 
     sync = "always" if nats_sync == "always" else "2m"
-    options = stack.Options(home, host, port, gateways, dispatchers, demo=not no_demo, nats_sync=sync)
+    servers = None if nats_servers is None else int(nats_servers)
+    asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
-        running.up(options, os.environ, json=as_json)
+        running.up(asked, os.environ, json=as_json)
     except errors.LocalError as error:
         _fail(str(error), error.exit_code)
 

@@ -1,6 +1,7 @@
 """The provisioner: PostgreSQL's schema, then NATS's streams and buckets. Idempotent: run it before every start."""
 
 import asyncio
+import time
 
 import asyncpg
 from nats.aio.client import Client
@@ -13,6 +14,7 @@ from services.runtime.settings import Settings
 from services.runtime.topology import RecoveryNeeded, provision
 
 _CONNECT_S = 10.0
+_CLUSTER_S, _AGAIN_S = 30.0, 0.25
 
 
 class Unreachable(Retryable):
@@ -34,11 +36,23 @@ async def provision_all(settings: Settings) -> list[str]:
         raise RecoveryNeeded(f"a recovery has begun epoch {unfinished} and has not come to its end")
     nc = await _connect(settings.nats_url)
     try:
-        return made + await provision(nc, settings, recorded)
+        return made + await _provision(nc, settings, recorded)
     except NatsUnavailable as error:
         raise Unreachable(f"NATS: {error} (is `provisioner` the user in its URL?)") from error
     finally:
         await nc.close()
+
+
+async def _provision(nc: Client, settings: Settings, recorded: bool) -> list[str]:
+    """As soon as the servers of a cluster have found each other."""
+    end = time.monotonic() + (_CLUSTER_S if settings.replicas > 1 else 0.0)
+    while True:
+        try:
+            return await provision(nc, settings, recorded)
+        except NatsUnavailable:
+            if time.monotonic() >= end:
+                raise
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _connect(url: str) -> Client:

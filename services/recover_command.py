@@ -19,7 +19,7 @@ from services.history.migrations import migrate
 from services.history.recover import Outlook, Progress, Recovered, Recovery
 from services.local.console import Console
 from services.local.home import Home
-from services.local.servers import servers_of
+from services.local.servers import servers_of, url_at
 from services.local.up import PASSED_ON
 from services.runtime import bus
 from services.runtime.append import StreamFull
@@ -27,6 +27,7 @@ from services.runtime.errors import Final, NatsUnavailable
 from services.runtime.settings import Settings, read
 
 _CONNECT_S = 10.0
+_CLUSTER_S, _AGAIN_S = 30.0, 0.5
 _USER = "recovery"
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ def run(home: Path | None, environment: Mapping[str, str], *, yes: bool, as_json
     the exit status. Raises LocalError, SpacesError."""
     console = Console(sys.stderr)
     with _target(home, environment) as target:
-        outlook = asyncio.run(_on(target, _silent, lambda recovery: recovery.outlook()))
+        outlook = asyncio.run(_outlook(target))
         if not as_json:
             console.line(prospect(outlook))
         if outlook.anew is not None and not yes:
@@ -120,8 +121,25 @@ def _target(home: Path | None, environment: Mapping[str, str]) -> Iterator[_Targ
         return
     settings = read({name: environment[name] for name in PASSED_ON if name in environment})
     with servers_of(Home(home.resolve())) as servers:
-        urls = {"nats_url": servers.nats.url(_USER), "database_url": servers.database_url}
-        yield _Target(msgspec.structs.replace(settings, **urls), servers.alone)
+        settings = msgspec.structs.replace(
+            settings,
+            nats_url=url_at(servers.nats, _USER),
+            database_url=servers.database_url,
+            replicas=len(servers.nats),
+        )
+        yield _Target(settings, servers.alone)
+
+
+async def _outlook(target: _Target) -> Outlook:
+    """What there is to recover, as soon as the servers of a cluster have elected who leads its streams."""
+    end = time.monotonic() + (_CLUSTER_S if target.settings.replicas > 1 else 0.0)
+    while True:
+        try:
+            return await _on(target, _silent, lambda recovery: recovery.outlook())
+        except NatsUnavailable:
+            if time.monotonic() >= end:
+                raise
+        await asyncio.sleep(_AGAIN_S)
 
 
 async def _on(target: _Target, progress: Progress, work: Callable[[Recovery], Awaitable[T]]) -> T:

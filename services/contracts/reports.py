@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 FULL_REPORT_S = 2.0
-"""A gateway reports everything this often."""
+"""A gateway reports everything this often, and when it is asked to."""
 COALESCE_S = 0.05
 """A change is reported at most this late."""
 
@@ -64,6 +64,10 @@ class DrainAgent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     conn: str
 
 
+class ReportAll(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="report"):
+    """Report in full now: whoever asks may have missed reports. The report is the answer."""
+
+
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`pong` to a ping; to a deliver: `held`, or `closed` when the chain has moved on, or why it cannot be; to a drain:
     `draining` or `no_connection`."""
@@ -71,4 +75,4 @@ class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     answer: Literal["pong", "held", "closed", "busy", "no_connection", "draining"]
 
 
-Control = Ping | Deliver | DrainAgent
+Control = Ping | Deliver | DrainAgent | ReportAll

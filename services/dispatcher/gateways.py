@@ -1,6 +1,7 @@
 """The gateways as a dispatcher meets them: their reports, their answers, and their absence."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -10,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.contracts import subjects
-from services.contracts.reports import ControlAnswer, Deliver, Ping, Report
+from services.contracts.reports import COALESCE_S, ControlAnswer, Deliver, Ping, Report, ReportAll
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import SECOND
 from services.runtime.clock import ServerClock
@@ -31,6 +32,7 @@ class Gateways:
         self._nc, self._liveness, self._clock, self._on_report = nc, liveness, clock, on_report
         self.fleet = Fleet()
         self._unreachable: frozenset[str] = frozenset()
+        self._unheard = asyncio.Event()
 
     async def listen(self) -> None:
         """Subscribe to the reports of all gateways."""
@@ -43,6 +45,7 @@ class Gateways:
     def raise_barrier(self) -> None:
         """We may have missed reports: nothing is to be decided before everybody has reported in full again."""
         self.fleet.raise_barrier(self._clock.now_ns(), self._liveness.alive("gateway"))
+        self._unheard.set()
 
     @property
     def reported(self) -> bool:
@@ -60,6 +63,17 @@ class Gateways:
         except (nats.errors.Error, TimeoutError):
             return "silence"
         return msgspec.json.decode(reply.data, type=ControlAnswer).answer
+
+    async def keep_hearing(self) -> None:
+        """Ask all gateways for a full report when a barrier was raised, rather than wait for their next one. For ever."""
+        question = msgspec.json.encode(ReportAll())
+        while True:
+            await self._unheard.wait()
+            self._unheard.clear()
+            with contextlib.suppress(nats.errors.Error):  # what is lost, the reports that come by themselves make good
+                for gateway in self._liveness.alive("gateway"):
+                    await self._nc.publish(subjects.control(gateway), question)
+            await asyncio.sleep(COALESCE_S)
 
     async def keep_asking(self) -> None:
         """Ask silent gateways whether they are there: faster than waiting for their keys to expire. For ever."""

@@ -16,6 +16,7 @@ async def start(process: Process) -> None:
     liveness = Liveness(nc, "dispatcher", process.id)
     dispatcher = Dispatcher(process, liveness, clock)
     partitions = dispatcher.partitions
+    liveness.on_change = partitions.look
     await dispatcher.listen()
     await liveness.announce()
     place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)
@@ -27,14 +28,15 @@ async def start(process: Process) -> None:
     process.spawn("leases", partitions.watch())
     process.spawn("partitions", partitions.keep())
     process.spawn("gateways", dispatcher.gateways.keep_asking())
+    process.spawn("reports", dispatcher.gateways.keep_hearing())
     process.spawn("timers", dispatcher.tick())
 
     process.on_reconnect(dispatcher.gateways.raise_barrier)
     process.ready_when("partitions owned", lambda: partitions.everything_owned)
     process.ready_when("partitions caught up", lambda: set(dispatcher.states) >= partitions.owned)
     process.ready_when("no recovery needed", lambda: not liveness.halted)
-    process.on_drain(liveness.withdraw)
     process.on_drain(dispatcher.drain)
+    process.on_drain(liveness.withdraw)  # before the leases are free: nobody is to leave them to us
     process.on_drain(answers.stop)
 
 

@@ -1,16 +1,18 @@
 """Who owns which partition. Pure.
 
-Owners are chosen by rendezvous hashing over the live dispatchers, so that a change of the set moves as little as possible.
-Leases are for efficiency only; the expected sequence of each append is what makes two owners harmless.
+Owners are chosen by rendezvous hashing over the live dispatchers with a bound on each one's share: nobody has much more to
+do than others, and a change of the set moves little else than what it must. Leases are for efficiency only; the expected
+sequence of each append is what makes two owners harmless.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from services.contracts.ids import fnv1a32
+from services.contracts.ids import PARTS, fnv1a32
 
-LEASE_TTL_S = 12.0
+LEASE_TTL_S = 15.0
+"""A lease that was renewed just before NATS lost a leader must outlast the election, which may take 9 s."""
 RENEW_S = 3.0
 SETTLE_S = 3.0
 """A new set of live dispatchers must have stood this long before a partition is handed over."""
@@ -28,21 +30,36 @@ class LeaseView:
     revision: int
 
 
-def preferred(part: int, dispatchers: Iterable[str]) -> str:
-    """The dispatcher that ought to own a partition; empty when there is none."""
-    return max(dispatchers, key=lambda id: (fnv1a32(f"{part}/{id}/{part}"), id), default="")
+def shares(dispatchers: Iterable[str]) -> dict[int, str]:
+    """Which of the dispatchers (at least one) ought to own each partition. Each gets its equal share, rounded up at
+    most; the partition and the dispatcher that go together best find each other first."""
+    load = dict.fromkeys(dispatchers, 0)
+    most = -(-PARTS // len(load))
+    owners: dict[int, str] = {}
+    for _, owner, part in sorted(((_score(part, id), id, part) for part in range(PARTS) for id in load), reverse=True):
+        if part not in owners and load[owner] < most:
+            owners[part] = owner
+            load[owner] += 1
+    return owners
 
 
-def step(me: str, part: int, lease: LeaseView, live: frozenset[str], dead: frozenset[str], settled: bool) -> Step:
-    """What `me` does about a partition now. `dead`: peers that do not answer any more although their keys still live;
-    `settled`: the live set has not changed for SETTLE_S."""
-    candidates = (live | {me}) - (dead - {me})
-    mine = preferred(part, candidates) == me
+def candidates(me: str, live: frozenset[str], dead: frozenset[str]) -> frozenset[str]:
+    """Those that may own something. `dead`: peers that do not answer any more although their keys still live."""
+    return (live | {me}) - (dead - {me})
+
+
+def step(me: str, wanted: str, lease: LeaseView, dead: frozenset[str], settled: bool) -> Step:
+    """What `me` does now about a partition that `wanted` ought to own; `settled`: the live set has not changed for
+    SETTLE_S."""
     if lease.owner == me:
-        return "release" if settled and not mine else "renew"
-    if mine and (not lease.owner or lease.owner in dead):
+        return "release" if settled and wanted != me else "renew"
+    if wanted == me and (not lease.owner or lease.owner in dead):
         return "claim"
     return "nothing"
+
+
+def _score(part: int, dispatcher: str) -> int:
+    return fnv1a32(f"{part}/{dispatcher}/{part}")
 
 
 def strikes_after(strikes: Mapping[str, int], answers: Mapping[str, bool | None]) -> dict[str, int]:

@@ -20,6 +20,8 @@ from services.dispatcher.ownership import (
     STRIKES,
     LeaseView,
     Step,
+    candidates,
+    shares,
     step,
     strikes_after,
 )
@@ -32,6 +34,8 @@ log = logging.getLogger("services.dispatcher.partitions")
 
 ROUND_S = 1.0
 PING_TIMEOUT_S = 1.0
+COALESCE_S = 0.05
+"""Who stops frees many leases one after the other."""
 FREE = LeaseView("", 0)
 
 
@@ -60,6 +64,7 @@ class Partitions:
         self._live: frozenset[str] = frozenset()
         self._live_since = time.monotonic()
         self._caught_up = asyncio.Event()
+        self._changed = asyncio.Event()
         self._ending = False
         self._round_under_way = asyncio.Lock()
         self.owned: set[int] = set()
@@ -81,19 +86,34 @@ class Partitions:
                 owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
                 if entry.revision >= self._leases[part].revision:
                     self._leases[part] = LeaseView(owner, entry.revision)
+                    if not owner:
+                        self._changed.set()
             if pending == 0:
                 self._caught_up.set()
 
     async def keep(self) -> None:
-        """Claim, renew and release, a round each second, for ever; after `release_all` nothing is claimed."""
+        """Claim, renew and release for ever, a round each second and whenever a lease is free or the set of dispatchers
+        changes; after `release_all` nothing is claimed."""
         await self._caught_up.wait()
         await self._liveness.caught_up.wait()
+        ping_at = 0.0
         while True:
-            started = time.monotonic()
+            self._changed.clear()
+            if time.monotonic() >= ping_at:
+                ping_at = time.monotonic() + ROUND_S
+                await self._ping_peers()
             async with self._round_under_way:
                 if not self._ending:
                     await self._round()
-            await asyncio.sleep(max(0.05, ROUND_S - (time.monotonic() - started)))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, ping_at - time.monotonic())):
+                    await self._changed.wait()
+            await asyncio.sleep(COALESCE_S)
+
+    def look(self) -> None:
+        """The set of live processes may have changed."""
+        if self._liveness.alive("dispatcher") != self._live:
+            self._changed.set()
 
     async def release_all(self) -> None:
         """Hand everything back at once: this process is about to end."""
@@ -107,22 +127,23 @@ class Partitions:
         if live != self._live:
             self._live, self._live_since = live, time.monotonic()
         settled = time.monotonic() - self._live_since >= SETTLE_S
-        dead = await self._dead(live)
+        dead = frozenset(peer for peer, strikes in self._strikes.items() if strikes >= STRIKES)
+        wanted = shares(candidates(self._me, live, dead))
         work = []
         for part, lease in self._leases.items():
-            todo = step(self._me, part, lease, live, dead, settled)
+            todo = step(self._me, wanted[part], lease, dead, settled)
             if part in self.owned and lease.owner not in (self._me, ""):
                 await self._lose(part, f"now owned by {lease.owner}")
             elif todo != "nothing":
                 work.append(self._perform(part, todo, lease))
         await asyncio.gather(*work)
 
-    async def _dead(self, live: frozenset[str]) -> frozenset[str]:
-        """Peers that do not answer, owners or not: a dead one must not be handed anything either."""
-        peers = ({lease.owner for lease in self._leases.values()} | live) - {"", self._me}
+    async def _ping_peers(self) -> None:
+        """Ask all peers whether they are there, owners or not: a dead one must not be handed anything either."""
+        owners = {lease.owner for lease in self._leases.values()}
+        peers = (owners | self._liveness.alive("dispatcher")) - {"", self._me}
         answers = await asyncio.gather(*(self._ping(peer) for peer in peers))
         self._strikes = strikes_after(self._strikes, dict(zip(peers, answers, strict=True)))
-        return frozenset(peer for peer, strikes in self._strikes.items() if strikes >= STRIKES)
 
     async def _ping(self, peer: str) -> bool | None:
         try:

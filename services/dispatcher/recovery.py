@@ -3,6 +3,7 @@ the stream alone. Both ways give the same state."""
 
 import asyncio
 import logging
+import time
 
 from nats.aio.client import Client
 
@@ -17,6 +18,8 @@ from services.runtime.rpc import Refused, call
 from services.runtime.topology import EPOCH
 
 RETRY_S = 1.0
+PAGE_S = 2.0
+"""A history that takes longer is silent: a partition is to be taken over within five seconds."""
 
 log = logging.getLogger("services.dispatcher.recovery")
 
@@ -28,10 +31,13 @@ class RecoveryNeeded(Retryable):
 async def recover(nc: Client, partition: Partition, clock: ServerClock) -> int:
     """Fill an empty partition with what the log knows; the sequence from which to tail. Raises NatsUnavailable,
     RecoveryNeeded."""
+    began = time.monotonic()
     try:
         try:
             return await _from_log(nc, partition, clock)
         except NatsUnavailable:
+            if time.monotonic() - began > RETRY_S:
+                raise
             await asyncio.sleep(RETRY_S)  # history may just be starting as well
             return await _from_log(nc, partition, clock)
     except (NatsUnavailable, Refused) as error:
@@ -45,7 +51,7 @@ async def _from_log(nc: Client, partition: Partition, clock: ServerClock) -> int
     chains: list[Chain] = []
     while True:
         query = GetOpen(part=partition.part, after=cursor)
-        page = await call(nc, subjects.history_rpc("open"), query, OpenPage, timeout_s=10.0)
+        page = await call(nc, subjects.history_rpc("open"), query, OpenPage, timeout_s=PAGE_S)
         if position < 0:
             position = page.seq
             # Asked for after the page: under load the log has events that were not in the stream a moment before.

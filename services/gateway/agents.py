@@ -69,7 +69,8 @@ class Agents:
             fail=process.fail,
         )
         self._adopted = Adopted(nc, self._table, self._delivery, keep_s)
-        self._control = Control(nc, process.id, self._delivery, self._connections.drain_agent, process.fail)
+        drain, report = self._connections.drain_agent, self._connections.reports.all_wanted
+        self._control = Control(nc, process.id, self._delivery, drain, report, process.fail)
         self._draining = False
         self._connected_at = time.monotonic()
 

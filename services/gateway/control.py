@@ -1,4 +1,5 @@
-"""Answers on this gateway's control subject: is it there, is a lease with its agent, tell an agent to drain."""
+"""Answers on this gateway's control subject: is it there, is a lease with its agent, tell an agent to drain,
+report everything."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,10 +22,19 @@ _PONG = msgspec.json.encode(reports.ControlAnswer(answer="pong"))
 
 
 class Control:
-    """The control subject of one gateway. `drain` tells the agent at a connection to end, if it is here."""
+    """The control subject of one gateway. `drain` tells the agent at a connection to end, if it is here; `report` has
+    everything reported."""
 
-    def __init__(self, nc: Client, gateway: str, delivery: Delivery, drain: Callable[[str], bool], fail: Fail) -> None:
-        self._nc, self._gateway, self._delivery, self._drain = nc, gateway, delivery, drain
+    def __init__(
+        self,
+        nc: Client,
+        gateway: str,
+        delivery: Delivery,
+        drain: Callable[[str], bool],
+        report: Callable[[], None],
+        fail: Fail,
+    ) -> None:
+        self._nc, self._gateway, self._delivery, self._drain, self._report = nc, gateway, delivery, drain, report
         self._slots = asyncio.Semaphore(CONCURRENT_ANSWERS)
         self._answers = Background(fail)
 
@@ -39,6 +49,8 @@ class Control:
             return  # no question of this version: whoever asks takes silence for no answer
         if isinstance(question, reports.Ping):
             await message.respond(_PONG)
+        elif isinstance(question, reports.ReportAll):
+            self._report()
         elif isinstance(question, reports.DrainAgent):
             answer = reports.ControlAnswer(answer="draining" if self._drain(question.conn) else "no_connection")
             await message.respond(msgspec.json.encode(answer))

@@ -142,7 +142,7 @@ class Delivery:
 
     async def _deliver(self, rid: str, seq: int) -> tuple[Delivered, Assigned | None]:
         async with self._reads:
-            last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(rid))
+            last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(rid), known=seq)
         if last is None or last.seq != seq:
             return "closed", None
         assigned = codec.requests.decode(last.data)
@@ -169,7 +169,8 @@ class Delivery:
 
     async def _recheck(self, lease: Lease) -> None:
         async with self._reads:
-            last = await again(lambda: get(self._nc, subjects.REQUESTS, last=subjects.chain(lease.rid)))
+            chain, known = subjects.chain(lease.rid), lease.lease
+            last = await again(lambda: get(self._nc, subjects.REQUESTS, last=chain, known=known))
         if last is None or last.seq != lease.lease:
             self._void(lease, last.subject if last is not None else "")
 

@@ -15,7 +15,7 @@ from services.gateway.outputs import last_record
 from services.gateway.verdicts import Work, given_to, judge
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
-from services.runtime.jetstream import Stored, get
+from services.runtime.jetstream import Behind, Stored, get
 from spaces_agent import frames
 
 CONCURRENT_READS = 16
@@ -92,7 +92,12 @@ class Joining:
     async def _judge(self, claimed: frames.InFlight, agent: str) -> Work:
         if not ids.is_request_id(claimed.request_id):
             return Work(claimed, "stop")
-        last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(claimed.request_id))
+        try:
+            last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(claimed.request_id), known=claimed.lease)
+        except Behind:
+            if (await self._after_in_history(claimed))[0] is None:
+                return Work(claimed, "stop")  # a lease that never was: the stream will not come to it
+            raise
         if last is None:
             verdict = judge(claimed, agent, *await self._after_in_history(claimed))
             # The stream has trimmed it, so it is closed: nothing can be appended any more.

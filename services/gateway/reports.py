@@ -25,6 +25,7 @@ class Reports:
         self._changed: dict[str, GatewaySession] = {}
         self._gone: dict[str, AgentReport] = {}
         self._wake = asyncio.Event()
+        self._full_at = time.monotonic()
         self._number = 0
 
     def changed(self, session: GatewaySession) -> None:
@@ -38,20 +39,22 @@ class Reports:
         self._gone[report.conn] = report
         self._wake.set()
 
+    def all_wanted(self) -> None:
+        """Somebody may have missed reports: report everything soon."""
+        self._full_at = time.monotonic()
+        self._wake.set()
+
     async def run(self) -> None:
         """Publish for ever."""
-        full_at = time.monotonic()
         while True:
-            if time.monotonic() >= full_at:
-                full_at = time.monotonic() + FULL_REPORT_S
-                await self._publish(full=True)
-            try:
-                async with asyncio.timeout_at(asyncio.get_running_loop().time() + full_at - time.monotonic()):
+            full = time.monotonic() >= self._full_at
+            if full:
+                self._full_at = time.monotonic() + FULL_REPORT_S
+            await self._publish(full)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._full_at - time.monotonic()):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
-            await asyncio.sleep(_WAIT_S)
-            await self._publish(full=False)
+                    await asyncio.sleep(_WAIT_S)
 
     async def publish_changes(self) -> None:
         """Publish what has changed, now."""

@@ -1,4 +1,4 @@
-"""PURE: whether a stream still is the one that the log was recorded from."""
+"""PURE: how far a stream is recorded, and whether it still is the one that the log was recorded from."""
 
 from typing import NamedTuple
 
@@ -16,6 +16,15 @@ class Stamp(NamedTuple):
 
     at: int
     subject: str
+
+
+MILESTONES = (100, 1_000, 10_000, 100_000)
+
+
+def passes_milestone(before: Position, after: Position) -> bool:
+    """Whether a young log has grown by about ten times since it last passed a milestone."""
+    recorded = before.seq - before.first_seq + 1, after.seq - after.first_seq + 1
+    return any(recorded[0] < milestone <= recorded[1] for milestone in MILESTONES)
 
 
 def contradiction(position: Position, epoch: int, last_seq: int, recorded: Stamp | None, stored: Stamp | None) -> str | None:

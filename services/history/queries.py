@@ -27,7 +27,8 @@ from services.runtime.rpc import Operation, Refused
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 
-PAGE_REQUESTS = 200
+PAGE_REQUESTS = 1000
+PREFETCH = 200
 PAGE_BYTES = 2 * 1024 * 1024
 """A page ends with the chain that reaches this size."""
 
@@ -62,7 +63,7 @@ class Queries:
 
     async def open(self, query: GetOpen) -> OpenPage:
         """One page of open requests and the position that it reflects, from one snapshot. Raises Refused while nothing was
-        ever recorded."""
+        ever recorded, or requests may be missing from the read table."""
         async with (
             self._pool.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
@@ -70,9 +71,11 @@ class Queries:
             position = await connection.fetchrow(sql("position"), subjects.REQUESTS)
             if position is None:
                 raise Refused("unavailable", "nothing is recorded yet")
+            if not await connection.fetchval(sql("is_whole")):
+                raise Refused("unavailable", "the read table has to be rebuilt: spaces log rebuild")
             page = _Page()
             cursor = connection.cursor(
-                sql("open_chains"), query.part, query.after, position["epoch"], PAGE_REQUESTS, prefetch=PAGE_REQUESTS
+                sql("open_chains"), query.part, query.after, position["epoch"], PAGE_REQUESTS, prefetch=PREFETCH
             )
             async for row in cursor:
                 if not page.add(row):

@@ -107,6 +107,7 @@ async def _replace(writer: Connection, result: Rebuilt) -> None:
     result.removed = _count(await writer.execute(sql("delete_unfounded")))
     result.replaced = _count(await writer.execute(sql("replace_requests")))
     result.requests = await writer.fetchval(sql("count_rebuilt"))
+    await writer.execute(sql("make_whole"))
 
 
 def _row(chain: list[Logged], result: Rebuilt) -> Iterable[Row]:

@@ -14,7 +14,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.history.database import Connection, Pool
 from services.history.metrics import BATCH_SECONDS, HALTED, LAG, LOST
-from services.history.positions import Position, Stamp, contradiction
+from services.history.positions import Position, Stamp, contradiction, passes_milestone
 from services.history.requests import Message
 from services.history.statements import sql
 from services.history.store import (
@@ -26,10 +26,10 @@ from services.history.store import (
     write_batch,
 )
 from services.runtime.errors import Final, NatsUnavailable
-from services.runtime.jetstream import Stored, get, stream_info
+from services.runtime.jetstream import Stored, StreamInfo, get, stream_info
 from services.runtime.kv import Bucket, Conflict
 from services.runtime.loops import together
-from services.runtime.tail import Tail, TailTrimmed
+from services.runtime.tail import BEHIND_S, Tail, TailTrimmed
 from services.runtime.topology import EPOCH, info_of
 
 log = logging.getLogger("services.history.recorder")
@@ -38,6 +38,7 @@ BATCH = 500
 BATCH_S = 0.02
 """While events keep coming, a batch is begun this often: each costs a transaction, whatever its size."""
 CHECK_S = 5.0
+_AGAIN_S = 0.5
 FILTERS = {
     subjects.REQUESTS: subjects.ALL_REQUESTS,
     subjects.CONNECTIONS: subjects.ALL_CONNECTIONS,
@@ -112,12 +113,18 @@ class Recorder:
             for first in range(0, len(batch.messages), BATCH):
                 messages = [_message(stored) for stored in batch.messages[first : first + BATCH]]
                 async with self._writing:
-                    position = await write_batch(connection, self._stream, position, messages)
+                    position = await self._write(connection, position, messages)
             LAG.labels(self._stream).set(batch.pending)
             if batch.messages:
                 elapsed = time.monotonic() - started
                 BATCH_SECONDS.labels(self._stream).observe(elapsed)
                 await asyncio.sleep(BATCH_S - elapsed)
+
+    async def _write(self, connection: Connection, before: Position, messages: list[Message]) -> Position:
+        position = await write_batch(connection, self._stream, before, messages)
+        if self._stream == subjects.REQUESTS and passes_milestone(before, position):
+            await connection.execute(sql("analyze"))
+        return position
 
     async def _skip(self, connection: Connection, error: TailTrimmed) -> None:
         """Part of the stream has left it unrecorded: that is lost, what is there must not be."""
@@ -139,7 +146,7 @@ class Recorder:
 
     async def _check(self, connection: Connection, position: Position) -> None:
         """Raises StreamReplaced when the stream contradicts the log."""
-        info = await stream_info(self._nc, self._stream)
+        info = await self._info(position)
         epoch = int(info.config.metadata.get(EPOCH, "1"))
         stored = await get(self._nc, self._stream, seq=position.seq) if position.seq > 0 else None
         recorded = await recorded_stamp(connection, self._stream, position)
@@ -153,6 +160,17 @@ class Recorder:
         )
         if reason is not None:
             raise StreamReplaced(f"{self._stream}: {reason}", (position.epoch, epoch))
+
+    async def _info(self, position: Position) -> StreamInfo:
+        """The stream, as soon as it reaches the position. One that does not come to that has lost its end; but a server that
+        was paused, or cut off from the others, takes itself for the leader for a while."""
+        end = time.monotonic() + BEHIND_S
+        while True:
+            info = await stream_info(self._nc, self._stream)
+            alone = info.config.num_replicas == 1
+            if info.state.last_seq >= position.seq or alone or time.monotonic() >= end:
+                return info
+            await asyncio.sleep(_AGAIN_S)
 
     async def _halt(self, found: StreamReplaced) -> None:
         """Tell everybody to stop, and return when a recovery has been completed since."""

@@ -37,6 +37,7 @@ class Trimmer:
     def __init__(self, nc: Client, pool: Pool, clock: ServerClock, keep_s: float, halted: Callable[[], bool]) -> None:
         self._nc, self._pool, self._clock, self._keep_ns = nc, pool, clock, int(keep_s * 1e9)
         self._halted = halted
+        self._whole = True
 
     async def run(self) -> None:
         """Trim every few seconds for ever. Raises NatsUnavailable, ApiError, or what a lost database raises."""
@@ -52,7 +53,7 @@ class Trimmer:
         async with self._pool.acquire() as connection:
             # Before the requests: what is recorded meanwhile stays.
             position = await read_position(connection, subjects.REQUESTS)
-            if position is None:
+            if position is None or not await self._read_table_is_whole(connection):
                 return 0
             rows = await connection.fetch(sql("trim_positions"))
             trimmed = {row["part"]: Trimmed(row["below_seq"], row["swept_at"]) for row in rows}
@@ -62,6 +63,14 @@ class Trimmer:
                 purged += await self._trim_part(connection, part, before, position, now_ns - self._keep_ns)
         TRIMMED.inc(purged)
         return purged
+
+    async def _read_table_is_whole(self, connection: Connection) -> bool:
+        """An open request that is missing there must not be purged as one that has ended."""
+        whole = bool(await connection.fetchval(sql("is_whole")))
+        if self._whole and not whole:
+            log.error("rows were taken from the read table: nothing is trimmed until `spaces log rebuild` has been run")
+        self._whole = whole
+        return whole
 
     async def _trim_part(
         self, connection: Connection, part: int, before: Trimmed, position: Position, closed_until: int

@@ -33,6 +33,14 @@ class HomeDamaged(LocalError):
         self.path, self.reason = path, reason
 
 
+class WrongNumber(LocalError):
+    """What NATS has stored belongs to another number of servers."""
+
+    def __init__(self, home: Path, has: int) -> None:
+        super().__init__(f"{home} has {has} NATS server{'s' if has > 1 else ''}: leave that so, or choose another --home")
+        self.home, self.has = home, has
+
+
 class PortInUse(LocalError):
     """Somebody else listens on the port, or it may not be used."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable
+from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
 from services.local.ports import free_port
 
 
@@ -82,6 +82,17 @@ class Home:
                 ports[name] = port
                 self._write(self._state_file, state)
         return port
+
+    def nats_servers(self, wanted: int | None = None) -> int:
+        """How many NATS servers the home has: as many as are wanted first (1), the same ever after. Raises WrongNumber."""
+        with self._changing:
+            state = read_json(self._state_file) or {}
+            has: int = state.get("nats_servers", 1 if "nats" in state.get("ports", {}) else wanted or 1)
+            if wanted not in (None, has):
+                raise WrongNumber(self.path, has)
+            if "nats_servers" not in state:
+                self._write(self._state_file, state | {"nats_servers": has})
+        return has
 
     def known_port(self, name: str) -> int | None:
         """The port that the server of that name has, or had last; None when it never had one."""

@@ -22,6 +22,11 @@ def marker(home: Home) -> str:
     return f"spaces_home={home.path}"
 
 
+def nats_directories(home: Home) -> list[Path]:
+    """Where a single NATS server keeps its data, and then, where each of three does."""
+    return [home.path / "nats", *(home.path / "nats" / str(number) for number in (1, 2, 3))]
+
+
 def end_leftovers(home: Home) -> None:
     """End everything of this home that runs, and return when it has ended. Programs of ours are killed: an accepted
     request survives that. The servers are stopped."""
@@ -32,7 +37,8 @@ def end_leftovers(home: Home) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
     log = home.path / "logs" / "none"
-    NatsServer(home.path / "nats", 0, {}, log).stop_leftover()
+    for directory in nats_directories(home):
+        NatsServer(directory, 0, {}, log).stop_leftover()
     PostgresServer(home.path / "postgres", 0, "", log).stop_leftover()
     deadline = time.monotonic() + _KILLED_TIMEOUT_S
     while any(runs_with(pid, mark) for pid in killed) and time.monotonic() < deadline:

@@ -1,52 +1,83 @@
 """The NATS and the PostgreSQL of a home, whether its stack is up or down."""
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from services.local.database import NoDatabase, database_server
 from services.local.errors import HomeInUse
 from services.local.guard import guarded
 from services.local.home import Home
-from services.local.nats_server import USERS, NatsServer
+from services.local.leftovers import nats_directories
+from services.local.nats_server import USERS, Membership, NatsServer
+
+PortOf = Callable[[str], int]
 
 
 class Servers(NamedTuple):
-    """Where both servers are. `alone`: nothing else of the home runs, nor begins to run meanwhile."""
+    """Where both are. `alone`: nothing else of the home runs, nor begins to run meanwhile."""
 
-    nats: NatsServer
+    nats: list[NatsServer]
     database_url: str
     alone: bool
 
 
-def nats_server(home: Home, port: int, sync_interval: str = "always") -> NatsServer:
-    """The home's NATS."""
+def nats_servers(home: Home, count: int, port: PortOf, sync_interval: str = "always") -> list[NatsServer]:
+    """The home's NATS: one server, or a cluster of three. `port` tells an internal server's port by its name."""
     passwords = {user: home.secret(f"nats-{user}") for user in USERS}
-    return NatsServer(home.path / "nats", port, passwords, home.log_file("nats-1"), sync_interval=sync_interval)
+    if count == 1:
+        log = home.log_file("nats-1")
+        return [NatsServer(nats_directories(home)[0], port("nats"), passwords, log, sync_interval=sync_interval)]
+    routes = (port("nats-1-routes"), port("nats-2-routes"), port("nats-3-routes"))
+    return [
+        NatsServer(
+            directory,
+            port(f"nats-{number}"),
+            passwords,
+            home.log_file(f"nats-{number}"),
+            sync_interval=sync_interval,
+            membership=Membership(route, routes, home.secret("nats-routes")),
+        )
+        for number, (directory, route) in enumerate(zip(nats_directories(home)[1:], routes, strict=True), 1)
+    ]
+
+
+def url_at(nats: list[NatsServer], user: str) -> str:
+    """The URL under which one of USERS connects to any of these servers."""
+    return ",".join(server.url(user) for server in nats)
 
 
 @contextlib.contextmanager
 def servers_of(home: Home) -> Iterator[Servers]:
     """The home's servers while the block lasts: of the stack that is up, else some that run for this block only. Raises
     LocalError."""
-    nats_port, postgres_port = home.known_port("nats"), home.known_port("postgres")
-    if nats_port is None or postgres_port is None:
-        raise NoDatabase(home.path)
+    known_port = functools.partial(_known_port, home)
+    postgres_port = known_port("postgres")
     with contextlib.ExitStack() as block:
         try:
             block.enter_context(home.lock())
         except HomeInUse:
-            servers = Servers(nats_server(home, nats_port), database_server(home, postgres_port).url, alone=False)
+            nats = nats_servers(home, home.nats_servers(), known_port)
+            servers = Servers(nats, database_server(home, postgres_port).url, alone=False)
         else:
             block.enter_context(guarded(home))
             servers = _started(home, block)
         yield servers
 
 
+def _known_port(home: Home, name: str) -> int:
+    port = home.known_port(name)
+    if port is None:
+        raise NoDatabase(home.path)
+    return port
+
+
 def _started(home: Home, block: contextlib.ExitStack) -> Servers:
-    nats = nats_server(home, home.port("nats"))
-    block.callback(nats.stop)
-    nats.start()
+    nats = nats_servers(home, home.nats_servers(), home.port)
+    for server in nats:
+        block.callback(server.stop)
+        server.start()
     postgres = database_server(home, home.port("postgres"))
     block.callback(postgres.stop)
     postgres.start()

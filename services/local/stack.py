@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from nats.aio.client import Client
@@ -21,7 +22,7 @@ from services.local.nats_server import NatsServer
 from services.local.observer import Observer
 from services.local.postgres import PostgresServer
 from services.local.program import Program, answers_ready
-from services.local.servers import nats_server
+from services.local.servers import nats_servers, url_at
 from services.local.supervise import Exits, Server, Supervisor
 from services.provision import provision_all
 from services.runtime.bus import connect
@@ -48,7 +49,11 @@ class Options:
     port: int = 5001
     gateways: int = 1
     dispatchers: int = 1
+    registries: int = 1
+    histories: int = 1
     demo: bool = True
+    nats_servers: int | None = None
+    """One, or three that replicate everything; None: as many as the home has, one in a fresh one."""
     nats_sync: str = "always"
     """How often NATS's writes reach the disk; "always": before they are acknowledged."""
 
@@ -81,20 +86,20 @@ class Stack:
         self.observer = Observer(self._agents_changed.set)
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
-        self._nats = nats_server(home, home.port("nats"), options.nats_sync)
+        self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
         credentials = keep_credentials(self._home, self.urls[0])
-        await asyncio.gather(self._start_server("nats", self._nats), self._start_server("postgres", self._postgres))
+        await asyncio.gather(self._start_nats(), self._start_server("postgres", self._postgres))
         await provision_all(self._provisioner_settings())
-        self._operator = await connect(self._nats.url("operator"), "operator", "spaces-up")
+        self._operator = await connect(url_at(self._nats, "operator"), "operator", "spaces-up")
         await self.observer.listen(self._operator)
         await asyncio.gather(
-            self._start_service("history", 1, {"WS_DATABASE_URL": self._postgres.url}),
-            self._start_registry(self._operator, credentials),
-            *(self._start_service("dispatcher", number) for number in range(1, self._options.dispatchers + 1)),
+            *self._start_services("history", self._options.histories, {"WS_DATABASE_URL": self._postgres.url}),
+            self._start_registries(self._operator, credentials),
+            *self._start_services("dispatcher", self._options.dispatchers),
             *(self._start_gateway(number, port) for number, port in enumerate(self.ports, 1)),
         )
         if self._options.demo:
@@ -106,7 +111,7 @@ class Stack:
             agent_key=credentials.agent_key,
             admin=msgspec.to_builtins(credentials.admin),
             space=credentials.space,
-            nats_url=self._nats.url("operator"),
+            nats_url=url_at(self._nats, "operator"),
             database_url=self._postgres.url,
             pids=self.pids(),
         )
@@ -134,6 +139,12 @@ class Stack:
             for kind in reversed(KINDS)
         }
 
+    async def _start_nats(self) -> None:
+        if len(self._nats) == 1:
+            await self._start_server("nats", self._nats[0])
+        else:  # all of them must know each other's ports before the first one starts
+            await asyncio.gather(*(self._keep("nats", f"nats-{n}", server) for n, server in enumerate(self._nats, 1)))
+
     async def _start_server(self, kind: str, server: NatsServer | PostgresServer) -> None:
         """Start nats-server or PostgreSQL; whatever else starts later is told its port."""
         for tries_left in reversed(range(_PORT_TRIES)):
@@ -148,9 +159,12 @@ class Stack:
             else:
                 return
 
-    async def _start_registry(self, operator: Client, credentials: Credentials) -> None:
-        await self._start_service("registry", 1)
+    async def _start_registries(self, operator: Client, credentials: Credentials) -> None:
+        await asyncio.gather(*self._start_services("registry", self._options.registries))
         await bootstrap(self._home, operator, credentials)
+
+    def _start_services(self, kind: str, count: int, more: Mapping[str, str] = NOTHING) -> list[Coroutine[Any, Any, None]]:
+        return [self._start_service(kind, number, more) for number in range(1, count + 1)]
 
     async def _start_service(self, kind: str, number: int, more: Mapping[str, str] = NOTHING) -> None:
         """Start a service without users of its own: its port, for health, may be another at the next start."""
@@ -200,11 +214,15 @@ class Stack:
         return Program(self._home, name, f"services.{kind}.main", settings)
 
     def _service_settings(self, kind: str) -> dict[str, str]:
-        return {**self._settings, "WS_NATS_URL": self._nats.url(kind)}
+        return {**self._settings, "WS_NATS_URL": url_at(self._nats, kind)}
 
     def _provisioner_settings(self) -> Settings:
-        urls = {"WS_NATS_URL": self._nats.url("provisioner"), "WS_DATABASE_URL": self._postgres.url}
-        return msgspec.convert({**self._settings, **urls}, Settings, strict=False)
+        chosen = {
+            "WS_NATS_URL": url_at(self._nats, "provisioner"),
+            "WS_DATABASE_URL": self._postgres.url,
+            "WS_REPLICAS": str(len(self._nats)),
+        }
+        return msgspec.convert({**self._settings, **chosen}, Settings, strict=False)
 
     def _changed(self, supervisor: Supervisor, detail: str) -> None:
         if (pids := self.pids()) != self._pids:

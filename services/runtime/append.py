@@ -129,11 +129,12 @@ def _raise_unless_undecided(ack: PubAck) -> None:
 
 async def _successor(nc: Client, record: Record, timeout_s: float) -> int | None:
     """The sequence of our event if it is the one that followed `prev_seq`; None when nothing has followed yet."""
-    found = await get(nc, record.stream, seq=record.prev_seq + 1, following=record.chain, timeout_s=timeout_s)
+    prev, chain = record.prev_seq, record.chain
+    found = await get(nc, record.stream, seq=prev + 1, following=chain, known=prev, timeout_s=timeout_s)
     if found is not None:
         if found.headers.get(subjects.MSG_ID) == record.id:
             return found.seq
         raise Superseded(record, found)
-    if record.prev_seq and await get(nc, record.stream, seq=record.prev_seq, timeout_s=timeout_s) is None:
+    if prev and await get(nc, record.stream, seq=prev, known=prev, timeout_s=timeout_s) is None:
         raise ChainClosed(record)
     return None

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
 
+from services.runtime.settings import SettingsError
 from services.runtime.telemetry import NATS_CONNECTED, NATS_ERRORS
 
 log = logging.getLogger("services.bus")
@@ -28,9 +29,11 @@ class _Client(Client):
 
 
 async def connect(url: str, service: str, name: str, *, on_back: Notice | None = None) -> Client:
-    """Connect to the servers in `url` (comma separated). Reconnects for ever; a half-open socket is found within 15 s.
+    """Connect to one of the servers in `url` (comma separated). Reconnects for ever, also to servers of their cluster that
+    only they have named; a half-open socket is found within 6 s. Raises SettingsError.
 
     Each service has its own inbox prefix, so that none can listen to another's answers."""
+    servers, user, password = _servers(url)
     nc = _Client()
     told: set[str] = set()
 
@@ -55,11 +58,16 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
             told.add(text)
             log.warning("NATS: %s", text)
 
+    async def leaving() -> None:
+        # The server lets us go in its own time, but its streams are led elsewhere already.
+        log.info("the NATS server is about to stop")
+        await nc.force_reconnect()
+
     await nc.connect(
-        url.split(","),
+        servers,
         name=name,
         inbox_prefix=f"_INBOX_{service}",
-        ping_interval=5,
+        ping_interval=2,
         max_outstanding_pings=2,
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.25,  # type: ignore[arg-type]  # annotated as int, slept as float
@@ -67,6 +75,24 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
         disconnected_cb=lost,
         reconnected_cb=back,
         error_cb=failed,
+        lame_duck_mode_cb=leaving,
+        user=user,
+        password=password,
     )
     NATS_CONNECTED.set(1)
     return nc
+
+
+def _servers(url: str) -> tuple[list[str], str | None, str | None]:
+    """The servers without user and password, and these. Given apart, the client uses them also for the servers that another
+    one has named, and knows which of those it has already. Raises SettingsError."""
+    servers, logins = [], set()
+    for each in url.split(","):
+        scheme, separator, rest = each.strip().rpartition("://")
+        login, _, address = rest.rpartition("@")
+        servers.append(f"{scheme}{separator}{address}")
+        logins.add(login)
+    if len(logins) > 1:
+        raise SettingsError("WS_NATS_URL: all servers of a cluster have the same user and password")
+    user, _, password = logins.pop().partition(":")
+    return servers, user or None, password or None

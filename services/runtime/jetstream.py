@@ -19,6 +19,8 @@ from services.runtime.errors import Final, NatsUnavailable
 API_TIMEOUT_S = 5.0
 NOT_FOUND = 10037
 UNAVAILABLE = 503
+AWAY = frozenset({10005, 10118})
+"""Too few servers of the cluster are there for a new stream, or none that has the stream."""
 _HEADER_LINE = b"NATS/1.0\r\n"
 
 
@@ -28,6 +30,10 @@ class ApiError(Final):
     def __init__(self, code: int, err_code: int, description: str) -> None:
         super().__init__(f"{description} ({err_code})")
         self.code, self.err_code, self.description = code, err_code, description
+
+
+class Behind(NatsUnavailable):
+    """Who answers does not have yet what the stream is known to have had."""
 
 
 class ErrorBody(msgspec.Struct):
@@ -71,6 +77,7 @@ class StreamSettings(msgspec.Struct):
     """What we read back of a stream's configuration."""
 
     max_bytes: int = -1
+    num_replicas: int = 1
     metadata: dict[str, str] = {}
 
 
@@ -82,10 +89,28 @@ class StreamInfo(msgspec.Struct):
     ts: str = ""
 
 
+class _Replica(msgspec.Struct):
+    name: str = ""
+
+
+class _Cluster(msgspec.Struct):
+    """Who leads a stream, and everybody else who has it, as the one that answers sees it."""
+
+    leader: str = ""
+    replicas: list[_Replica] | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the leader has answered: without one the others do, each from what it has; and who answers does not name
+        itself among the others."""
+        return bool(self.leader) and all(replica.name != self.leader for replica in self.replicas or ())
+
+
 class _StreamInfoAnswer(msgspec.Struct):
     config: StreamSettings = msgspec.field(default_factory=StreamSettings)
     state: StreamState | None = None
     ts: str = ""
+    cluster: _Cluster | None = None
     error: ErrorBody | None = None
 
 
@@ -117,7 +142,7 @@ async def api(nc: Client, operation: str, body: Any = None, timeout_s: float = A
 def raise_error(error: ErrorBody | None) -> None:
     """Raises ApiError when an answer carries an error; NatsUnavailable when it only says: not now."""
     if error is not None:
-        if error.code == UNAVAILABLE:
+        if error.code == UNAVAILABLE or error.err_code in AWAY:
             raise NatsUnavailable(f"{error.description} ({error.err_code})")
         raise ApiError(error.code, error.err_code, error.description)
 
@@ -141,10 +166,15 @@ async def get(
     seq: int | None = None,
     last: str | None = None,
     following: str | None = None,
+    known: int = 0,
     timeout_s: float = API_TIMEOUT_S,
 ) -> Stored | None:
     """One message from the stream's leader: at `seq`, the `last` of a filter, or the first of the filter `following` at or
-    after `seq`. None when there is none. Raises NatsUnavailable, ApiError."""
+    after `seq`. None when there is none. Raises NatsUnavailable, ApiError.
+
+    A server that was paused, or is cut off, takes itself for the leader for a while and answers from what it has. `known` is
+    a sequence that the stream is known to have had: an answer that does not reach it counts only if the stream does, else
+    it raises Behind."""
     body: dict[str, Any] = {}
     if seq is not None:
         body["seq"] = seq
@@ -152,6 +182,15 @@ async def get(
         body["last_by_subj"] = last
     if following is not None:
         body["next_by_subj"] = following
+    found = await _get(nc, stream, body, timeout_s)
+    if known == 0 or (found is not None and found.seq >= known):
+        return found
+    if (await stream_info(nc, stream, timeout_s)).state.last_seq < known:
+        raise Behind(f"{stream}: who answers has not come to {known} yet")
+    return await _get(nc, stream, body, timeout_s)
+
+
+async def _get(nc: Client, stream: str, body: dict[str, Any], timeout_s: float) -> Stored | None:
     answer = _message_decoder.decode(await api(nc, f"STREAM.MSG.GET.{stream}", body, timeout_s))
     if answer.error is not None and answer.error.err_code == NOT_FOUND:
         return None
@@ -169,8 +208,10 @@ def _stored(message: _Message) -> Stored:
 
 
 async def stream_info(nc: Client, stream: str, timeout_s: float = API_TIMEOUT_S) -> StreamInfo:
-    """Configuration and state of a stream. Raises NatsUnavailable, ApiError."""
+    """Configuration and state of a stream, from its leader. Raises NatsUnavailable, ApiError."""
     answer = _info_decoder.decode(await api(nc, f"STREAM.INFO.{stream}", None, timeout_s))
     raise_error(answer.error)
+    if answer.cluster is not None and not answer.cluster.answered:
+        raise NatsUnavailable(f"{stream} has no leader")
     assert answer.state is not None
     return StreamInfo(answer.config, answer.state, answer.ts)

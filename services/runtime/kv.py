@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.runtime.append import UNDECIDED
 from services.runtime.errors import Final, NatsUnavailable
-from services.runtime.jetstream import ApiError, Stored, get, publish
+from services.runtime.jetstream import Stored, get, publish, raise_error
 from services.runtime.tail import Tail
 
 _OPERATION, _MARKER_REASON = "KV-Operation", "Nats-Marker-Reason"
-_WRONG_LAST_SEQUENCE = {10071, 10158, 10164}
 TIMEOUT_S = 5.0
 MARKER_S = 600
 """How long the marker of an expired value stays. A watcher that was cut off for longer must start over."""
@@ -41,31 +41,31 @@ class Bucket:
         self._nc, self.name = nc, name
         self._stream, self._prefix = f"KV_{name}", f"$KV.{name}."
 
-    async def get(self, key: str) -> Entry:
-        """The newest value, read from the leader. Raises NatsUnavailable."""
-        stored = await get(self._nc, self._stream, last=self._prefix + key)
+    async def get(self, key: str, known: int = 0) -> Entry:
+        """The newest value, read from the leader, not older than the revision `known`. Raises NatsUnavailable, ApiError."""
+        stored = await get(self._nc, self._stream, last=self._prefix + key, known=known)
         return Entry(key, None, 0) if stored is None else self._entry(stored)
 
     async def put(self, key: str, value: bytes, ttl_s: float | None = None) -> int:
-        """Write without looking. Raises NatsUnavailable."""
-        return await self._publish(key, value, {}, ttl_s)
+        """Write without looking. Raises NatsUnavailable, ApiError."""
+        return await self._publish(key, value, None, {}, ttl_s)
 
     async def set(self, key: str, value: bytes, revision: int, ttl_s: float | None = None) -> int:
-        """Write if the key is still at `revision`; the new revision. Raises Conflict, NatsUnavailable.
+        """Write if the key is still at `revision`; the new revision. Raises Conflict, NatsUnavailable, ApiError.
 
         After a lost acknowledgement the caller cannot know whether it was written: read the key again."""
-        return await self._publish(key, value, {subjects.EXPECTED_SEQUENCE: str(revision)}, ttl_s)
+        return await self._publish(key, value, revision, {}, ttl_s)
 
     async def create(self, key: str, value: bytes, ttl_s: float | None = None) -> int:
-        """Write if the key has no value now. Raises Conflict, NatsUnavailable."""
+        """Write if the key has no value now. Raises Conflict, NatsUnavailable, ApiError."""
         entry = await self.get(key)
         if entry.value is not None:
             raise Conflict(f"{self.name}/{key} exists")
         return await self.set(key, value, entry.revision, ttl_s)
 
     async def delete(self, key: str, revision: int) -> None:
-        """Delete if the key is still at `revision`. Raises Conflict, NatsUnavailable."""
-        await self._publish(key, b"", {subjects.EXPECTED_SEQUENCE: str(revision), _OPERATION: "DEL"}, None)
+        """Delete if the key is still at `revision`. Raises Conflict, NatsUnavailable, ApiError."""
+        await self._publish(key, b"", revision, {_OPERATION: "DEL"}, None)
 
     async def watch(self, keys: str = ">") -> AsyncIterator[tuple[list[Entry], int]]:
         """First the newest value of each key, then every change: (entries, pending); pending 0 means caught up.
@@ -75,17 +75,23 @@ class Bucket:
         async for batch in tail.batches():
             yield [self._entry(stored) for stored in batch.messages], batch.pending
 
-    async def _publish(self, key: str, value: bytes, headers: dict[str, str], ttl_s: float | None) -> int:
+    async def _publish(
+        self, key: str, value: bytes, revision: int | None, headers: dict[str, str], ttl_s: float | None
+    ) -> int:
+        if revision is not None:
+            headers |= {subjects.EXPECTED_SEQUENCE: str(revision)}
         if ttl_s is not None:
             headers |= {subjects.TTL: f"{max(1, round(ttl_s))}s"}
         if not self._nc.is_connected:
             raise NatsUnavailable("not connected")
         ack = await publish(self._nc, self._prefix + key, value, headers, TIMEOUT_S)
-        if ack.error is None:
-            return ack.seq
-        if ack.error.err_code in _WRONG_LAST_SEQUENCE:
+        if revision is not None and ack.error is not None and ack.error.err_code in UNDECIDED:
+            # Also said while another write is under way, and by a server that takes itself for the leader still.
+            if (await self.get(key, known=revision)).revision == revision:
+                raise NatsUnavailable(f"{self.name}/{key}: {ack.error.description}, but nothing was written")
             raise Conflict(f"{self.name}/{key}: {ack.error.description}")
-        raise ApiError(ack.error.code, ack.error.err_code, ack.error.description)
+        raise_error(ack.error)
+        return ack.seq
 
     def _entry(self, stored: Stored) -> Entry:
         gone = _OPERATION in stored.headers or _MARKER_REASON in stored.headers

@@ -30,8 +30,11 @@ HEARTBEAT_S = 1.0
 EXPIRES_S = 30.0
 INACTIVE_S = 30.0
 """The server forgets a consumer that nobody has asked for this long."""
-BEHIND_S = 10.0
-"""A new leader may for a while know less than the one before it; a stream that stays behind has lost its end."""
+BEHIND_S = 25.0
+"""A server that is cut off from the others takes itself for the leader for up to 20 s; a stream that stays behind for longer
+has lost its end."""
+CATCH_UP_HEARTBEAT_S, CATCH_UP_EXPIRES_S = 0.1, 1.0
+"""So often do we want to hear how far the consumer has looked while that decides whether we are caught up."""
 _RETRY_S = 0.25
 
 
@@ -54,8 +57,8 @@ class TailTooOld(Retryable):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What has come since the last batch. `pending` is how many more the stream held for us when the last of them was
-    sent: 0 means caught up. A batch may be empty: it then only says that we are caught up."""
+    """What has come since the last batch. `pending` is how many more, at least, the stream held for us when the last of them
+    was sent: 0 means caught up with all that was stored before we began. A batch may be empty: it then only says so."""
 
     messages: list[Stored]
     pending: int
@@ -100,6 +103,8 @@ class Tail:
         self._size = pull
         self._name = token("consumer", name)
         self._contact = time.monotonic()
+        self._behind_since: float | None = None
+        self._end = 0
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
         self._deleting: asyncio.Task[None] | None = None
@@ -142,7 +147,7 @@ class Tail:
         try:
             pending = await self._create(consumer)
             self._contact = time.monotonic()
-            if pending == 0:
+            if pending == 0 and self._caught_up:
                 yield Batch([], 0)
             async for batch in self._pull_loop(consumer, inbox):
                 yield batch
@@ -178,17 +183,27 @@ class Tail:
 
     async def _check_position(self) -> None:
         """Raises TailTrimmed, TailAhead when the stream cannot continue from here."""
+        info = await stream_info(self._nc, self._stream)
+        # The consumer is on any one of the servers that have the stream, and that one may not have all of it yet.
+        self._end = info.state.last_seq if info.config.num_replicas > 1 else 0
         if self._next_seq <= 1:
             return
-        state = (await stream_info(self._nc, self._stream)).state
-        if state.last_seq + 1 < self._next_seq:
-            if self._away_s < BEHIND_S:
+        if info.state.last_seq + 1 < self._next_seq:
+            now = time.monotonic()
+            self._behind_since = now if self._behind_since is None else self._behind_since
+            if now - self._behind_since < BEHIND_S:
                 raise _Recreate
-            raise TailAhead(self._stream, self._next_seq, state.last_seq + 1)
+            raise TailAhead(self._stream, self._next_seq, info.state.last_seq + 1)
+        self._behind_since = None
         # Of a bucket only the newest values are wanted, unless it is another bucket: what is missing there is gone.
         bearable = MARGIN - 1 if self._last_per_subject else 0
-        if state.first_seq > self._next_seq + bearable:
-            raise TailTrimmed(self._stream, self._next_seq, state.first_seq)
+        if info.state.first_seq > self._next_seq + bearable:
+            raise TailTrimmed(self._stream, self._next_seq, info.state.first_seq)
+
+    @property
+    def _caught_up(self) -> bool:
+        """Whether all that was stored before the consumer was made has been looked through."""
+        return self._next_seq > self._end
 
     async def _pull_loop(self, consumer: str, inbox: str) -> AsyncIterator[Batch]:
         outstanding, consumer_seq = 0, 0
@@ -199,7 +214,7 @@ class Tail:
             await self._await_arrival()
             messages: list[Stored] = []
             # The position moves only with what is handed out: a consumer lost half-way takes the rest of the batch with it.
-            pending, reached = 0, self._next_seq
+            pending, reached, behind = 0, self._next_seq, not self._caught_up
             while self._arrived:
                 message = self._arrived.popleft()
                 if not message.reply:
@@ -215,8 +230,8 @@ class Tail:
                 messages.append(stored)
                 reached = stored.seq + 1
             self._next_seq = reached
-            if messages:
-                yield Batch(messages, pending)
+            if messages or (behind and self._caught_up):
+                yield Batch(messages, pending if self._caught_up else max(1, pending))
 
     async def _await_arrival(self) -> None:
         if not self._arrived:
@@ -233,7 +248,8 @@ class Tail:
         self._wake.set()
 
     async def _pull(self, consumer: str, inbox: str, batch: int) -> None:
-        body = {"batch": batch, "expires": int(EXPIRES_S * 1e9), "idle_heartbeat": int(HEARTBEAT_S * 1e9)}
+        expires_s, heartbeat_s = (EXPIRES_S, HEARTBEAT_S) if self._caught_up else (CATCH_UP_EXPIRES_S, CATCH_UP_HEARTBEAT_S)
+        body = {"batch": batch, "expires": int(expires_s * 1e9), "idle_heartbeat": int(heartbeat_s * 1e9)}
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{consumer}"
         await self._nc.publish(subject, msgspec.json.encode(body), reply=inbox)
 

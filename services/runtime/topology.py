@@ -1,5 +1,6 @@
 """Streams and buckets: declared once, here, and brought about idempotently by the provisioner."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,16 +107,14 @@ async def provision(nc: Client, settings: Settings, recorded: bool) -> list[str]
     """Bring about what is declared and return the names of the streams that were made. `recorded`: PostgreSQL has recorded
     something of them. Raises RecoveryNeeded, ApiError, NatsUnavailable."""
     declared = streams(settings)
-    missing = [declaration.name for declaration in declared if await info_of(nc, declaration.name) is None]
+    found = await asyncio.gather(*(info_of(nc, declaration.name) for declaration in declared))
+    missing = [declaration.name for declaration, info in zip(declared, found, strict=True) if info is None]
     gone = [name for name in missing if name in IRREPLACEABLE]
     if gone and recorded:
         what = f"the stream {gone[0]} is" if len(gone) == 1 else f"the streams {', '.join(gone)} are"
         raise RecoveryNeeded(f"{what} gone from NATS but the log in PostgreSQL is not")
-    for declaration in declared:
-        if declaration.name in missing:
-            await create(nc, declaration)
-        else:
-            await update(nc, declaration)
+    # At once, since each takes a cluster some time: its servers agree on it and elect who leads it.
+    await asyncio.gather(*((create if each.name in missing else update)(nc, each) for each in declared))
     return missing
 
 

@@ -241,6 +241,7 @@ MESSAGES: list[msgspec.Struct] = [
         agents=[reports.AgentReport(agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4)],
     ),
     reports.Ping(),
+    reports.ReportAll(),
     reports.Deliver(rid=RID, lease=42),
     reports.DrainAgent(conn="c1"),
     reports.ControlAnswer(answer="held"),

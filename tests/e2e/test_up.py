@@ -15,11 +15,13 @@ import pytest
 from services.local.ports import free_port
 from tests.support.stack import Stack, eventually, fresh_home, running, spaces
 
+REPLICAS = ("--gateways", "2", "--dispatchers", "2", "--registries", "2", "--histories", "2")
+
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Stack]:
     """A stack for tests that leave it working."""
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--dispatchers", "2") as stack:
+    with fresh_home() as home, Stack(home, *REPLICAS) as stack:
         yield stack
 
 
@@ -36,7 +38,7 @@ def outcome(stack: Stack, text: str, gateway: int = 0) -> tuple[str, object]:
 
 def test_it_says_what_runs_and_the_demo_agent_answers_at_every_gateway(shared: Stack) -> None:
     ready = shared.ready
-    assert [len(ready.pids[kind]) for kind in ("gateway", "registry", "dispatcher", "history", "nats")] == [2, 1, 2, 1, 1]
+    assert [len(ready.pids[kind]) for kind in ("gateway", "registry", "dispatcher", "history", "nats")] == [2, 2, 2, 2, 1]
     assert ready.pids == {kind: shared.pids(kind) for kind in ready.pids}
     assert ready.url == ready.urls[0]
     for gateway in range(2):

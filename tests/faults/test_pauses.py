@@ -9,10 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.contracts import subjects
 from services.contracts.ids import part_of_space
-from services.runtime import bus
-from services.runtime.kv import Bucket
+from tests.support.partitions import dispatcher_pids, owner_of
 from tests.support.stack import Stack, fresh_home, spaces
 from tests.support.world import agent, client, marker, most_at_once, ready, recorded, types, until
 
@@ -30,25 +28,14 @@ async def recovered(stack: Stack) -> None:
 
 async def owner(stack: Stack) -> str:
     """Which dispatcher has the lease of the stack's space; empty while none has."""
-    nc = await bus.connect(stack.ready.nats_url, "operator", "test")
-    try:
-        entry = await Bucket(nc, subjects.LEASES).get(subjects.lease_key(part_of_space(stack.ready.space)))
-    finally:
-        await nc.close()
-    return (entry.value or b"").decode()
+    return await owner_of(stack, part_of_space(stack.ready.space))
 
 
 async def owning_pid(stack: Stack) -> int:
     """The process that has that lease."""
 
     async def found() -> int | None:
-        value = await owner(stack)
-        for number, pid in enumerate(stack.pids("dispatcher"), 1):
-            for line in (stack.home / "logs" / f"dispatcher-{number}.log").read_text().splitlines():
-                id, started, _ = line.partition(" started")
-                if started and value and id[id.rindex('"') + 1 :] in value:
-                    return pid
-        return None
+        return dispatcher_pids(stack).get(await owner(stack))
 
     pid: int = await until(found, "some dispatcher owns the partition")
     return pid

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from services.contracts import codec, ids, subjects
 from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded
-from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report
+from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
 from services.contracts.rpc import GetQueue, QueuePlace
 from services.dispatcher import main
 from services.dispatcher.partitions import Partitions
@@ -26,7 +26,8 @@ from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from services.runtime.tail import Tail
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 
 class Gateway:
@@ -63,6 +64,9 @@ class Gateway:
 
     async def _on_control(self, message: Msg) -> None:
         question = msgspec.json.decode(message.data, type=Control)
+        if isinstance(question, ReportAll):
+            await self.report()
+            return
         if isinstance(question, Deliver):
             self.asked.append(question)
         answer = self.answer if isinstance(question, Deliver) else "pong"
@@ -134,8 +138,8 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with running_bus() as bus:
+async def world(topology: Topology) -> AsyncIterator[World]:
+    async with topology.bus() as bus:
         world = World(bus, await bus.connect("gateway"))
         bus.spawn(world.follow())
         yield world

@@ -1,6 +1,6 @@
 """The owner of a partition gets the same state back from history's log and from the stream alone."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -16,15 +16,17 @@ from services.runtime.clock import ServerClock
 from services.runtime.jetstream import stream_info
 from services.runtime.rpc import Operation, serve
 from services.runtime.tail import Tail
+from tests.support.hearing import heard
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 SPACES = ("demo", "digits", "echo", "llama", "whisper")
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 
@@ -38,6 +40,12 @@ async def world(servers: Servers) -> AsyncIterator[World]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody answers for history, do not ask a second time."""
     monkeypatch.setattr(recovery, "RETRY_S", 0.0)
+
+
+async def answering(world: World, operations: Mapping[str, Operation]) -> None:
+    """Answer for history."""
+    await serve(world.history, "history", "for this test", operations)
+    await heard(world.servers, subjects.history_rpc("open"))
 
 
 async def rebuilt(world: World, part: int) -> tuple[Partition, int]:
@@ -85,7 +93,7 @@ async def test_recovery_from_the_log_and_from_the_stream_give_equal_state(world:
     for recorder in recorders:
         recorder.cancel()  # what comes now is in the stream only: the log ends before it
     await world.live(60, SPACES)
-    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    await answering(world, Queries(world.pool).operations())
     from_log, starts = await all_parts(world)
     assert min(starts) > 1, "the log was read"
     after = (await stream_info(world.history, subjects.REQUESTS)).state.last_seq
@@ -104,7 +112,7 @@ async def test_a_log_that_the_stream_contradicts_is_not_believed(world: World) -
     world.record(subjects.REQUESTS)
     await world.live(6)
     await world.recorded()
-    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    await answering(world, Queries(world.pool).operations())
     await world.execute("UPDATE log_position SET seq = seq + 1000 WHERE stream = $1", subjects.REQUESTS)
     with pytest.raises(RecoveryNeeded, match="the stream ends at"):
         await rebuilt(world, 0)
@@ -124,7 +132,7 @@ async def test_what_is_recorded_while_the_log_is_asked_contradicts_nothing(world
         return await queries.open(query)
 
     slow = {"open": Operation(subjects.history_rpc("open"), GetOpen, open_after_more_has_come)}
-    await serve(world.history, "history", "for this test", queries.operations() | slow)
+    await answering(world, queries.operations() | slow)
     partition, from_seq = await rebuilt(world, ids.part_of_request(first.rid))
     assert from_seq == 3
     assert len(partition.requests) == 2
@@ -134,7 +142,7 @@ async def test_an_event_of_a_newer_version_in_the_log_does_not_keep_its_partitio
     world.record(subjects.REQUESTS)
     newer, known = await world.request().accept(), await world.request().accept()
     await world.recorded()
-    await serve(world.history, "history", "for this test", Queries(world.pool).operations())
+    await answering(world, Queries(world.pool).operations())
     await world.execute("UPDATE event_log SET data = $1 WHERE rid = $2", b'{"type":"accepted","schema":99}', newer.rid)
     partition, from_seq = await rebuilt(world, ids.part_of_request(known.rid))
     assert from_seq == 3

@@ -13,11 +13,12 @@ from tests.support.bus import until
 from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_sockets import OTHER_SPACE, SPACE, Gateway, about, dial, hello, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 
@@ -199,11 +200,11 @@ async def test_results_wait_for_nats_to_come_back(
     agent = await join(gateway)
     assigned, _ = await platform.assign(gateway.id, agent.conn, platform.agent("a1"))
     assign = await agent.expect(frames.Assign)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
+    await platform.bus.stop()
     await agent.send(result(assign))
     await agent.send(result(assign))
     await agent.in_sync()
-    await asyncio.to_thread(platform.bus.servers.nats.start)
+    await platform.bus.start()
     assert (await agent.expect(frames.ResultAck)).outcome == "accepted"
     assert len(await platform.chain(assigned.rid, "succeeded")) == 3
     await agent.in_sync()

@@ -17,11 +17,12 @@ from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_output import move, running
 from tests.support.gateway_sockets import Gateway, about, hello, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 

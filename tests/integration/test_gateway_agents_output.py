@@ -1,6 +1,5 @@
 """What handlers say on its way through real gateways into the stream OUTPUT."""
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -19,11 +18,12 @@ from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_output import Slow, in_order, indexes, move, running
 from tests.support.gateway_sockets import Gateway, about, chunk, hello, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 
@@ -100,11 +100,11 @@ async def test_nats_restarted_amid_the_output(platform: Platform, gateway: Gatew
     assign = await running(platform, gateway, agent)
     await agent.say(assign, 1, 2)
     await agent.acknowledged(2)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
+    await platform.bus.stop()
     await agent.say(assign, *range(3, 30))
     await agent.send(result(assign, last_index=29))
     await agent.in_sync()
-    await asyncio.to_thread(platform.bus.servers.nats.start)
+    await platform.bus.start()
     await agent.acknowledged(29)
     assert (await agent.expect(frames.ResultAck)).outcome == "accepted"
     assert indexes(await platform.stored(assign.request_id, 29)) == in_order(29)

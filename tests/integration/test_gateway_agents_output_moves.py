@@ -10,18 +10,18 @@ from services.gateway import outputs
 from services.runtime import jetstream, topology
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import PubAck
-from services.runtime.settings import Settings
 from spaces_agent import frames
 from tests.support.bus import until
 from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_output import Slow, in_order, indexes, move, running
 from tests.support.gateway_sockets import Gateway, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 
@@ -111,7 +111,7 @@ async def test_records_that_have_aged_out_do_not_stop_what_follows(
     await agent.acknowledged(2)
     await platform.stored(assign.request_id, 2)  # the test has read them, before they go
     provisioner = await platform.bus.connect("provisioner")
-    (declared,) = [stream for stream in topology.streams(Settings()) if stream.name == subjects.OUTPUT]
+    (declared,) = [stream for stream in topology.streams(platform.bus.servers.settings) if stream.name == subjects.OUTPUT]
     body = declared.config | {"name": declared.name, "max_msgs": 1}
     await jetstream.api(provisioner, f"STREAM.UPDATE.{subjects.OUTPUT}", body)
     await agent.say(rival, 1)  # there is room for one record

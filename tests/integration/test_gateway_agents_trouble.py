@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.contracts.reports import Ping
+from services.contracts import subjects
+from services.contracts.reports import Ping, ReportAll
 from services.contracts.rpc import Attach
-from services.gateway import agents, delivery, socket
+from services.gateway import agents, delivery, reports, socket
 from services.runtime import jetstream, rpc
 from services.runtime.errors import NatsUnavailable
 from spaces_agent import frames
@@ -17,11 +18,12 @@ from tests.support.bus import until
 from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_sockets import Gateway, about, dial, hello, join, result, running_gateway
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(postgres=False, sync_interval="2m") as here:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers(postgres=False) as here:
         yield here
 
 
@@ -41,6 +43,21 @@ def unchecked_hello(work: list[frames.InFlight]) -> bytes:
     """A hello as no agent of ours would write it."""
     said = msgspec.structs.replace(hello(), in_flight=work)
     return msgspec.json.encode(said)
+
+
+async def test_whoever_may_have_missed_reports_is_told_everything_when_it_asks(
+    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "FULL_REPORT_S", 3600.0)
+    agent = await join(gateway)
+
+    def listed() -> int:
+        return sum(id == gateway.id and full and said.conn == agent.conn for id, full, said in platform.said)
+
+    for _ in range(4):
+        heard = listed()
+        await platform.dispatcher.publish(subjects.control(gateway.id), msgspec.json.encode(ReportAll()))
+        await until(lambda heard=heard: listed() > heard, "it is answered by a full report")  # type: ignore[misc]
 
 
 async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
@@ -66,20 +83,20 @@ async def test_cut_off_from_nats_the_gateway_sends_agents_elsewhere(
 ) -> None:
     monkeypatch.setattr(agents, "NATS_GONE_S", 1.0)
     agent = await join(gateway)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
+    await platform.bus.stop()
     try:
         assert not (await agent.expect(frames.HeartbeatAck)).routable
         await agent.send(frames.Heartbeat())
         assert not (await agent.expect(frames.HeartbeatAck)).routable
     finally:
-        await asyncio.to_thread(platform.bus.servers.nats.start)
+        await platform.bus.start()
     await until(lambda: gateway.process.nc.is_connected, "NATS is back")
 
 
 async def test_reports_and_deliveries_go_on_after_a_restart_of_nats(platform: Platform, gateway: Gateway) -> None:
     agent = await join(gateway)
-    await asyncio.to_thread(platform.bus.servers.nats.stop)
-    await asyncio.to_thread(platform.bus.servers.nats.start)
+    await platform.bus.stop()
+    await platform.bus.start()
     said = len(platform.said)
     await until(lambda: any(full for _, full, _ in platform.said[said:]), "a full report comes")
     await platform.serve_one(gateway, agent, "a1")

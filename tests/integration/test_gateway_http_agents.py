@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.contracts.rpc import ConnectedAgent
-from tests.support.bus import Bus, running_bus
+from tests.support.bus import Bus
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, fill_directory, running_gateway
+from tests.support.topologies import Topology
 
 
 def agent(name: str, conn: str, *spaces: str, gateway: str = "g1") -> ConnectedAgent:
@@ -19,8 +20,8 @@ CONNECTED = [agent("ada/gpu.1", "c1", "demo"), agent("ada/two", "c2", "demo", "o
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 

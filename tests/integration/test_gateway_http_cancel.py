@@ -7,14 +7,15 @@ import pytest
 
 from services.contracts import subjects
 from services.contracts.events import Accepted, Canceled
-from tests.support.bus import Bus, running_bus
+from tests.support.bus import Bus
 from tests.support.elsewhere import AGENT_GATEWAY, Elsewhere
 from tests.support.http_gateway import ADMIN, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 

@@ -7,15 +7,16 @@ import pytest
 
 from services.contracts.connections import Refused
 from services.gateway import feeds
-from tests.support.bus import Bus, running_bus
+from tests.support.bus import Bus
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import submitted
 from tests.support.http_gateway import BOB, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 

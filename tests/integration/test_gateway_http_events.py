@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.contracts import subjects
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import events, followed, reader_of, run_to_the_end, submitted
 from tests.support.http_gateway import BOB, Gateway, fill_directory, running_gateway
 from tests.support.readers import check_whole, shown
+from tests.support.topologies import Topology
 
 UNKNOWN_ID = "0" * 34
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 

@@ -13,20 +13,18 @@ from services.gateway import admission, feed
 from services.gateway.api import streaming
 from services.runtime import tail
 from services.runtime.jetstream import Stored, api, stream_info
-from services.runtime.settings import Settings
 from services.runtime.topology import EPOCH, PARTITIONS, streams
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import AGENT_GATEWAY, Elsewhere
 from tests.support.http_events import followed, reader_of, submitted
 from tests.support.http_gateway import ADA, Gateway, fill_directory, running_gateway
 from tests.support.readers import Reader, check_whole, shown
-
-SMALL = Settings(output_max_bytes=16 * 1024 * 1024)
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus(SMALL) as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus(output_max_bytes=16 * 1024 * 1024) as here:
         await fill_directory(here)
         yield here
 
@@ -63,7 +61,7 @@ async def fill_output(gateway: Gateway, elsewhere: Elsewhere, noisy: str, last: 
 async def new_epoch(bus: Bus) -> None:
     """Say that REQUESTS is another stream from now on."""
     nc = await bus.connect("provisioner")
-    declared = next(each for each in streams(SMALL) if each.name == subjects.REQUESTS)
+    declared = next(each for each in streams(bus.servers.settings) if each.name == subjects.REQUESTS)
     metadata = {EPOCH: "2", PARTITIONS: declared.config["metadata"][PARTITIONS]}
     await api(nc, "STREAM.UPDATE.REQUESTS", declared.config | {"name": subjects.REQUESTS, "metadata": metadata})
     assert (await stream_info(nc, subjects.REQUESTS)).config.metadata[EPOCH] == "2"

@@ -14,18 +14,19 @@ from services.contracts.ids import request_id
 from services.gateway.intake import key_digest
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
 from tests.support.proxy import Send, Way, proxy
+from tests.support.topologies import Topology
 
 BODY = b'{"input":{"n":1}}'
 RID = request_id("demo", 1_700_000_000_000, bytes(10))
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 
@@ -177,7 +178,7 @@ async def test_a_gateway_that_is_slow_to_append_answers_with_the_request_that_an
             await let_go.wait()
         await send(data)
 
-    nats_url = f"http://127.0.0.1:{bus.servers.nats.port}"
+    nats_url = f"http://127.0.0.1:{bus.door.port}"
     async with proxy(nats_url, hold_accepted) as slow_way, running_gateway(bus, slow_way) as slow:
         slowly = asyncio.create_task(submit(slow))
         await held.wait()

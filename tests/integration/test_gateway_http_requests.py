@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from services.contracts import codec, subjects
@@ -13,15 +12,15 @@ from services.contracts.ids import part_of_space, request_id
 from services.contracts.rpc import QueuePlace
 from services.runtime.jetstream import api, stream_info
 from services.runtime.kv import Bucket
-from services.runtime.settings import Settings
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, fill_directory, running_gateway
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 
@@ -221,10 +220,9 @@ async def test_nothing_is_admitted_while_recovery_is_needed(gateway: Gateway, bu
     assert await last_seq(gateway) > before
 
 
-async def test_admission_stops_before_the_stream_is_full_and_goes_on_after_a_trim() -> None:
-    settings = msgspec.structs.replace(Settings(), stream_max_bytes=16 * 1024 * 1024)
+async def test_admission_stops_before_the_stream_is_full_and_goes_on_after_a_trim(topology: Topology) -> None:
     body = b'{"input":{"a":"' + b"x" * 122_000 + b'"}}'
-    async with running_bus(settings) as bus:
+    async with topology.bus(stream_max_bytes=16 * 1024 * 1024) as bus:
         await fill_directory(bus)
         async with running_gateway(bus) as gateway:
             assert {(await gateway.submit(body)).status for _ in range(112)} == {202}  # 81 % of the limit
@@ -238,7 +236,7 @@ async def test_admission_stops_before_the_stream_is_full_and_goes_on_after_a_tri
             await until(lambda: answers(503), "submissions are refused")
             assert (answer.json["code"], answer.headers["Retry-After"]) == ("unavailable", "5")
             assert "nearly full" in answer.json["detail"]
-            assert (await stream_info(gateway.process.nc, subjects.REQUESTS)).state.bytes < 0.9 * settings.stream_max_bytes
+            assert (await stream_info(gateway.process.nc, subjects.REQUESTS)).state.bytes < 0.9 * 16 * 1024 * 1024
 
             history = await bus.connect("history")
             await api(history, f"STREAM.PURGE.{subjects.REQUESTS}", {})

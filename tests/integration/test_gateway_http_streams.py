@@ -12,16 +12,17 @@ from services.contracts.ids import part_of_space
 from services.contracts.rpc import QueuePlace
 from services.gateway import feeds, streams
 from services.runtime.jetstream import stream_info
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import followed, read_by, reader_of, run_to_the_end, submitted
 from tests.support.http_gateway import ADA, Gateway, fill_directory, revoke, running_gateway
 from tests.support.readers import Reader, check_whole, shown
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         await fill_directory(here)
         yield here
 
@@ -106,10 +107,10 @@ async def test_a_silent_stream_pings_also_while_nats_is_away(
     reading = bus.spawn(reader.follow())
     await until(lambda: len(reader.of("ping")) >= 2, "pings")
     assert (reader.of("ping")[0].id, reader.of("ping")[0].data) == ("", {})
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     before = len(reader.of("ping"))
     await until(lambda: len(reader.of("ping")) >= before + 5, "pings while NATS is away")
-    await asyncio.to_thread(bus.servers.nats.start)
+    await bus.start()
     await until(lambda: elsewhere.history.is_connected and gateway.process.nc.is_connected, "NATS is back")
     await until(lambda: _last_is(elsewhere, rid), "the streams answer")
     await elsewhere.say(rid, "back")

@@ -12,22 +12,25 @@ from services.contracts.requests import RequestState, evolve, fold
 from services.contracts.rpc import GetChain, GetOpen, GetPositions, OpenPage, Positions
 from services.history import queries
 from services.history.queries import Queries
+from services.history.rebuild import rebuild
 from services.history.trim import Trimmer
 from services.history.trim_plan import STUCK_NS
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.tail import Tail
+from tests.support.hearing import heard
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 KEEP_S = 3600.0
 KEEP_NS = int(KEEP_S * 1e9)
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 
@@ -117,6 +120,7 @@ async def test_a_page_ends_when_it_is_large_and_leaves_out_what_accepted_says(
 
 async def test_every_replica_answers_over_nats(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     dispatcher = world.clients["dispatcher"]
     subject = subjects.history_rpc("open")
     with pytest.raises(NatsUnavailable, match="nothing is recorded yet"):
@@ -131,8 +135,29 @@ async def test_every_replica_answers_over_nats(world: World) -> None:
     assert {position.stream: position.seq for position in positions.positions}["REQUESTS"] == request.seq
 
 
+@pytest.mark.parametrize("wiping", ["TRUNCATE requests", "DELETE FROM requests"])
+async def test_while_rows_are_missing_nothing_is_listed_nor_trimmed(world: World, wiping: str) -> None:
+    world.record()
+    request = await world.request().accept()
+    for _ in range(3):
+        await (await world.request().accept()).expire()
+    await world.recorded()
+    trim, query = Trim(world), GetOpen(part=part_of_space("demo"))
+    await world.execute(wiping)
+    with pytest.raises(rpc.Refused, match="has to be rebuilt"):
+        await Queries(world.pool).open(query)
+    assert await trim.after(5.0) == ["accepted"] + ["accepted", "expired"] * 3
+    assert (await rebuild(world.servers.database_url)).replaced == 4
+    assert [chain.events[0].seq for chain in (await Queries(world.pool).open(query)).chains] == [request.seq]
+    later = await world.request("other").accept()
+    await later.expire()
+    await world.recorded()
+    assert "accepted" in await trim.after(10.0), "the open request and what came after it stay"
+
+
 async def test_without_postgresql_the_answer_is_unavailable(world: World) -> None:
     await rpc.serve(world.history, "history", "test", Queries(world.pool).operations())
+    await heard(world.servers, subjects.history_rpc("open"))
     await asyncio.to_thread(world.servers.postgres.stop)
     try:
         with pytest.raises(NatsUnavailable, match="PostgreSQL does not answer"):

@@ -20,11 +20,12 @@ from services.runtime.loops import cancel
 from tests.support.bus import until
 from tests.support.history import Request, World, world_on
 from tests.support.servers import Servers
+from tests.support.topologies import Topology
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
+def servers(topology: Topology) -> Iterator[Servers]:
+    with topology.servers() as servers:
         yield servers
 
 

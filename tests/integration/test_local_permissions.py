@@ -63,6 +63,8 @@ OTHERS = {
     "$JS.API.STREAM.UPDATE.KV_ws_leases": {"provisioner", "recovery"},
     "$JS.API.STREAM.CREATE.MINE": set(),
     "$JS.API.STREAM.NAMES": {"operator"},
+    "$JS.API.STREAM.LEADER.STEPDOWN.REQUESTS": {"operator"},
+    "$JS.API.META.LEADER.STEPDOWN": set(),
     "$JS.ACK.REQUESTS.viewer.1.1.1.1.0": {"operator"},
     "$SYS.REQ.SERVER.PING": set(),
     "_INBOX_gateway.x": set(),

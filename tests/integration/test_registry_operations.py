@@ -36,7 +36,8 @@ from services.runtime.jetstream import Stored
 from services.runtime.kv import Bucket
 from services.runtime.live import Liveness
 from services.runtime.tail import Tail
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 T = TypeVar("T")
 PASSWORD = "correct horse"
@@ -64,8 +65,8 @@ async def replica(bus: Bus, settled_s: float = 0.0) -> Replica:
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 

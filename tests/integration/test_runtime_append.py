@@ -8,14 +8,14 @@ import pytest
 from services.contracts import subjects
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append
 from services.runtime.jetstream import ApiError, get, publish, stream_info
-from services.runtime.settings import Settings
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.chains import purge, record, rid_of
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -102,8 +102,8 @@ async def test_a_sequence_that_is_another_chains_is_no_end_of_ours(bus: Bus) -> 
     assert (await stream_info(nc, subjects.REQUESTS)).state.messages == 1
 
 
-async def test_a_full_stream_says_so() -> None:
-    async with running_bus(Settings(stream_max_bytes=1024 * 1024)) as bus:
+async def test_a_full_stream_says_so(topology: Topology) -> None:
+    async with topology.bus(stream_max_bytes=1024 * 1024) as bus:
         nc = await bus.connect("gateway")
         for _ in range(10):
             await append(nc, record(data=b"x" * 100_000))
@@ -125,11 +125,11 @@ async def test_a_refusal_that_is_not_about_the_chain_is_an_error(bus: Bus) -> No
 async def test_without_a_server_nothing_is_decided_and_afterwards_the_same_event_is_stored_once(bus: Bus) -> None:
     nc = await bus.connect("gateway")
     event = record()
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     await until(lambda: not nc.is_connected, "the client has noticed")
     with pytest.raises(Undecided):
         await append(nc, event, deadline_s=0.5)
-    await asyncio.to_thread(bus.servers.nats.start)
+    await bus.start()
     await until(lambda: nc.is_connected, "the client is back")
     assert (await stream_info(nc, subjects.REQUESTS)).state.messages == 0, "nothing was buffered and sent late"
     seq = await append(nc, event)

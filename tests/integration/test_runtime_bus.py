@@ -1,13 +1,18 @@
-"""What the connection to NATS says in the log."""
+"""The connection to NATS: where it goes when its server does, and what it says in the log."""
 
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 
+import nats
 import pytest
 from prometheus_client import REGISTRY
 
 from services.runtime.bus import connect
+from services.runtime.settings import SettingsError
 from tests.support.bus import until
+from tests.support.cluster import Cluster, kill
 from tests.support.servers import Servers, running_servers
 
 
@@ -40,3 +45,36 @@ async def test_an_outage_is_told_once_however_often_we_try(servers: Servers, cap
     assert "connection to NATS lost" in told
     assert told[-1] == "connection to NATS is back"
     assert len(told) == len(set(told))
+
+
+async def test_when_its_server_dies_it_goes_to_one_that_it_was_never_told_of(
+    three_servers: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = three_servers.servers[0]
+    nc = await connect(first.url("registry"), "registry", "test")
+    await until(lambda: len(nc.discovered_servers) == 2, "the other two have been named")
+    kill(first)
+    await until(lambda: nc.is_connected and nc.connected_url.port != first.port, "it is with another one")
+    await nc.flush()
+    await nc.close()
+    first.start()
+    assert not [record for record in caplog.records if "uthorization" in record.getMessage()]
+
+
+async def test_it_leaves_a_server_that_is_about_to_stop_before_that_lets_it_go(three_servers: Cluster) -> None:
+    nc = await connect(three_servers.url("registry"), "registry", "test")
+    here = next(server for server in three_servers.servers if server.port == nc.connected_url.port)
+    staying = await nats.connect(here.url("registry"), allow_reconnect=False)
+    os.kill(here.pid, signal.SIGUSR2)
+    await until(lambda: nc.is_connected and nc.connected_url.port != here.port, "it is with another one")
+    assert staying.is_connected
+    await staying.close()
+    await nc.close()
+    kill(here)
+    here.start()
+
+
+async def test_servers_with_different_users_are_no_cluster(servers: Servers) -> None:
+    url = f"{servers.nats_url('registry')},{servers.nats_url('gateway')}"
+    with pytest.raises(SettingsError, match="same user"):
+        await connect(url, "registry", "test")

@@ -9,15 +9,16 @@ from services.runtime.append import append
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import get
-from tests.support.bus import Bus, running_bus
+from tests.support.bus import Bus
 from tests.support.chains import record
+from tests.support.topologies import Topology
 
 HOUR_NS = 3600 * 10**9
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 

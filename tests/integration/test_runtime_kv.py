@@ -10,15 +10,15 @@ from services.contracts.epochs import first_revision
 from services.runtime.errors import NatsUnavailable
 from services.runtime.fence import create_fenced, take_down_fence
 from services.runtime.kv import Bucket, Conflict, Entry
-from services.runtime.settings import Settings
 from services.runtime.tail import TailTrimmed
 from services.runtime.topology import delete, streams
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -136,7 +136,7 @@ async def test_a_watch_survives_a_restart_of_the_server(bus: Bus, bucket: Bucket
     bus.spawn(watch())
     await bucket.put("space.a", b"1")
     await until(lambda: "space.a" in seen, "the first value is seen")
-    await bus.restart()
+    await bus.restart(f"KV_{bucket.name}")
 
     async def written() -> bool:
         try:
@@ -162,7 +162,7 @@ async def test_a_watch_ends_when_the_bucket_is_another_one(bus: Bus, bucket: Buc
     await bucket.put("space.a", b"1")
     await until(lambda: "space.a" in seen, "the first value is seen")
     recovery = await bus.connect("recovery")
-    (declaration,) = [declared for declared in streams(Settings()) if declared.name == f"KV_{bucket.name}"]
+    (declaration,) = [declared for declared in streams(bus.servers.settings) if declared.name == f"KV_{bucket.name}"]
     await delete(recovery, declaration.name)
     await create_fenced(recovery, declaration, 2, first_revision(2))
     await take_down_fence(recovery, declaration)
@@ -171,10 +171,10 @@ async def test_a_watch_ends_when_the_bucket_is_another_one(bus: Bus, bucket: Buc
 
 
 async def test_without_a_server_there_is_an_error_and_nothing_is_sent_late(bus: Bus, bucket: Bucket) -> None:
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     await until(lambda: not bucket._nc.is_connected, "the client has noticed")
     with pytest.raises(NatsUnavailable):
         await bucket.put("space.a", b"1")
-    await asyncio.to_thread(bus.servers.nats.start)
+    await bus.start()
     await until(lambda: bucket._nc.is_connected, "the client is back")
     assert (await bucket.get("space.a")).revision == 0

@@ -8,12 +8,14 @@ import pytest
 from services.contracts import subjects
 from services.runtime.kv import Bucket
 from services.runtime.live import Liveness
-from tests.support.bus import Bus, running_bus, until
+from services.runtime.topology import LIVE_STREAM
+from tests.support.bus import Bus, until
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -62,7 +64,7 @@ async def test_announcing_goes_on_after_a_restart_of_the_server(
     gateway = Liveness(await bus.connect("gateway"), "gateway", "g1")
     bus.spawn(gateway.keep_announcing())
     await until(lambda: watcher.alive("gateway") == {"g1"}, "it is seen")
-    await bus.restart()
+    await bus.restart(LIVE_STREAM)
     renewed = gateway.renewed_at
     await until(lambda: gateway.renewed_at > renewed, "it announces itself again")
     await until(lambda: watcher.alive("gateway") == {"g1"}, "it is seen again")

@@ -13,15 +13,17 @@ from services.contracts.rpc import Recorded, RevokeKey
 from services.runtime import rpc
 from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.rpc import Operation, Refused
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
+from tests.support.hearing import heard
+from tests.support.topologies import Topology
 
 ASK = subjects.registry_rpc("ask")
 Handler = Callable[[Any], Awaitable[msgspec.Struct | None]]
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -33,7 +35,7 @@ async def caller(bus: Bus) -> Client:
 async def serving(bus: Bus, handler: Handler, everyone: bool = False) -> Client:
     nc = await bus.connect("registry")
     await rpc.serve(nc, "registry", "a test", {"ask": Operation(ASK, RevokeKey, handler, everyone)})
-    await nc.flush()
+    await heard(bus.servers, ASK)
     return nc
 
 
@@ -178,6 +180,7 @@ async def test_a_process_that_stops_answers_what_it_was_asked(bus: Bus, caller: 
 
     nc = await bus.connect("registry")
     service = await rpc.serve(nc, "registry", "a test", {"ask": Operation(ASK, RevokeKey, answer)})
+    await heard(bus.servers, ASK)
     question = asyncio.ensure_future(ask(caller))
     await asked.wait()
     stopping = asyncio.ensure_future(service.stop())

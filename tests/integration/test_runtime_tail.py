@@ -1,9 +1,7 @@
 """Tail: everything, in order, once, whatever becomes of consumers, connections and servers."""
 
 import asyncio
-import os
 import shutil
-import signal
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -11,16 +9,19 @@ import pytest
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.local.nats_server import NatsServer
 from services.runtime.append import append
 from services.runtime.jetstream import Stored, api
 from services.runtime.tail import Batch, Tail, TailAhead, TailTooOld, TailTrimmed
-from tests.support.bus import Bus, running_bus, until
+from tests.support.bus import Bus, until
 from tests.support.chains import purge, record, rid_of
+from tests.support.cluster import paused
+from tests.support.topologies import Topology
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -66,6 +67,16 @@ async def appended(nc: Client, count: int, at_once: int = 50) -> None:
 async def consumers(operator: Client) -> list[str]:
     names: list[str] = msgspec.json.decode(await api(operator, f"CONSUMER.NAMES.{subjects.REQUESTS}"))["consumers"] or []
     return names
+
+
+async def server_of_consumer(bus: Bus) -> NatsServer:
+    """The server where the one consumer is."""
+    if isinstance(bus.servers.nats, NatsServer):
+        return bus.servers.nats
+    operator = await bus.connect("operator")
+    (name,) = await consumers(operator)
+    info = msgspec.json.decode(await api(operator, f"CONSUMER.INFO.{subjects.REQUESTS}.{name}"))
+    return bus.servers.nats.named(info["cluster"]["leader"])
 
 
 async def consumers_deleted(operator: Client, gateway: Client) -> None:
@@ -169,11 +180,8 @@ async def test_it_notices_a_server_that_hangs(bus: Bus) -> None:
     follower, _ = await following(bus)
     await appended(nc, 5)
     await follower.until_seq(5)
-    os.kill(bus.servers.nats.pid, signal.SIGSTOP)
-    try:
+    with paused(await server_of_consumer(bus)):
         await until(lambda: follower.tail.recreations > 0, "missing heartbeats are noticed")
-    finally:
-        os.kill(bus.servers.nats.pid, signal.SIGCONT)
     await appended(nc, 5)
     await follower.until_seq(10)
     assert follower.sequences == list(range(1, 11))
@@ -239,27 +247,27 @@ async def test_what_was_trimmed_while_the_tail_was_away_is_noticed(bus: Bus) -> 
 async def test_a_tail_that_was_cut_off_for_too_long_says_so(bus: Bus) -> None:
     follower, task = await following(bus, keep_s=2.0)
     await until(lambda: bool(follower.batches), "the tail has begun")
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     with pytest.raises(TailTooOld):
         await asyncio.wait_for(task, 60)
 
 
 async def test_a_stream_that_has_lost_its_end_is_noticed(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.runtime.tail.BEHIND_S", 2.0)
-    store, backup = bus.servers.directory / "nats", bus.servers.directory / "backup"
+    store, backup = bus.servers.nats.directory, bus.servers.directory / "backup"
     nc = await bus.connect("gateway")
     await appended(nc, 5)
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     await asyncio.to_thread(shutil.copytree, store, backup)
-    await asyncio.to_thread(bus.servers.nats.start)
+    await bus.start()
     follower, task = await following(bus)
     await until(lambda: nc.is_connected, "the client is back")
     await appended(nc, 5)
     await follower.until_seq(10)
-    await asyncio.to_thread(bus.servers.nats.stop)
+    await bus.stop()
     await asyncio.to_thread(shutil.rmtree, store)
     await asyncio.to_thread(shutil.copytree, backup, store)
-    await asyncio.to_thread(bus.servers.nats.start)
+    await bus.start()
     with pytest.raises(TailAhead) as error:
         await asyncio.wait_for(task, 30)
     assert (error.value.wanted, error.value.first) == (11, 6)

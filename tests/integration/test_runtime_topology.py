@@ -9,30 +9,29 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.runtime import bus as runtime_bus
-from services.runtime import topology
 from services.runtime.append import append
 from services.runtime.jetstream import api, stream_info
 from services.runtime.settings import Settings
-from services.runtime.topology import EPOCH, PARTITIONS, RecoveryNeeded, provision
-from tests.support.bus import Bus, running_bus
+from services.runtime.topology import EPOCH, PARTITIONS, RecoveryNeeded, provision, streams
+from tests.support.bus import Bus
 from tests.support.chains import record
-from tests.support.servers import running_servers
+from tests.support.topologies import Topology
 
 NAMES = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
 
 
 @pytest.fixture
-async def empty() -> AsyncIterator[Client]:
-    """The provisioner's connection to a server without streams."""
-    async with running_servers(postgres=False, sync_interval="2m") as servers:
+async def empty(topology: Topology) -> AsyncIterator[Client]:
+    """The provisioner's connection to servers without streams."""
+    async with topology.running_servers() as servers:
         nc = await runtime_bus.connect(servers.nats_url("provisioner"), "provisioner", "test")
         yield nc
         await nc.close()
 
 
 @pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
+async def bus(topology: Topology) -> AsyncIterator[Bus]:
+    async with topology.bus() as here:
         yield here
 
 
@@ -41,14 +40,16 @@ async def configuration(nc: Client, stream: str) -> dict[str, Any]:
     return config
 
 
-async def test_everything_is_made_once(empty: Client) -> None:
-    assert await provision(empty, Settings(), recorded=False) == NAMES
-    assert await provision(empty, Settings(), recorded=False) == []
-    assert await provision(empty, Settings(), recorded=True) == []
+async def test_everything_is_made_once(empty: Client, topology: Topology) -> None:
+    assert await provision(empty, topology.settings(), recorded=False) == NAMES
+    assert await provision(empty, topology.settings(), recorded=False) == []
+    assert await provision(empty, topology.settings(), recorded=True) == []
 
 
-async def test_what_promises_need_is_set(empty: Client) -> None:
-    await provision(empty, Settings(stream_max_bytes=64 * 1024 * 1024, output_max_bytes=32 * 1024 * 1024), recorded=False)
+async def test_what_promises_need_is_set(empty: Client, topology: Topology) -> None:
+    await provision(
+        empty, topology.settings(stream_max_bytes=64 * 1024 * 1024, output_max_bytes=32 * 1024 * 1024), recorded=False
+    )
     requests = await configuration(empty, "REQUESTS")
     assert (requests["discard"], requests["deny_delete"], requests["max_bytes"]) == ("new", True, 64 * 1024 * 1024)
     assert requests.get("max_age", 0) == 0
@@ -60,27 +61,27 @@ async def test_what_promises_need_is_set(empty: Client) -> None:
         assert (await configuration(empty, bucket))["allow_msg_ttl"], bucket
 
 
-async def test_changed_settings_are_brought_about_and_nothing_is_lost(bus: Bus) -> None:
+async def test_changed_settings_are_brought_about_and_nothing_is_lost(bus: Bus, topology: Topology) -> None:
     gateway, provisioner = await bus.connect("gateway"), await bus.connect("provisioner")
     await append(gateway, record())
-    assert await provision(provisioner, Settings(stream_max_bytes=32 * 1024 * 1024), recorded=True) == []
+    assert await provision(provisioner, topology.settings(stream_max_bytes=32 * 1024 * 1024), recorded=True) == []
     info = await stream_info(gateway, subjects.REQUESTS)
     assert (info.config.max_bytes, info.state.messages) == (32 * 1024 * 1024, 1)
 
 
-async def test_a_streams_epoch_is_kept(bus: Bus) -> None:
+async def test_a_streams_epoch_is_kept(bus: Bus, topology: Topology) -> None:
     provisioner = await bus.connect("provisioner")
     config = await configuration(provisioner, "REQUESTS")
     config["metadata"][EPOCH] = "7"
     await api(provisioner, "STREAM.UPDATE.REQUESTS", config)
-    await provision(provisioner, Settings(), recorded=True)
+    await provision(provisioner, topology.settings(), recorded=True)
     assert (await stream_info(provisioner, "REQUESTS")).config.metadata[EPOCH] == "7"
 
 
-async def test_a_stream_that_the_log_remembers_is_not_made_anew(empty: Client) -> None:
+async def test_a_stream_that_the_log_remembers_is_not_made_anew(empty: Client, topology: Topology) -> None:
     with pytest.raises(RecoveryNeeded):
-        await provision(empty, Settings(), recorded=True)
-    assert await provision(empty, Settings(), recorded=False) == NAMES, "nothing had been made"
+        await provision(empty, topology.settings(), recorded=True)
+    assert await provision(empty, topology.settings(), recorded=False) == NAMES, "nothing had been made"
 
 
 async def test_committed_events_are_republished_for_people_and_refused_ones_are_not(bus: Bus) -> None:
@@ -99,4 +100,4 @@ async def test_committed_events_are_republished_for_people_and_refused_ones_are_
 
 
 def test_each_stream_is_declared_once() -> None:
-    assert [declaration.name for declaration in topology.streams(Settings())] == NAMES
+    assert [declaration.name for declaration in streams(Settings())] == NAMES

@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
-from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 
+from services.contracts import subjects
+from services.local.nats_server import NatsServer
 from services.runtime import bus, topology
+from services.runtime.errors import NatsUnavailable
 from services.runtime.settings import Settings
+from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
 from tests.support.servers import Servers, running_servers
-
-DEADLINE_S = 30.0
+from tests.support.waiting import until as until
 
 
 class Bus:
@@ -25,11 +26,17 @@ class Bus:
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def connect(self, service: str, through: Proxy | None = None) -> Client:
-        """A connection exactly as the service has it, or by way of a proxy."""
-        url = self.servers.nats_url(service)
+    @property
+    def door(self) -> NatsServer:
+        """The server, or the first one of a cluster."""
+        return self.servers.nats if isinstance(self.servers.nats, NatsServer) else self.servers.nats.servers[0]
+
+    async def connect(self, service: str, *servers: NatsServer, through: Proxy | None = None) -> Client:
+        """A connection exactly as the service has it; to one of these servers, if there are any, or to the door by way of a
+        proxy."""
+        url = ",".join(server.url(service) for server in servers) or self.servers.nats_url(service)
         if through is not None:
-            url = url.replace(f":{self.servers.nats.port}", f":{urlsplit(through.url).port}")
+            url = self.door.url(service).replace(f":{self.door.port}", f":{through.port}")
         nc = await bus.connect(url, service, f"test-{service}")
         self._clients.append(nc)
         return nc
@@ -40,10 +47,22 @@ class Bus:
         self._tasks.append(task)
         return task
 
-    async def restart(self) -> None:
-        """Stop the server and start it again on its port."""
+    async def stop(self) -> None:
+        """Stop the server; of a cluster, all three."""
         await asyncio.to_thread(self.servers.nats.stop)
+
+    async def start(self) -> None:
+        """Start it, or them, again, on the same ports; return when the streams can be used."""
         await asyncio.to_thread(self.servers.nats.start)
+        if self.servers.cluster is not None:
+            await self.servers.cluster.healthy()
+
+    async def restart(self, stream: str = subjects.REQUESTS) -> None:
+        """Stop the server, of a cluster the one that leads the stream, and start it again on its port."""
+        cluster = self.servers.cluster
+        server = self.servers.nats if cluster is None else await cluster.leader(stream)
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start)
 
     async def close(self) -> None:
         """End the loops, then the connections."""
@@ -54,26 +73,28 @@ class Bus:
             await nc.close()
 
 
+async def provisioned(provisioner: Client, settings: Settings) -> None:
+    """Bring the streams about, as soon as all servers of a cluster have found each other."""
+
+    async def done() -> bool:
+        try:
+            await topology.provision(provisioner, settings, recorded=False)
+        except NatsUnavailable:
+            return False
+        return True
+
+    await until(done, "the streams are there")
+
+
 @contextlib.asynccontextmanager
-async def running_bus(settings: Settings | None = None, *, sync_interval: str = "2m") -> AsyncIterator[Bus]:
-    """A `Bus` whose streams are provisioned."""
-    async with running_servers(postgres=False, sync_interval=sync_interval) as servers:
+async def running_bus(
+    settings: Settings | None = None, *, sync_interval: str = "2m", cluster: Cluster | None = None
+) -> AsyncIterator[Bus]:
+    """A `Bus` whose streams are provisioned; on the `cluster`, if there is one."""
+    async with running_servers(postgres=False, sync_interval=sync_interval, cluster=cluster) as servers:
         here = Bus(servers)
         try:
-            await topology.provision(await here.connect("provisioner"), settings or Settings(), recorded=False)
+            await provisioned(await here.connect("provisioner"), settings or servers.settings)
             yield here
         finally:
             await here.close()
-
-
-async def until(condition: Callable[[], bool | Awaitable[bool]], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until the condition holds; fail with `what` when it does not in time."""
-    end = time.monotonic() + deadline_s
-    while True:
-        holds = condition()
-        if not isinstance(holds, bool):
-            holds = await holds
-        if holds:
-            return
-        assert time.monotonic() < end, f"not within {deadline_s:g} s: {what}"
-        await asyncio.sleep(0.02)

@@ -32,6 +32,7 @@ from services.runtime.append import Record, append
 from services.runtime.jetstream import Stored
 from services.runtime.tail import Tail
 from tests.support.bus import Bus
+from tests.support.hearing import heard
 
 AGENT_GATEWAY = "gateway-elsewhere"
 
@@ -208,6 +209,7 @@ class Elsewhere:
 
         operation = rpc.Operation(subjects.history_rpc("chain"), GetChain, chain)
         await rpc.serve(self.history, "history", "a history made of memory", {"chain": operation})
+        await heard(self._bus.servers, operation.subject)
         return asked
 
     async def answer_as_dispatcher(self, part: int, *places: QueuePlace) -> None:
@@ -219,6 +221,7 @@ class Elsewhere:
 
         operation = rpc.Operation(subjects.dispatcher_rpc(part, "place"), GetQueue, answer)
         await rpc.serve(self._dispatcher, "dispatcher", "a dispatcher of one answer", {"place": operation})
+        await heard(self._bus.servers, operation.subject)
 
     async def answer_as_registry(self, agents: list[ConnectedAgent]) -> None:
         """Answer which agents are connected."""
@@ -228,6 +231,7 @@ class Elsewhere:
 
         operation = rpc.Operation(subjects.registry_rpc("agents"), GetAgents, answer)
         await rpc.serve(await self._bus.connect("registry"), "registry", "a list", {"agents": operation})
+        await heard(self._bus.servers, operation.subject)
 
     async def answer_as_gateway(self, gateway: str, answers: Mapping[str, str]) -> list[str]:
         """Answer drains on a gateway's control subject, by connection; returns the list to which each one is added."""
@@ -240,6 +244,7 @@ class Elsewhere:
 
         await self._gateway.subscribe(subjects.control(gateway), cb=on_message)
         await self._gateway.flush()
+        await heard(self._bus.servers, subjects.control(gateway))
         return asked
 
     async def _append(self, nc: Client, event: RequestEvent) -> None:

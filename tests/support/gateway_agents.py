@@ -21,16 +21,16 @@ from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
 from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
-from services.runtime import rpc, topology
+from services.runtime import rpc
 from services.runtime.append import Record, append
 from services.runtime.directory import DirectoryFollower
 from services.runtime.jetstream import stream_info
 from services.runtime.live import Liveness
-from services.runtime.settings import Settings
 from services.runtime.tail import Tail
 from spaces_agent import frames
-from tests.support.bus import Bus, until
+from tests.support.bus import Bus, provisioned, until
 from tests.support.gateway_sockets import DEADLINE_S, EXCLUSIVE_SPACE, OTHER_SPACE, SPACE, Agent, Gateway, result
+from tests.support.hearing import heard
 from tests.support.servers import Servers
 
 
@@ -61,6 +61,7 @@ class Platform:
         attaching, reporting = Attaching(registry, follower, gateways), Reporting(registry, liveness, gateways)
         await serve_registry(registry, DirectoryCommands(registry, follower), attaching, reporting)
         await stream_info(registry, subjects.DIRECTORY)  # its answer follows the subscriptions
+        await heard(self.bus.servers, subjects.registry_rpc("attach"))
         user = CreateUser(email="owner@example.com", password="correct horse battery")
         self.user = (await self.command("create_user", user)).id
         for space in (SPACE, OTHER_SPACE):
@@ -102,6 +103,7 @@ class Platform:
         operation = rpc.Operation(subjects.history_rpc("chain"), GetChain, chain)
         await rpc.serve(history, "history", "a chain for tests", {"chain": operation})
         await stream_info(history, subjects.REQUESTS)  # its answer follows the subscriptions
+        await heard(self.bus.servers, subjects.history_rpc("chain"))
 
     async def stop_registry(self) -> None:
         """Nobody answers for it any more."""
@@ -277,7 +279,7 @@ async def running_platform(servers: Servers) -> AsyncIterator[Platform]:
     """A `Platform` that is set up, on a server that others have used before."""
     bus = Bus(servers)
     try:
-        await topology.provision(await bus.connect("provisioner"), Settings(), recorded=False)
+        await provisioned(await bus.connect("provisioner"), servers.settings)
         platform = Platform(bus, *[await bus.connect(service) for service in ("dispatcher", "gateway", "operator")])
         await platform.set_up()
         yield platform

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import uvicorn
@@ -26,6 +26,13 @@ from tests.support.bus import Bus, until
 DEADLINE_S = 20.0
 SPACE, OTHER_SPACE, EXCLUSIVE_SPACE = "demo", "other", "exclusive"
 F = TypeVar("F", bound=frames.Frame)
+
+
+class Door(Protocol):
+    """Where agents connect, and a key that lets them."""
+
+    url: str
+    secret: str
 
 
 class Gateway:
@@ -131,7 +138,7 @@ class Agent:
         self.socket.transport.abort()
 
 
-async def dial(gateway: Gateway, secret: str = "", subprotocol: str = frames.SUBPROTOCOL) -> Agent:
+async def dial(gateway: Door, secret: str = "", subprotocol: str = frames.SUBPROTOCOL) -> Agent:
     """An open socket."""
     socket = await connect(
         gateway.url,
@@ -148,7 +155,7 @@ def hello(name: str = "a1", boot: str = "boot1", slots: int = 2, **changes: Any)
     return msgspec.structs.replace(frames.Hello(agent_id=name, boot_id=boot, spaces=[SPACE], slots=slots), **changes)
 
 
-async def join(gateway: Gateway, said: frames.Hello | None = None) -> Agent:
+async def join(gateway: Door, said: frames.Hello | None = None) -> Agent:
     """An agent that has been welcomed."""
     agent = await dial(gateway)
     await agent.send(said or hello())

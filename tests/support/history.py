@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
@@ -30,13 +29,12 @@ from services.history.database import Pool, create_pool
 from services.history.leader import Leadership
 from services.history.migrations import migrate
 from services.history.recorder import FILTERS, Recorder
-from services.runtime import bus, topology
+from services.runtime import bus
 from services.runtime.append import append, request_record
 from services.runtime.jetstream import Stored, stream_info
 from services.runtime.loops import cancel
-from services.runtime.settings import Settings
 from services.runtime.tail import Tail
-from tests.support.bus import until
+from tests.support.bus import provisioned, until
 from tests.support.servers import Servers
 
 GATEWAY, AGENT = "gateway-1", "alice/box"
@@ -258,11 +256,11 @@ class World:
 
     async def provision(self) -> None:
         """Declare all streams."""
-        await topology.provision(self.clients["provisioner"], Settings(), recorded=False)
+        await provisioned(self.clients["provisioner"], self.servers.settings)
 
     def forget_nats(self) -> None:
         """Delete all that NATS has stored; only while it is stopped."""
-        shutil.rmtree(self.servers.nats.directory)
+        self.servers.forget_nats()
 
     async def close(self) -> None:
         """End the loops, then the connections."""
@@ -275,7 +273,7 @@ class World:
 @contextlib.asynccontextmanager
 async def world_on(servers: Servers) -> AsyncIterator[World]:
     """A `World` on servers that earlier tests may have used."""
-    await asyncio.to_thread(_empty_nats, servers)
+    await asyncio.to_thread(servers.empty_nats)
     await servers.empty_database()
     await migrate(servers.database_url)
     clients = {
@@ -288,9 +286,3 @@ async def world_on(servers: Servers) -> AsyncIterator[World]:
         yield world
     finally:
         await world.close()
-
-
-def _empty_nats(servers: Servers) -> None:
-    servers.nats.stop()
-    shutil.rmtree(servers.nats.directory)
-    servers.nats.start()

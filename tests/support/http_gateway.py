@@ -108,7 +108,7 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 @contextlib.asynccontextmanager
 async def running_gateway(bus: Bus, through: Proxy | None = None) -> AsyncIterator[Gateway]:
     """A gateway as `main` wires it, ready; its way to NATS may go through a proxy."""
-    nc = await bus.connect("gateway", through)
+    nc = await bus.connect("gateway", through=through)
     process = Process("gateway", Settings(), nc, new_process_id("gateway"))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]

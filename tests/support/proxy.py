@@ -32,6 +32,7 @@ class Proxy:
 
     def __init__(self, url: str, target: tuple[str, int], watch: Watch | None = None) -> None:
         self.url, self._target, self._watch = url, target, watch
+        self.port = urlsplit(url).port or 0
         self.passed = {way: bytearray() for way in BOTH}
         """All that has got through, of all connections; nothing when somebody watches."""
         self._numbers = itertools.count(1)

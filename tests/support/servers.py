@@ -14,9 +14,11 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from services.local.errors import PortInUse
-from services.local.nats_server import USERS, NatsServer
+from services.local.nats_server import NatsServer
 from services.local.ports import free_port
 from services.local.postgres import PostgresServer
+from services.runtime.settings import Settings
+from tests.support.cluster import PASSWORDS, Cluster
 
 _PORT_TRIES = 10
 _Server = TypeVar("_Server", NatsServer, PostgresServer)
@@ -24,10 +26,18 @@ _Server = TypeVar("_Server", NatsServer, PostgresServer)
 
 class Servers:
     """Both servers, for one test or for many. Use it as a context manager; it leaves nothing behind. `store` is where NATS
-    has its data, if that is to be somewhere else."""
+    has its data, if that is to be somewhere else. A `cluster` that runs takes the place of the single NATS server; it
+    is emptied first."""
 
-    def __init__(self, *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None) -> None:
-        self._with_postgres, self._sync_interval, self._store = postgres, sync_interval, store
+    def __init__(
+        self,
+        *,
+        postgres: bool = True,
+        sync_interval: str = "always",
+        store: Path | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._with_postgres, self._sync_interval, self._store, self.cluster = postgres, sync_interval, store, cluster
         self._stack = contextlib.ExitStack()
         self._postgres: PostgresServer | None = None
 
@@ -37,8 +47,12 @@ class Servers:
             self.directory = Path(tempfile.mkdtemp(prefix="spaces-test-"))
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             self.directory.chmod(0o755)
-            self.nats = _on_free_port(self._start_nats)
-            stack.callback(self.nats.stop)
+            if self.cluster is None:
+                self.nats: NatsServer | Cluster = _on_free_port(self._start_nats)
+                stack.callback(self.nats.stop)
+            else:
+                self.nats = self.cluster
+                self.cluster.empty()
             if self._with_postgres:
                 self._postgres = _on_free_port(self._start_postgres)
                 stack.callback(self._postgres.destroy)
@@ -47,6 +61,11 @@ class Servers:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def settings(self) -> Settings:
+        """What streams are to be provisioned with here."""
+        return Settings(replicas=1 if self.cluster is None else len(self.cluster.servers))
 
     @property
     def postgres(self) -> PostgresServer:
@@ -67,6 +86,20 @@ class Servers:
         """A NATS connection of a service, with its own inbox prefix as in production."""
         return await nats.connect(self.nats_url(service), inbox_prefix=f"_INBOX_{service}", **options)
 
+    def empty_nats(self) -> None:
+        """Let NATS run, and have nothing stored."""
+        if self.cluster is not None:
+            self.cluster.empty()
+        else:
+            self.nats.stop()
+            self.forget_nats()
+            self.nats.start()
+
+    def forget_nats(self) -> None:
+        """Delete all that NATS has stored; only while it is stopped."""
+        for server in [self.nats] if isinstance(self.nats, NatsServer) else self.nats.servers:
+            shutil.rmtree(server.directory)
+
     async def empty_database(self) -> None:
         """Drop every schema of the database, so that the next test finds it fresh."""
         connection = await asyncpg.connect(self.database_url)
@@ -79,9 +112,8 @@ class Servers:
             await connection.close()
 
     def _start_nats(self, port: int) -> NatsServer:
-        passwords = {user: f"test-{user}" for user in USERS}
         directory, log = self._store or self.directory / "nats", self.directory / "nats.log"
-        server = NatsServer(directory, port, passwords, log, sync_interval=self._sync_interval)
+        server = NatsServer(directory, port, PASSWORDS, log, sync_interval=self._sync_interval)
         server.start()
         return server
 
@@ -94,10 +126,10 @@ class Servers:
 
 @contextlib.asynccontextmanager
 async def running_servers(
-    *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None
+    *, postgres: bool = True, sync_interval: str = "always", store: Path | None = None, cluster: Cluster | None = None
 ) -> AsyncIterator[Servers]:
     """`Servers` for asyncio: starting and stopping do not block the loop."""
-    servers = Servers(postgres=postgres, sync_interval=sync_interval, store=store)
+    servers = Servers(postgres=postgres, sync_interval=sync_interval, store=store, cluster=cluster)
     await asyncio.to_thread(servers.__enter__)
     try:
         yield servers

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -152,6 +155,22 @@ class Stack:
         self._process.kill()
         self._ended(self._process.wait())
 
+    @contextlib.contextmanager
+    def without_postgres(self) -> Iterator[None]:
+        """PostgreSQL is down, and refuses connections, until the block ends. `spaces up` sleeps meanwhile, or it would start
+        it again at once; so nothing else that dies is started either."""
+        port = urlsplit(self.ready.database_url).port
+        assert port is not None
+        (pid,) = self.pids("postgres")
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGQUIT)
+            eventually(lambda: _refuses(port), "PostgreSQL refuses connections")
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+        eventually(lambda: self.pids("postgres") not in ([], [pid]), "PostgreSQL serves again")
+
     def client(self, gateway: int = 0, timeout_s: float = 70.0) -> httpx.AsyncClient:
         """An HTTP client of a gateway with the API key. Close it, or use it as a context manager."""
         headers = {"Authorization": f"Bearer {self.ready.api_key}"}
@@ -224,6 +243,11 @@ async def running_stack(*options: str) -> AsyncIterator[Stack]:
             raise
         finally:
             await asyncio.to_thread(stack._end)
+
+
+def _refuses(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == errno.ECONNREFUSED
 
 
 def running(home: Path) -> list[str]:

@@ -73,15 +73,19 @@ def agent(
     name: str = "agent-1",
     setup: str = "",
     isolate: bool = False,
+    spaces: list[str] | None = None,
+    key: str = "",
 ) -> Iterator[subprocess.Popen[bytes]]:
     """`spaces-agent run` with a handler of tests.e2e.handlers, in a session of its own; ended by SIGKILL if need be. It
-    connects to these gateways, or through these URLs."""
+    connects to these gateways, or through these URLs, and serves the stack's space, or these with this key."""
     urls = urls or ([stack.ready.urls[i] for i in gateways] if gateways else stack.ready.urls)
-    command = [sys.executable, "-m", "spaces_agent", "run", "--key", stack.ready.agent_key, "--space", stack.ready.space]
+    command = [sys.executable, "-m", "spaces_agent", "run", "--key", key or stack.ready.agent_key]
     command += ["--engine", f"python:tests.e2e.handlers:{handler}", "--slots", str(slots), "--name", name]
     command += ["--state-dir", str(stack.home / "agents" / name)]
     for url in urls:
         command += ["--url", url]
+    for space in spaces or [stack.ready.space]:
+        command += ["--space", space]
     if setup:
         command += ["--setup", setup]
     if isolate:
@@ -221,7 +225,7 @@ async def in_log(stack: Stack, rids: set[str] | None = None) -> dict[str, list[E
     return chains
 
 
-async def recorded(stack: Stack, rids: set[str]) -> dict[str, list[Event]]:
+async def recorded(stack: Stack, rids: set[str], deadline_s: float = DEADLINE_S) -> dict[str, list[Event]]:
     """The log's chains of these requests once each has its outcome there."""
 
     async def all_closed() -> dict[str, list[Event]] | None:
@@ -229,7 +233,7 @@ async def recorded(stack: Stack, rids: set[str]) -> dict[str, list[Event]]:
         closed = {"succeeded", "failed", "expired", "canceled"}
         return chains if chains.keys() == rids and all(c[-1].type in closed for c in chains.values()) else None
 
-    chains: dict[str, list[Event]] = await until(all_closed, "the log has every outcome")
+    chains: dict[str, list[Event]] = await until(all_closed, "the log has every outcome", deadline_s)
     return chains
 
 

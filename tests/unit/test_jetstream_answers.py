@@ -11,6 +11,12 @@ def test_not_now_is_no_final_refusal() -> None:
         raise_error(ErrorBody(503, 10008, "JetStream system temporarily unavailable"))
 
 
+@pytest.mark.parametrize("error", [ErrorBody(400, 10005, "no suitable peers"), ErrorBody(500, 10118, "stream is offline")])
+def test_nor_is_too_few_servers(error: ErrorBody) -> None:
+    with pytest.raises(NatsUnavailable):
+        raise_error(error)
+
+
 def test_any_other_error_is_final() -> None:
     with pytest.raises(ApiError) as error:
         raise_error(ErrorBody(404, 10059, "stream not found"))

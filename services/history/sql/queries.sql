@@ -42,6 +42,14 @@ SELECT $1, $2, conflict.*
 FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]) AS conflict
 ON CONFLICT DO NOTHING
 
+-- name: is_whole
+-- Whether no row was taken from the read table since it was made or rebuilt.
+SELECT whole FROM read_table
+
+-- name: make_whole
+-- The last word of a rebuild: its own deletions took only what the log does not give.
+UPDATE read_table SET whole = true
+
 -- name: states
 SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
@@ -115,6 +123,11 @@ FROM (
 JOIN event_log AS log ON log.stream = 'REQUESTS' AND log.rid = page.rid AND log.epoch = page.epoch
 LEFT JOIN payloads ON payloads.sha256 = log.payload_sha AND log.type <> 'assigned'
 ORDER BY log.rid, log.seq
+
+-- name: analyze
+-- PostgreSQL does this by itself, but only after a minute or so: until then it may read a log that grows fast from end to end
+-- for each page of open requests.
+ANALYZE (SKIP_LOCKED) event_log, payloads, requests
 
 -- name: trim_positions
 SELECT part, below_seq, swept_at FROM trim_position

@@ -7,9 +7,14 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from services.contracts import subjects
+from services.runtime.topology import KEYS_STREAM, LIVE_STREAM
 from spaces_agent.frames import GRACE_S, HEARTBEAT_TIMEOUT_S
 from tests.faults.suite.members import Member
 from tests.faults.suite.platform import Platform
+from tests.support.cluster import Cluster
+from tests.support.cluster import kill as kill_server
+from tests.support.cluster import paused as paused_server
 from tests.support.proxy import Proxy, Way
 
 Do = Callable[[Platform, random.Random], Awaitable[None]]
@@ -180,6 +185,43 @@ async def agent_away_beyond_grace(platform: Platform, rng: random.Random) -> Non
         await paused(member, _BEYOND_GRACE_S)
 
 
+async def kill_leader(platform: Platform, rng: random.Random) -> None:
+    """The server that leads REQUESTS is killed, and started again."""
+    async with platform.server("nats"):
+        leader = await platform.cluster.leader(subjects.REQUESTS)
+        await asyncio.to_thread(kill_server, leader)
+        await asyncio.sleep(rng.choice([0.0, 4.0]))
+        await _whole_again(platform.cluster)
+
+
+async def restart_leader(platform: Platform, _: random.Random) -> None:
+    """The server that leads REQUESTS is stopped in order, and started again."""
+    async with platform.server("nats"):
+        leader = await platform.cluster.leader(subjects.REQUESTS)
+        await asyncio.to_thread(leader.stop)
+        await _whole_again(platform.cluster)
+
+
+async def pause_leader(platform: Platform, rng: random.Random) -> None:
+    """The server that leads REQUESTS stands still, and takes itself for the leader when it wakes up."""
+    async with platform.server("nats"):
+        with paused_server(await platform.cluster.leader(subjects.REQUESTS)):
+            await asyncio.sleep(rng.uniform(1.0, 12.0))
+        await _whole_again(platform.cluster)
+
+
+async def step_down(platform: Platform, rng: random.Random) -> None:
+    """Another server becomes the leader of a stream."""
+    async with platform.server("nats"):
+        await platform.cluster.step_down(rng.choice([subjects.REQUESTS, KEYS_STREAM, LIVE_STREAM, subjects.OUTPUT]))
+
+
+async def _whole_again(cluster: Cluster) -> None:
+    """A majority must have all before the next server may fail: no promise holds for the loss of two of three."""
+    await asyncio.to_thread(cluster.start)
+    await cluster.healthy()
+
+
 FAULTS: dict[str, Do] = {
     "gateway killed": _kill("gateway"),
     "registry killed": _kill("registry"),
@@ -215,3 +257,12 @@ FAULTS: dict[str, Do] = {
     "dispatcher's clock off": _skew("dispatcher"),
     "history's clock off": _skew("history"),
 }
+
+CLUSTER_FAULTS: dict[str, Do] = {
+    **{name: fault for name, fault in FAULTS.items() if "NATS" not in name},
+    "NATS leader killed": kill_leader,
+    "NATS leader restarted": restart_leader,
+    "NATS leader paused": pause_leader,
+    "NATS leader stepped down": step_down,
+}
+"""The same for three NATS servers."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import httpx
+import msgspec
 from nats.aio.client import Client
 
 from services.local.bootstrap import Credentials, bootstrap, keep_credentials
@@ -18,11 +19,11 @@ from services.local.home import Home
 from services.local.ports import free_port
 from services.provision import provision_all
 from services.runtime import bus
-from services.runtime.settings import Settings
 from tests.faults.suite import handlers, journal
 from tests.faults.suite.members import Member
 from tests.faults.suite.observed import Process
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
+from tests.support.cluster import Cluster, running_cluster
 from tests.support.proxy import Proxy, proxy
 from tests.support.servers import Servers, running_servers
 
@@ -32,7 +33,8 @@ SERVICES = ("gateway", "registry", "dispatcher", "history")
 
 
 class Shape:
-    """How many of what. `agents` names handlers of `suite.handlers`, one for each agent."""
+    """How many of what. `agents` names handlers of `suite.handlers`, one for each agent. With three NATS servers there are
+    no wires to NATS: clients of a cluster learn other addresses than those that they were given."""
 
     def __init__(
         self,
@@ -41,12 +43,13 @@ class Shape:
         registries: int = 2,
         dispatchers: int = 2,
         histories: int = 2,
+        nats_servers: int = 1,
         agents: tuple[str, ...] = ("gentle", "gentle", "blocking"),
         slots: int = 4,
         keep_s: float = 3600.0,
     ) -> None:
         self.counts = {"gateway": gateways, "registry": registries, "dispatcher": dispatchers, "history": histories}
-        self.agents, self.slots, self.keep_s = agents, slots, keep_s
+        self.nats_servers, self.agents, self.slots, self.keep_s = nats_servers, agents, slots, keep_s
 
 
 class Platform:
@@ -74,6 +77,12 @@ class Platform:
     def of(self, kind: str) -> list[Member]:
         """The members of a kind: gateway, registry, dispatcher, history, agent."""
         return [member for member in self.members.values() if member.kind == kind]
+
+    @property
+    def cluster(self) -> Cluster:
+        """The three NATS servers, where there are so many."""
+        assert self.servers.cluster is not None, "there is one NATS server only"
+        return self.servers.cluster
 
     @property
     def space(self) -> str:
@@ -120,7 +129,7 @@ class Platform:
     async def start(self) -> None:
         """Start everything, and return when all of it is ready."""
         urls = {"nats_url": self.servers.nats_url("provisioner"), "database_url": self.servers.database_url}
-        await provision_all(Settings(**urls))  # type: ignore[arg-type]
+        await provision_all(msgspec.structs.replace(self.servers.settings, **urls))
         self.operator = await bus.connect(self.servers.nats_url("operator"), "operator", "fault-suite")
         for kind in SERVICES:
             for number in range(1, self.shape.counts[kind] + 1):
@@ -208,11 +217,8 @@ class Platform:
             return False
 
     async def _add_service(self, kind: str, name: str) -> None:
-        url = self.servers.nats_url(kind)
-        wire = self.nats_wires[name] = NatsWire(name)
-        wire.proxy = await self._block.enter_async_context(proxy(url, wire.watch))
         port = self._ports[name] = free_port()
-        settings = {"WS_NATS_URL": wire.through(url), "WS_STREAM_KEEP": "3600"}
+        settings = {"WS_NATS_URL": await self._way_to_nats(kind, name), "WS_STREAM_KEEP": "3600"}
         if kind == "gateway":
             settings["WS_PORT"] = str(port)
             self.urls.append(f"http://127.0.0.1:{port}")
@@ -230,6 +236,14 @@ class Platform:
         member = Member(kind, name, module, lambda: settings, root=self.root, log=self.home.log_file(name))
         self.members[name] = member
         member.start()
+
+    async def _way_to_nats(self, kind: str, name: str) -> str:
+        url = self.servers.nats_url(kind)
+        if self.servers.cluster is not None:
+            return url
+        wire = self.nats_wires[name] = NatsWire(name)
+        wire.proxy = await self._block.enter_async_context(proxy(url, wire.watch))
+        return wire.through(url)
 
     def _add_agent(self, name: str, handler: str) -> None:
         assert self.credentials is not None
@@ -256,10 +270,11 @@ async def running_platform(
     shape: Shape | None = None, root: Path = ROOT, store: Path | None = None
 ) -> AsyncIterator[Platform]:
     """A platform that is ready, with NATS's data in `store`; at the end nothing of it is left."""
-    async with running_servers(sync_interval="2m", store=store) as servers:
+    shape = shape or Shape()
+    async with _nats(shape) as cluster, running_servers(sync_interval="2m", store=store, cluster=cluster) as servers:
         home = servers.directory / "home"
         home.mkdir()
-        here = Platform(servers, Home(home), shape or Shape(), root)
+        here = Platform(servers, Home(home), shape, root)
         try:
             await here.start()
             yield here
@@ -267,6 +282,20 @@ async def running_platform(
             if keep := os.environ.get("TEST_KEEP_LOGS"):
                 await asyncio.to_thread(_copy_logs, home, Path(keep))
             await here.close()
+
+
+@contextlib.asynccontextmanager
+async def _nats(shape: Shape) -> AsyncIterator[Cluster | None]:
+    """A cluster, if one is wanted."""
+    if shape.nats_servers == 1:
+        yield None
+        return
+    with contextlib.ExitStack() as block:
+        cluster = await asyncio.to_thread(block.enter_context, running_cluster())
+        try:
+            yield cluster
+        finally:
+            await asyncio.to_thread(block.close)
 
 
 def _copy_logs(home: Path, to: Path) -> None:

@@ -1,50 +1,73 @@
 """Who owns which partition."""
 
+import pytest
+
 from services.contracts.ids import PARTS
-from services.dispatcher.ownership import LeaseView, preferred, step, strikes_after
+from services.dispatcher.ownership import LeaseView, candidates, shares, step, strikes_after
 
 TWO = frozenset({"dispatcher-a", "dispatcher-b"})
 FREE = LeaseView("", 0)
+NONE: frozenset[str] = frozenset()
 
 
-def parts_of(me: str, live: frozenset[str]) -> list[int]:
-    return [part for part in range(PARTS) if preferred(part, live) == me]
+def parts_of(me: str, live: frozenset[str]) -> set[int]:
+    return {part for part, owner in shares(live).items() if owner == me}
 
 
-def test_every_partition_has_exactly_one_preferred_owner_and_each_dispatcher_gets_some():
-    shares = [parts_of(id, TWO) for id in TWO]
-    assert sorted(part for share in shares for part in share) == list(range(PARTS))
-    assert all(shares)
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 16, 20])
+def test_every_partition_has_one_owner_and_all_have_equal_shares(count: int):
+    live = frozenset(f"dispatcher-{n:x}{n * n:03x}" for n in range(count))
+    sizes = [len(parts_of(id, live)) for id in live]
+    assert shares(live).keys() == set(range(PARTS))
+    assert sum(sizes) == PARTS
+    assert max(sizes) <= -(-PARTS // count)
 
 
-def test_a_dispatcher_that_joins_takes_partitions_only_for_itself():
-    three = TWO | {"dispatcher-c"}
-    moved = [part for part in range(PARTS) if preferred(part, TWO) != preferred(part, three)]
-    assert moved == parts_of("dispatcher-c", three)
+@pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
+def test_shares_that_can_be_equal_are(count: int):
+    live = frozenset(f"dispatcher-{n:x}{n * n:03x}" for n in range(count))
+    assert {len(parts_of(id, live)) for id in live} == {PARTS // count}
 
 
-def test_a_free_partition_is_claimed_by_its_preferred_owner_only():
-    part = parts_of("dispatcher-a", TWO)[0]
-    assert step("dispatcher-a", part, FREE, TWO, frozenset(), settled=False) == "claim"
-    assert step("dispatcher-b", part, FREE, TWO, frozenset(), settled=False) == "nothing"
+def test_a_second_dispatcher_takes_its_share_and_moves_nothing_else():
+    alone = parts_of("dispatcher-a", frozenset({"dispatcher-a"}))
+    assert alone == set(range(PARTS))
+    assert parts_of("dispatcher-a", TWO) | parts_of("dispatcher-b", TWO) == alone
+
+
+def test_the_death_of_one_of_four_moves_few_partitions_of_the_others():
+    four = frozenset(f"dispatcher-{n}" for n in range(4))
+    for dead in four:
+        before, after = shares(four), shares(four - {dead})
+        moved = [part for part in range(PARTS) if before[part] not in (dead, after[part])]
+        assert len(moved) <= PARTS // 4
+
+
+def test_a_free_partition_is_claimed_by_its_wanted_owner_only():
+    assert step("dispatcher-a", "dispatcher-a", FREE, NONE, settled=False) == "claim"
+    assert step("dispatcher-b", "dispatcher-a", FREE, NONE, settled=False) == "nothing"
 
 
 def test_a_living_owner_is_left_alone():
-    part = parts_of("dispatcher-a", TWO)[0]
-    lease = LeaseView("dispatcher-b", 7)
-    assert step("dispatcher-a", part, lease, TWO, frozenset(), settled=True) == "nothing"
+    assert step("dispatcher-a", "dispatcher-a", LeaseView("dispatcher-b", 7), NONE, settled=True) == "nothing"
 
 
 def test_a_dead_owners_partitions_are_claimed_though_its_key_has_not_expired():
-    lease, dead = LeaseView("dispatcher-b", 7), frozenset({"dispatcher-b"})
-    assert all(step("dispatcher-a", part, lease, TWO, dead, settled=False) == "claim" for part in range(PARTS))
+    dead = frozenset({"dispatcher-b"})
+    wanted = shares(candidates("dispatcher-a", TWO, dead))
+    assert set(wanted.values()) == {"dispatcher-a"}
+    assert step("dispatcher-a", wanted[0], LeaseView("dispatcher-b", 7), dead, settled=False) == "claim"
 
 
 def test_an_owner_hands_over_only_when_the_live_set_has_settled():
-    part = parts_of("dispatcher-b", TWO)[0]
     lease = LeaseView("dispatcher-a", 7)
-    assert step("dispatcher-a", part, lease, TWO, frozenset(), settled=False) == "renew"
-    assert step("dispatcher-a", part, lease, TWO, frozenset(), settled=True) == "release"
+    assert step("dispatcher-a", "dispatcher-b", lease, NONE, settled=False) == "renew"
+    assert step("dispatcher-a", "dispatcher-b", lease, NONE, settled=True) == "release"
+
+
+def test_one_is_its_own_candidate_before_its_key_is_seen_and_whatever_its_peers_hear():
+    assert candidates("dispatcher-a", frozenset({"dispatcher-b"}), NONE) == TWO
+    assert candidates("dispatcher-a", TWO, TWO) == {"dispatcher-a"}
 
 
 def test_only_no_responders_is_a_strike_and_an_answer_clears_them():
@@ -53,10 +76,3 @@ def test_only_no_responders_is_a_strike_and_an_answer_clears_them():
     strikes = strikes_after(strikes, {"a": False, "b": False, "c": False})
     assert strikes == {"a": 2, "b": 1, "c": 1}
     assert strikes_after(strikes, {"a": True}) == {"a": 0}
-
-
-def test_a_dead_dispatcher_is_handed_nothing_though_its_key_has_not_expired():
-    mine = LeaseView("dispatcher-a", 7)
-    assert all(
-        step("dispatcher-a", part, mine, TWO, frozenset({"dispatcher-b"}), settled=True) == "renew" for part in range(PARTS)
-    )

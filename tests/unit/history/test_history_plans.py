@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.history.positions import Position, Stamp, contradiction
+from services.history.positions import Position, Stamp, contradiction, passes_milestone
 from services.history.statements import sql
 from services.history.trim_plan import STUCK_NS, Sweep, Trimmed, purge_below, sweep, swept
 
@@ -63,3 +63,11 @@ def test_statements_are_found_by_name() -> None:
     assert sql("position").endswith("WHERE stream = $1")
     with pytest.raises(KeyError):
         sql("nothing")
+
+
+def test_a_young_log_passes_a_milestone_each_time_that_it_has_grown_ten_times() -> None:
+    at = lambda recorded: Position(1, 1_000_001, 1_000_000 + recorded)  # noqa: E731
+    passed = [n for n in range(0, 300_000, 50) if passes_milestone(at(n), at(n + 50))]
+    assert passed == [50, 950, 9_950, 99_950]
+    assert passes_milestone(at(0), at(500))
+    assert not passes_milestone(at(100), at(100))

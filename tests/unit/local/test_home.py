@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable
+from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
 from services.local.home import Home
 from services.local.ports import LOWEST
 
@@ -34,6 +34,24 @@ def test_a_home_that_cannot_be_made_is_unwritable(tmp_path: Path, name: str) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeUnwritable, match="choose another directory"), Home(tmp_path / name).lock():
         pass
+
+
+def test_a_home_keeps_the_number_of_nats_servers_that_it_began_with(tmp_path: Path) -> None:
+    (tmp_path / "fresh").mkdir()
+    fresh = Home(tmp_path / "fresh")
+    fresh.port("gateway-1")
+    assert fresh.nats_servers(3) == 3
+    assert (fresh.nats_servers(), fresh.nats_servers(3)) == (3, 3)
+    with pytest.raises(WrongNumber, match="has 3 NATS servers"):
+        fresh.nats_servers(1)
+
+
+def test_a_home_that_has_said_nothing_of_it_has_one_nats_server(tmp_path: Path) -> None:
+    former = Home(tmp_path)
+    former.port("nats")
+    with pytest.raises(WrongNumber, match="has 1 NATS server:"):
+        former.nats_servers(3)
+    assert former.nats_servers() == 1
 
 
 def test_a_secret_is_random_and_stays(tmp_path: Path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from services.local.errors import MissingProgram
-from services.local.nats_server import CONFIG, USERS, NatsServer, find_nats_server
+from services.local.nats_server import CONFIGS, USERS, Membership, NatsServer, find_nats_server
 
-PERMISSIONS = CONFIG.with_name("permissions.conf")
+PERMISSIONS = CONFIGS / "permissions.conf"
 
 
-def check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [str(find_nats_server()), "-t", "-c", str(CONFIG)]
+def check(environment: dict[str, str], config: str = "server.conf") -> subprocess.CompletedProcess[str]:
+    command = [str(find_nats_server()), "-t", "-c", str(CONFIGS / config)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -23,6 +23,23 @@ def test_the_shipped_configuration_is_valid_whatever_the_values_look_like(tmp_pa
     server = NatsServer(tmp_path / "a b", 4222, dict.fromkeys(USERS, password), tmp_path / "log", sync_interval="2m")
     checked = check(server.environment())
     assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("password", ["plain", "12e4", "-_x"])
+def test_the_shipped_configuration_of_a_cluster_is_valid(tmp_path: Path, password: str) -> None:
+    membership = Membership(6222, (6222, 6223, 6224), password)
+    server = NatsServer(tmp_path, 4222, dict.fromkeys(USERS, password), tmp_path / "log", membership=membership)
+    checked = check(server.environment(), "cluster.conf")
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("variable", ["WS_NATS_ROUTES_PASSWORD", "WS_NATS_ROUTE_3", "WS_NATS_OPERATOR_PASSWORD"])
+def test_a_cluster_without_its_secrets_does_not_start(tmp_path: Path, variable: str) -> None:
+    membership = Membership(6222, (6222, 6223, 6224), "p")
+    server = NatsServer(tmp_path, 4222, dict.fromkeys(USERS, "p"), tmp_path / "log", membership=membership)
+    environment = server.environment()
+    del environment[variable]
+    assert variable in check(environment, "cluster.conf").stderr
 
 
 def test_a_missing_password_is_an_error_not_an_open_door(tmp_path: Path) -> None:

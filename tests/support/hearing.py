@@ -1,0 +1,28 @@
+"""When a question reaches whoever answers it."""
+
+import nats.errors
+
+from services.runtime import bus
+from tests.support.servers import Servers
+from tests.support.waiting import until
+
+_SILENT_S = 0.2
+
+
+async def heard(servers: Servers, subject: str) -> None:
+    """Return when questions on the subject reach somebody wherever they are asked: the other servers of a cluster hear of a
+    subscription a moment later than its own. The empty one that is asked here must be harmless."""
+    for server in [] if servers.cluster is None else servers.cluster.servers:
+        nc = await bus.connect(server.url("gateway"), "gateway", "test-heard")
+
+        async def reaches(nc: bus.Client = nc) -> bool:
+            try:
+                await nc.request(subject, b"", timeout=_SILENT_S)
+            except nats.errors.NoRespondersError:
+                return False
+            except nats.errors.TimeoutError:
+                pass  # somebody is there, and has no answer to that
+            return True
+
+        await until(reaches, f"{subject} is heard of at every server")
+        await nc.close()
