@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from services.commands.agents import agents
+from services.commands.erasing import erase
 from services.commands.lists import ls
 from services.commands.requests import cancel, requests, retry, submit
 
@@ -38,6 +39,7 @@ def main() -> None:
 for _command in (submit, requests, cancel, retry, agents):
     main.add_command(_command)
 requests.add_command(ls)
+requests.add_command(erase)
 
 
 @main.command()

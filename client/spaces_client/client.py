@@ -79,6 +79,11 @@ class Client:
         `not_done` when it has not ended, and `data_expired` when its input is not kept."""
         return self._make(_path(id, "/retry"), None, wait_s, idempotency_key)
 
+    def erase(self, id: str) -> Request:
+        """Erase the data of a request that has ended: input, output, metadata, logs. One that is erased stays so. Raises
+        ClientError, with `not_done` when it has not ended."""
+        return objects.request(self._connection.call("DELETE", _path(id, "/data")))
+
     def events(self, id: str, *, after: str = "", waiting: Waiting | None = None) -> Generator[Event, None, None]:
         """What happens to a request, as it happens, up to its end; `after` is the cursor of an event. A stream that is cut
         is opened again where it ended, for as long as it takes: no gap, no repeat; `waiting` is told. Close the generator

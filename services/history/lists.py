@@ -29,7 +29,7 @@ class Lists:
         self._waiting = 0
 
     async def requests(self, query: ListRequests) -> RequestsPage:
-        """A page of requests. Raises Refused."""
+        """A page of requests. Raises Refused, also when some may be missing from the read table."""
         if not 1 <= query.limit <= MAX_LIMIT:
             raise Refused("invalid", f"a page has 1 to {MAX_LIMIT} requests")
         if query.recorded is not None:
@@ -37,6 +37,8 @@ class Lists:
         older = query.direction == "older"
         beside = query.beside or Place(_EVER if older else -1, "")
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
+            if not await connection.fetchval(sql("is_whole")):
+                raise Refused("unavailable", "the read table has to be rebuilt: spaces log rebuild")
             await connection.execute(sql("custom_plans"))
             rows = await connection.fetch(
                 sql("requests_older" if older else "requests_newer"),

@@ -82,8 +82,10 @@ class Queries:
                     break
         return OpenPage(epoch=position["epoch"], seq=position["seq"], chains=page.chains(), next=page.next)
 
-    async def positions(self, _: GetPositions) -> Positions:
+    async def positions(self, query: GetPositions) -> Positions:
         """How far each stream is recorded."""
+        if query.wanted is not None:
+            await self._lists.recorded(query.wanted)
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(sql("positions"))
         return Positions(positions=[Position(stream=row["stream"], epoch=row["epoch"], seq=row["seq"]) for row in rows])

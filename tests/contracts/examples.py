@@ -213,7 +213,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.GetOpen(part=11, after=RID),
     rpc.OpenPage(epoch=1, seq=42, chains=[_CHAIN], next=RID),
     rpc.Position(stream="REQUESTS", epoch=1, seq=42),
-    rpc.GetPositions(),
+    rpc.GetPositions(wanted=rpc.Position(stream="REQUESTS", epoch=1, seq=42)),
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
     lists.Place(at=1767323045678900000, key=RID),
     lists.ListRequests(

@@ -9,22 +9,10 @@ import pytest
 
 from services.contracts.instants import rfc3339
 from services.history import lists
-from services.history.queries import Queries
 from services.history.statements import sql
-from services.runtime.rpc import serve
-from tests.support.bus import Bus
 from tests.support.history import Request, World, world_on
-from tests.support.http_gateway import (
-    ADA,
-    ADMIN,
-    AGENT,
-    BOB,
-    ONLY_OTHER,
-    Gateway,
-    HttpAnswer,
-    fill_directory,
-    running_gateway,
-)
+from tests.support.http_gateway import ADA, ADMIN, AGENT, BOB, ONLY_OTHER, Gateway, HttpAnswer
+from tests.support.listing import gateway_in
 from tests.support.servers import Servers
 
 
@@ -37,19 +25,13 @@ def servers() -> Iterator[Servers]:
 @pytest.fixture
 async def world(servers: Servers) -> AsyncIterator[World]:
     async with world_on(servers) as world:
-        await serve(world.history, "history", "lists", Queries(world.pool).operations())
         yield world
 
 
 @pytest.fixture
 async def gateway(world: World) -> AsyncIterator[Gateway]:
-    bus = Bus(world.servers)
-    try:
-        await fill_directory(bus)
-        async with running_gateway(bus) as gateway:
-            yield gateway
-    finally:
-        await bus.close()
+    async with gateway_in(world) as gateway:
+        yield gateway
 
 
 async def listed(gateway: Gateway, key: str = ADA, **filters: str | list[str]) -> Any:

@@ -7,18 +7,16 @@ from starlette.responses import Response
 
 from services.contracts import subjects
 from services.contracts.lists import ListRequests, Place, RequestsPage
-from services.contracts.rpc import Position
 from services.gateway.api.access import Access
 from services.gateway.api.operations import LIST
 from services.gateway.api.responses import json_response
 from services.gateway.lists import Query, around
-from services.gateway.reading import epoch_of
+from services.gateway.reading import Reader
 from services.gateway.view import RequestsObject, listed_request
 from services.runtime import rpc
-from services.runtime.jetstream import stream_info
 
 
-def router(nc: Client, access: Access) -> APIRouter:
+def router(nc: Client, access: Access, reader: Reader) -> APIRouter:
     """The routes of lists."""
 
     async def requests(request: Request) -> Response:
@@ -35,7 +33,8 @@ def router(nc: Client, access: Access) -> APIRouter:
             until=query.instant("created_before"),
             beside=paging.beside,
             direction=paging.direction,
-            recorded=await _end_of_stream(nc),
+            # So a client finds in a list what it was told before, here or elsewhere.
+            recorded=await reader.end_of_stream(),
         )
         page = await rpc.call(nc, subjects.history_rpc("requests"), wanted, RequestsPage)
         places = [Place(state.accepted_at, state.rid) for state in page.requests]
@@ -46,9 +45,3 @@ def router(nc: Client, access: Access) -> APIRouter:
     for operation, endpoint in ((LIST, requests),):
         routes.add_route(operation.path, endpoint, methods=[operation.method])
     return routes
-
-
-async def _end_of_stream(nc: Client) -> Position:
-    """What has been appended by now, here or elsewhere: a client finds in a list what it was told before."""
-    info = await stream_info(nc, subjects.REQUESTS)
-    return Position(stream=subjects.REQUESTS, epoch=epoch_of(info), seq=info.state.last_seq)

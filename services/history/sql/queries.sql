@@ -72,11 +72,47 @@ WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]) AND epoch = $2
 ORDER BY seq
 
 -- name: chain
--- All events of a request with their payloads.
+-- All events of a request with their payloads. Those of an erased one may still be there for the sake of others.
 SELECT event_log.seq, at, subject, event_log.data, payload_sha, payloads.data AS payload
 FROM event_log LEFT JOIN payloads ON payloads.sha256 = payload_sha
+    AND NOT EXISTS (SELECT FROM event_log AS erased
+                    WHERE erased.stream = 'REQUESTS' AND erased.rid = $1 AND erased.type = 'erased')
 WHERE stream = 'REQUESTS' AND rid = $1
 ORDER BY epoch, seq
+
+-- name: scrub_events
+-- What is left of events whose requests are erased.
+UPDATE event_log SET data = scrubbed.data
+FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS scrubbed (epoch, seq, data)
+WHERE stream = 'REQUESTS' AND event_log.epoch = scrubbed.epoch AND event_log.seq = scrubbed.seq
+
+-- name: delete_payloads
+-- The payloads of erased requests to which no other request refers.
+DELETE FROM payloads
+WHERE sha256 IN (SELECT payload_sha FROM event_log WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]))
+    AND NOT EXISTS (
+        SELECT FROM event_log AS other
+        WHERE other.payload_sha = payloads.sha256 AND other.type <> 'assigned'
+            AND NOT EXISTS (SELECT FROM event_log AS erased
+                            WHERE erased.stream = 'REQUESTS' AND erased.rid = other.rid AND erased.type = 'erased')
+    )
+
+-- name: scrub_conflicts
+-- Events of erased requests that could not be part of the log.
+UPDATE event_conflicts SET data = '' WHERE stream = 'REQUESTS' AND split_part(subject, '.', 4) = ANY ($1::text[])
+
+-- name: scrub_leftovers
+-- Events of erased requests that recoveries have found.
+UPDATE leftovers SET data = '' WHERE stream = 'REQUESTS' AND split_part(subject, '.', 4) = ANY ($1::text[])
+
+-- name: begin_erasures
+INSERT INTO erasures (rid, seq, at) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING
+
+-- name: due_erasures
+SELECT rid, seq FROM erasures WHERE at <= $1 ORDER BY at LIMIT $2
+
+-- name: end_erasure
+DELETE FROM erasures WHERE rid = $1
 
 -- name: refused
 -- Refused frames that concern a request.

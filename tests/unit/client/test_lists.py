@@ -90,6 +90,27 @@ def test_what_cannot_be_asked_is_not_asked(wrong: list[str]) -> None:
         assert at(server, "requests", "ls", *wrong).exit_code == 2
 
 
+def test_a_request_is_erased_after_a_yes() -> None:
+    erased = request(input=None, erased=True)
+    with ScriptedServer(answer(erased), answer(erased, 202), answer(erased)) as server:
+        assert at(server, "requests", "erase", RID, "--yes").stdout == f"{RID} is erased\n"
+        done = at(server, "requests", "erase", RID, "--json", stdin="y\n")
+        assert json.loads(done.stdout) == erased
+        for no in ("n\n", ""):
+            assert at(server, "requests", "erase", RID, stdin=no).exit_code == 1
+        with Client(server.url, KEY) as client:
+            assert client.erase(RID).erased
+    assert {(sent.method, sent.path) for sent in server.received} == {("DELETE", f"/v1/requests/{RID}/data")}
+
+
+def test_of_an_erased_request_no_data_are_shown() -> None:
+    with ScriptedServer(answer(request(input=None, erased=True))) as server:
+        shown = at(server, "requests", "show", RID).stdout
+    assert "data      erased" in shown
+    assert "input" not in shown
+    assert "output" not in shown.replace("first output", "")
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
