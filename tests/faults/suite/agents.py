@@ -49,6 +49,14 @@ def _given_at_once(history: History) -> Iterator[Violation]:
             held[boot].discard(frame.lease)
 
 
+def given_once(history: History) -> Iterator[Violation]:
+    """An assignment is handed to its agent once: whether that had arrived is told by the agent's next hello."""
+    given = Counter((frame.data["request_id"], frame.lease) for frame in history.frames if frame.type == "assign")
+    for (rid, lease), times in given.items():
+        if times > 1:
+            yield Violation("given_once", rid, f"lease {lease} was handed out {times} times")
+
+
 def started_once(history: History) -> Iterator[Violation]:
     """An attempt is started at most once, and only by the agent that it was assigned to."""
     assigned = {(event.rid, event.attempt): event.data["agent"] for event in history.events if event.type == "assigned"}

@@ -105,26 +105,26 @@ def budgets(history: History) -> Iterator[Violation]:
 
 
 def grace(history: History) -> Iterator[Violation]:
-    """No dispatcher gives a lease up that was listed within the grace, unless its agent has come back without it: as another
-    process, or as the same one that had never heard of it."""
+    """No dispatcher gives a lease up that was assigned or listed within the grace, unless its agent has come back without
+    it: as another process, or as the same one that had never heard of it."""
     started = {(run.rid, run.attempt) for run in history.runs}
     for rid, chain in chains_of(history).items():
         for lease, event in pairwise(chain):
             lost = event.data.get("reason") == "agent_lost" or event.data.get("error", {}).get("code") == "agent_lost"
             if not lost or not event.data["actor"].startswith("dispatcher:"):
                 continue
-            listed = max((at for at in history.listed.get(lease.seq, ()) if at <= event.at), default=0)
+            held_at = max((at for at in history.listed.get(lease.seq, ()) if at <= event.at), default=lease.at)
             known = (rid, event.attempt) in started
-            if event.at - listed < GRACE - LATE and not _came_back_without(history, lease, event.at, known):
-                held = (event.at - listed) / SECOND
-                yield Violation("grace", rid, f"lease {lease.seq} was given up {held:.1f} s after it was listed")
+            if event.at - held_at < GRACE - LATE and not _came_back_without(history, lease, event.at, known):
+                absent = (event.at - held_at) / SECOND
+                yield Violation("grace", rid, f"lease {lease.seq} was given up after {absent:.1f} s")
 
 
 def _came_back_without(history: History, lease: Event, by: int, known: bool) -> bool:
     first = next((one.boot_id for one in history.appearances if one.conn == lease.data["conn"]), "")
     return any(
         one.agent == lease.data["agent"]
-        and lease.at <= one.at <= by
+        and lease.at - LATE <= one.at <= by
         and lease.seq not in one.leases
         and (one.boot_id != first or not known)
         for one in history.appearances

@@ -21,6 +21,7 @@ RULES: tuple[Rule, ...] = (
     clients.one_request_per_key,
     clients.whole_output,
     agents.within_slots,
+    agents.given_once,
     agents.started_once,
     agents.told_when_recorded,
     agents.stopped_when_void,

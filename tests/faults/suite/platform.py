@@ -22,6 +22,7 @@ from services.runtime import bus
 from tests.faults.suite import handlers, journal
 from tests.faults.suite.members import Member
 from tests.faults.suite.observed import Process
+from tests.faults.suite.short_keep import keeping
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.proxy import Proxy, proxy
@@ -231,7 +232,7 @@ class Platform:
             settings["WS_DATABASE_URL"] = self.servers.database_url
         module = f"services.{kind}.main"
         if self.shape.keep_s < 600:
-            settings["TEST_KEEP_S"] = str(self.shape.keep_s)
+            settings[keeping.KEEP] = str(self.shape.keep_s)
             module = f"tests.faults.suite.short_keep.{kind}"
         member = Member(kind, name, module, lambda: settings, root=self.root, log=self.home.log_file(name))
         self.members[name] = member

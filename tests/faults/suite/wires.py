@@ -33,6 +33,8 @@ class Wire:
     name: str
     """The service at the one end; at the other is NATS, or are agents."""
     traps: list[Trap] = field(default_factory=list)
+    lost: bytes = b""
+    """The bytes that the last trap has kept from passing."""
     _proxy: Proxy | None = None
 
     @property
@@ -58,6 +60,8 @@ class Wire:
     async def _spring(self, trap: Trap, number: int, caught: Any, data: bytes, send: Send) -> None:
         if trap.when == "after":
             await send(data)
+        elif trap.when == "instead":
+            self.lost = data
         await trap.act(self, caught)
         if trap.when == "before":
             await send(data)
@@ -92,6 +96,7 @@ class AgentWire(Wire):
         self.frames: list[Frame] = []
         self._taps: dict[tuple[int, Way], Tap] = {}
         self._agents: dict[int, str] = {}
+        self._to_gateway: dict[int, Send] = {}
 
     async def watch(self, number: int, way: Way, data: bytes, send: Send) -> None:
         """Read along, and let through. A frame counts from when it is complete here, also when it is not let through."""
@@ -101,6 +106,8 @@ class AgentWire(Wire):
         socket = hash((self.name, number))
         frames = [Frame(socket, at, by_agent, _without_payload(data)) for data in tap.receive(data)]
         self.frames += frames
+        if by_agent:
+            self._to_gateway[socket] = send
         for frame in frames:
             if frame.type == "hello":
                 self._agents[socket] = frame.data["agent_id"]
@@ -109,6 +116,10 @@ class AgentWire(Wire):
     def agent_of(self, frame: Frame) -> str:
         """The name of the agent that sends a frame, or gets it."""
         return self._agents[frame.socket]
+
+    async def replay(self, socket: int, data: bytes) -> None:
+        """Let the gateway have these bytes, of whole frames that an agent has sent, once more, by this socket."""
+        await self._to_gateway[socket](data)
 
 
 def _without_payload(data: dict[str, Any]) -> dict[str, Any]:

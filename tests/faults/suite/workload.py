@@ -10,7 +10,7 @@ import httpx
 
 from tests.faults.suite import journal
 from tests.faults.suite.observed import Answer, History, Reading, Shown
-from tests.support.readers import Reader
+from tests.support.readers import Reader, Seen
 
 PATIENCE_S = 150.0
 """How long a client goes on asking before it gives up: longer than any fault, grace and retry together."""
@@ -21,10 +21,11 @@ Request = dict[str, Any]
 
 
 class Client:
-    """One client with a name of its own, which asks any gateway."""
+    """One client with a name of its own, which asks any gateway, or `only` the one of this index."""
 
-    def __init__(self, name: str, workload: "Workload") -> None:
+    def __init__(self, name: str, workload: "Workload", only: int | None = None) -> None:
         self.name, self._load = name, workload
+        self._https = workload.https if only is None else [workload.https[only]]
         self._rng = random.Random(f"{workload.seed}/{name}")
 
     async def submit(self, input: dict[str, Any], key: str = "", wait_s: int = 0, **policy: Any) -> Request | None:
@@ -56,14 +57,15 @@ class Client:
             request = await self.read(request["id"])
         return request
 
-    async def watch(self, rid: str) -> None:
-        """Read its events to the end, over as many connections, at as many gateways, as it takes."""
+    async def watch(self, rid: str, enough: Callable[[Seen], bool] | None = None) -> None:
+        """Read its events to the end, over as many connections, at as many gateways, as it takes. `enough`: whether to go
+        elsewhere after an event."""
         reader = Reader(self._load.urls, self._load.key, rid)
         reading = Reading(rid, [])
         self._load.history.readings.append(reading)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await reader.follow(self._rng.randrange(len(self._load.urls)), for_s=self._rng.choice([None, 1.0, 3.0]))
+                await reader.follow(self._rng.randrange(len(self._load.urls)), enough, self._rng.choice([None, 1.0, 3.0]))
             reading.whole = True
         except TimeoutError:
             pass
@@ -74,7 +76,7 @@ class Client:
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE_S
         while loop.time() < end:
-            http = self._rng.choice(self._load.https)
+            http = self._rng.choice(self._https)
             began = journal.now_ns()
             try:
                 response = await http.request(method, path, headers=headers, json=body)
