@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from spaces_client import lists, objects, timeline
+from spaces_client import lists, monitoring, objects, timeline
 from spaces_client.connection import Connection, Waiting
 from spaces_client.events import Event
+from spaces_client.monitoring import PastConnection, Stats
 from spaces_client.objects import ConnectedAgent, Request
 from spaces_client.reading import EventReader
 from spaces_client.submission import Policy, submission
@@ -100,6 +101,21 @@ class Client:
     def agents(self) -> list[ConnectedAgent]:
         """The agents that are connected: one's own, or all for an administrator. Raises ClientError."""
         return objects.agents(self._connection.call("GET", "/v1/agents"))
+
+    def connections(
+        self, *, agent: str | None = None, space: str | None = None, limit: int | None = None
+    ) -> Iterator[PastConnection]:
+        """Connections of agents (`owner/name`), also those that have ended, the newest first, `limit` at most: those of
+        one's own agents, or all for an administrator. Pages are asked for as they are needed, so the iterator may raise
+        ClientError."""
+        wanted = lists.filters(agent=agent, space=space)
+        return lists.entries(self._lister("/v1/connections"), wanted, monitoring.connection, limit)
+
+    def stats(self, *, space: str | None = None, window: str = "1h") -> Stats:
+        """What requests have come to in the last `5m`, `1h` or `24h`: one's own, or all for an administrator. Raises
+        ClientError."""
+        params = lists.filters(space=space, window=window)
+        return monitoring.stats(self._connection.call("GET", "/v1/stats", params=params))
 
     def drain_agent(self, id: str) -> ConnectedAgent:
         """Tell an agent (`owner/name`) to take no more work, finish what runs, and leave. Raises ClientError, with

@@ -39,6 +39,75 @@ class ListRequests(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     recorded: Position | None = None
 
 
+class ListConnections(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Connections of agents, also those that have ended, by when they began, the newest first; as ListRequests. `owner`:
+    whose agents; `agent`: of this identity; `space`: that were let serve it; `within`: that serve nothing but these spaces
+    (None: whatever they serve)."""
+
+    limit: int
+    owner: str = ""
+    agent: str = ""
+    space: str = ""
+    within: list[str] | None = None
+    beside: Place | None = None
+    direction: Direction = "older"
+
+
+class PastConnection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One connection, at `place` in the list; `ended_at` 0: nobody has recorded its end. `code`: the WebSocket's close code,
+    0 without one."""
+
+    place: Place
+    conn: str
+    agent: str
+    gateway: str
+    spaces: list[str]
+    slots: int
+    version: str = ""
+    address: str = ""
+    ended_at: int = 0
+    reason: str = ""
+    code: int = 0
+    connected_s: float = 0.0
+
+
+class ConnectionsPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer to ListConnections; see RequestsPage."""
+
+    connections: list[PastConnection]
+    more: bool = False
+
+
+class GetStats(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of the requests that were accepted, or have ended, after the instant `since` and up to `until`; of one
+    user, in some spaces. `recorded`: see ListRequests."""
+
+    since: int
+    until: int
+    user: str = ""
+    spaces: list[str] | None = None
+    recorded: Position | None = None
+
+
+class Percentiles(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: of a hundred durations so many are no longer than that."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer: how many were accepted; how many ended, by status; and how long the latest `sampled` of those that ran had
+    waited until they were assigned, and ran."""
+
+    accepted: int
+    ended: dict[Status, int]
+    sampled: int = 0
+    queue_s: Percentiles | None = None
+    run_s: Percentiles | None = None
+
+
 class RequestsPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The answer, without inputs, outputs and logs. `more`: there are others farther in that direction; a page may be
     shorter than its limit all the same, when its requests are large."""

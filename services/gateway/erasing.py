@@ -43,7 +43,7 @@ class Erasures:
     async def recorded(self, state: RequestState) -> bool:
         """Whether history has recorded that a request is erased, and so has removed its data; it is waited for a little."""
         try:
-            wanted = msgspec.structs.replace(await self._reader.end_of_stream(), seq=state.seq)
+            wanted = msgspec.structs.replace((await self._reader.end_of_stream()).position, seq=state.seq)
             answer = await rpc.call(self._nc, subjects.history_rpc("positions"), GetPositions(wanted=wanted), Positions)
         except NatsUnavailable:
             return False

@@ -45,11 +45,11 @@ class Paging:
 class Query:
     """The parameters of a list."""
 
-    def __init__(self, given: Iterable[tuple[str, str]], known: Iterable[str]) -> None:
+    def __init__(self, given: Iterable[tuple[str, str]], known: Iterable[str], *, paging: bool = True) -> None:
         """Raises ApiProblem for a parameter that is not known: it may be a typing error, and a filter that is left out would
         show more than was asked for."""
         self._values: dict[str, list[str]] = {}
-        names = PAGING.union(known)
+        names = {*known, *(PAGING if paging else ())}
         for name, value in given:
             if name not in names:
                 raise _invalid(f"There is no parameter {name[:64]!r} here, only {', '.join(sorted(names))}.")

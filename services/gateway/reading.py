@@ -2,6 +2,7 @@
 longer holds is asked of history."""
 
 import logging
+from typing import NamedTuple
 
 from nats.aio.client import Client
 
@@ -10,6 +11,7 @@ from services.contracts.connections import Refused
 from services.contracts.erasure import without_words
 from services.contracts.events import Erased, RequestEvent
 from services.contracts.ids import part_of_request
+from services.contracts.instants import nanoseconds
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.output import Progress
 from services.contracts.requests import RequestState, fold
@@ -27,6 +29,13 @@ Link = tuple[RequestEvent, int, int]
 """An event with its sequence and its instant."""
 
 log = logging.getLogger("services.gateway.reading")
+
+
+class End(NamedTuple):
+    """Where the stream of requests ends, at an instant of the server's clock (nanoseconds since 1970)."""
+
+    position: Position
+    at: int
 
 
 class Reader:
@@ -61,10 +70,11 @@ class Reader:
         decoded = [(codec.connections.decode(bytes(logged.data)), logged.at) for logged in answer.refused]
         return [(event, at) for event, at in decoded if isinstance(event, Refused)]
 
-    async def end_of_stream(self) -> Position:
+    async def end_of_stream(self) -> End:
         """How far the stream of requests goes now, as its leader says. Raises NatsUnavailable."""
         info = await stream_info(self._nc, subjects.REQUESTS)
-        return Position(stream=subjects.REQUESTS, epoch=epoch_of(info), seq=info.state.last_seq)
+        position = Position(stream=subjects.REQUESTS, epoch=epoch_of(info), seq=info.state.last_seq)
+        return End(position, nanoseconds(info.ts))
 
     async def last_output(self, rid: str) -> int:
         """The sequence of the last output record that is stored of a request, 0 without any. Raises NatsUnavailable."""

@@ -7,7 +7,7 @@ import asyncpg
 import msgspec
 
 from services.contracts import subjects
-from services.contracts.lists import ListRequests
+from services.contracts.lists import GetStats, ListConnections, ListRequests
 from services.contracts.rpc import (
     Chain,
     GetChain,
@@ -46,6 +46,10 @@ class Queries:
             "chain": Operation(subjects.history_rpc("chain"), GetChain, _available(self.chain)),
             "open": Operation(subjects.history_rpc("open"), GetOpen, _available(self.open)),
             "requests": Operation(subjects.history_rpc("requests"), ListRequests, _available(self._lists.requests)),
+            "connections": Operation(
+                subjects.history_rpc("connections"), ListConnections, _available(self._lists.connections)
+            ),
+            "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }
 

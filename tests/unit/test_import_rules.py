@@ -16,9 +16,11 @@ PURE = {
     "services.gateway": {
         *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("cursor", "feed", "items", "lists", "verdicts", "view"),
+        *("cursor", "feed", "items", "lists", "monitoring", "verdicts", "view"),
     },
-    "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},
+    "services.history": {
+        *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
+    },
     "services.registry": {"agents", "connections", "directory"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
@@ -38,7 +40,19 @@ PURE = {
         *("sockets", "unacknowledged", "work"),
     },
     "spaces_client": {
-        *("address", "answers", "backoff", "errors", "events", "lists", "objects", "reading", "submission", "timeline"),
+        *(
+            "address",
+            "answers",
+            "backoff",
+            "errors",
+            "events",
+            "lists",
+            "monitoring",
+            "objects",
+            "reading",
+            "submission",
+            "timeline",
+        ),
     },
 }
 """Modules that decide and perform nothing, by package; all of services.contracts are as well."""

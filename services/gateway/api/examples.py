@@ -17,6 +17,7 @@ from services.gateway.items import (
     sse,
 )
 from services.gateway.lists import cursor
+from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
 from services.gateway.view import (
     AgentObject,
@@ -112,6 +113,39 @@ CONNECTED = ConnectedAgentObject(
 )
 AGENTS = AgentsObject(results=[CONNECTED])
 DRAINING = msgspec.structs.replace(CONNECTED, state="draining")
+
+CONNECTIONS = ConnectionsObject(
+    results=[
+        ConnectionObject(
+            id=CONNECTED.connection,
+            agent=_AGENT.id,
+            gateway=CONNECTED.gateway,
+            spaces=["demo"],
+            slots=4,
+            version="0.1.0",
+            address="192.0.2.1",
+            connected_at=_CREATED,
+            disconnected_at=_ENDED,
+            connected_s=1.506,
+            reason="goodbye",
+            code=1000,
+        )
+    ],
+    next=PAGE_CURSOR,
+    previous=None,
+)
+STATS = StatsObject(
+    space="demo",
+    window_s=3600,
+    until=_ENDED,
+    accepted=130,
+    ended={"succeeded": 120, "failed": 5, "canceled": 2, "expired": 0},
+    throughput=0.035278,
+    success_rate=0.96,
+    sampled=127,
+    queue_s=PercentilesObject(p50=0.004, p95=0.9, p99=3.2),
+    run_s=PercentilesObject(p50=1.5, p95=2.4, p99=4.1),
+)
 
 _HAPPENED = (
     Item(QueuedEvent(attempt=0, at=_CREATED), "1-4711-0"),

@@ -11,6 +11,7 @@ from services.gateway.api import examples
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
 from services.gateway.intake import MAX_WAIT_S
 from services.gateway.lists import DEFAULT_LIMIT, STATUSES
+from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 
 _STRING = {"type": "string"}
 _SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"}, "demo")
@@ -243,4 +244,51 @@ DRAIN = Operation(
     answers={202: Answer("The agent has been told.", examples.DRAINING)},
     problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
 )
-OPERATIONS = (SUBMIT, LIST, READ, EVENTS, CANCEL, RETRY, ERASE, AGENTS, DRAIN)
+CONNECTIONS = Operation(
+    id="connections",
+    method="GET",
+    path="/v1/connections",
+    tag=AGENTS_TAG,
+    summary="List connections of agents, also those that have ended, the newest first",
+    description="With the reason of their end. Those of your agents, or of all for an administrator; a key for some spaces "
+    "shows only agents all of whose spaces are among these. Pages stay in place while agents connect.",
+    parameters=(
+        Parameter("agent", "query", "Only those of this agent, `<owner>/<name>`.", _STRING, examples.CONNECTED.id),
+        dataclasses.replace(_SPACE, place="query", description="Only those that were let serve this space."),
+        *_PAGING,
+    ),
+    answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
+    problems={
+        **KEY_PROBLEMS,
+        "invalid_request": "A parameter is not known, or not as it should be.",
+        "invalid_cursor": "The cursor is none of a page of this list.",
+        "forbidden": "The key is an agent's, or not for this space.",
+        "not_found": "There is no such space.",
+    },
+)
+STATS = Operation(
+    id="stats",
+    method="GET",
+    path="/v1/stats",
+    tag=REQUESTS_TAG,
+    summary="How many requests came in and ended, and how long they took: yours, or all for an administrator",
+    description="Durations are those of the latest requests that have ended within the window, 5000 at most.",
+    parameters=(
+        dataclasses.replace(_SPACE, place="query", description="Only those of this space."),
+        Parameter(
+            "window",
+            "query",
+            "How far back to look.",
+            {"type": "string", "enum": list(WINDOWS), "default": DEFAULT_WINDOW},
+            DEFAULT_WINDOW,
+        ),
+    ),
+    answers={200: Answer("The numbers.", examples.STATS)},
+    problems={
+        **KEY_PROBLEMS,
+        "invalid_request": "A parameter is not known, or not as it should be.",
+        "forbidden": "The key is an agent's, or not for this space.",
+        "not_found": "There is no such space.",
+    },
+)
+OPERATIONS = (SUBMIT, LIST, READ, EVENTS, CANCEL, RETRY, ERASE, STATS, AGENTS, DRAIN, CONNECTIONS)

@@ -148,6 +148,54 @@ WHERE ($1::text IS NULL OR user_id = $1)
     AND (accepted_at, rid) > ($8, $9)
 ORDER BY accepted_at, rid LIMIT $10
 
+-- name: connections_older
+-- Beginnings of connections behind a place, the newest first.
+SELECT at, subject, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'connected' AND (at, subject COLLATE "C") < ($1, $2)
+ORDER BY at DESC, subject COLLATE "C" DESC
+
+-- name: connections_newer
+-- The same before a place, the nearest to it first.
+SELECT at, subject, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'connected' AND (at, subject COLLATE "C") > ($1, $2)
+ORDER BY at, subject COLLATE "C"
+
+-- name: disconnected
+-- How connections have ended, by the subjects of their ends.
+SELECT at, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'disconnected' AND subject = ANY ($1::text[])
+ORDER BY epoch DESC, seq DESC
+
+-- name: count_outcomes
+-- How many requests ended in a span of time ($1, $2), by status: of some partitions ($3), a user ($4), a space ($5), some ($6).
+SELECT status, count(*) AS requests FROM requests
+WHERE completed_at > $1 AND completed_at <= $2 AND part = ANY ($3::smallint[])
+    AND ($4::text IS NULL OR user_id = $4)
+    AND ($5::text IS NULL OR space = $5)
+    AND ($6::text[] IS NULL OR space = ANY ($6))
+GROUP BY status
+
+-- name: count_accepted
+-- How many requests were accepted in that span.
+SELECT count(*) FROM requests
+WHERE accepted_at > $1 AND accepted_at <= $2 AND part = ANY ($3::smallint[])
+    AND ($4::text IS NULL OR user_id = $4)
+    AND ($5::text IS NULL OR space = $5)
+    AND ($6::text[] IS NULL OR space = ANY ($6))
+
+-- name: latest_outcomes
+-- The latest of those that ended in that span and were run, $7 of each partition at most.
+SELECT latest.state FROM unnest($3::smallint[]) AS wanted (part)
+CROSS JOIN LATERAL (
+    SELECT state, completed_at FROM requests
+    WHERE requests.part = wanted.part AND completed_at > $1 AND completed_at <= $2 AND attempt > 0
+        AND ($4::text IS NULL OR user_id = $4)
+        AND ($5::text IS NULL OR space = $5)
+        AND ($6::text[] IS NULL OR space = ANY ($6))
+    ORDER BY completed_at DESC LIMIT $7
+) AS latest
+ORDER BY latest.completed_at DESC LIMIT $7
+
 -- name: open_chains
 -- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.
 SELECT log.rid, log.seq, log.at, log.subject, log.type, log.data, log.payload_sha, payloads.data AS payload
