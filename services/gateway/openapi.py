@@ -154,7 +154,7 @@ def _stream_event() -> dict[str, Any]:
     data = {name: {**_DATA, "contentSchema": _reference(kind)} for name, kind in EVENTS.items()}
     return {
         "title": STREAM_EVENT,
-        "description": "One event of a stream (WHATWG HTML, 9.2). `data` is JSON; without an `id` it does not move the cursor.",
+        "description": "One event of a stream (WHATWG HTML, 9.2). `data` is JSON; one without `id` moves no cursor.",
         "type": "object",
         "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": _DATA},
         "required": ["event", "data"],

@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
-from services.gateway.auth import Caller, authenticate, may_read
+from services.gateway.auth import Caller, Scope, authenticate, may_read, scope_of
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.runtime import telemetry
@@ -20,6 +20,10 @@ class Access:
     def caller(self, request: Request) -> Caller:
         """Who calls. Raises ApiProblem."""
         return authenticate(self._follower, request.headers.get("authorization", "").encode("latin-1") or None)
+
+    def scope(self, caller: Caller, space: str | None, user: str | None) -> Scope:
+        """What of a list the caller may see, and asks for. Raises ApiProblem."""
+        return scope_of(self._follower, caller, space, user)
 
     async def request(self, caller: Caller, rid: str) -> RequestState:
         """A request, if the caller may see it; whether another's exists is not told. Raises ApiProblem,

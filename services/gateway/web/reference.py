@@ -254,7 +254,7 @@ def _limits(schema: dict[str, Any]) -> str:
 def _curls(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     """Commands that try the operation, one for each form of its answers that a client can choose."""
     for parameter in operation["parameters"]:
-        path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
+        path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
     media_types = {each for answer in operation["responses"].values() for each in answer.get("content", {})}
     plain = "application/json" if method == "GET" and _STREAM in media_types else ""
     accepted = [plain, *([_STREAM] if _STREAM in media_types else [])]
