@@ -142,7 +142,7 @@ def test_without_a_key_every_operation_says_so(contract: Contract) -> None:
     for operation in OPERATIONS:
         path = operation.path
         for parameter in operation.parameters:
-            path = path.replace(f"{{{parameter.name}}}", parameter.example)
+            path = path.replace(f"{{{parameter.name}}}", str(parameter.example))
         answer = requests.request(operation.method, contract.url + path, json={"input": {}}, timeout=ANSWER_S)
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"]
