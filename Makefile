@@ -41,7 +41,7 @@ test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
 
 faults: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+	$(BIN)/python -m pytest -n 2 tests/faults
 
 # At random for ten minutes: FAULTS_SEED=7 make faults-long
 faults-long: setup

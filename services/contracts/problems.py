@@ -13,7 +13,7 @@ class Kind(NamedTuple):
 
 PROBLEMS: dict[str, Kind] = {
     "invalid_request": Kind(400, "The request is malformed"),
-    "invalid_cursor": Kind(400, "This is no id of an event"),
+    "invalid_cursor": Kind(400, "This is no cursor of ours"),
     "unauthenticated": Kind(401, "A valid key is needed"),
     "forbidden": Kind(403, "This key may not do that"),
     "not_found": Kind(404, "No such thing"),

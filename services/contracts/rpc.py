@@ -211,7 +211,9 @@ class Position(Message, frozen=True, kw_only=True):
 
 
 class GetPositions(Message, frozen=True, kw_only=True):
-    """How far is the log?"""
+    """How far is the log? `wanted`: answer when it has come that far, or after a while as it is."""
+
+    wanted: Position | None = None
 
 
 class Positions(Message, frozen=True, kw_only=True):

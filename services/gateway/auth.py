@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.contracts.accounts import Key, KeyFlaw, Space, User, may_submit
 from services.contracts.connections import agent_identity
@@ -27,6 +28,14 @@ class Caller:
 
     key: Key
     user: User
+
+
+class Reach(NamedTuple):
+    """What a caller may see in a list: of one user, or of everybody when `user` is empty; in some spaces, or in all when
+    `spaces` is None."""
+
+    user: str
+    spaces: list[str] | None
 
 
 def authenticate(follower: DirectoryFollower, authorization: bytes | None, now: int) -> Caller:
@@ -74,6 +83,25 @@ def may_read(caller: Caller, state: RequestState) -> bool:
     """Whether the caller may see a request: their own, or any for an admin; never outside the key's spaces."""
     own = state.user == caller.user.user or caller.user.role == "admin"
     return own and may_submit(caller.key, state.space)
+
+
+def reach_of(follower: DirectoryFollower, caller: Caller, space: str | None, user: str | None) -> Reach:
+    """What a list may show that was asked for a space and a user (an id or an e-mail address; None: for any). Raises
+    ApiProblem."""
+    if space is not None:
+        spaces: list[str] | None = [submittable(follower, caller, space).space]
+    else:
+        spaces = sorted(caller.key.spaces) or None
+    admin = caller.user.role == "admin"
+    if user is None:
+        return Reach("" if admin else caller.user.user, spaces)
+    directory = follower.directory
+    found = directory.users.get(user) or directory.user_by_email(user)
+    if not admin and (found is None or found.user != caller.user.user):
+        raise ApiProblem("forbidden", "Only administrators see what others have submitted.")
+    if found is None:
+        raise ApiProblem("not_found", "There is no such user.")
+    return Reach(found.user, spaces)
 
 
 def may_see_agent(caller: Caller, agent: ConnectedAgent) -> bool:

@@ -6,12 +6,13 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, requests, users
+from services.gateway.api import keys, lists, requests, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
+from services.gateway.erasing import Erasures
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
@@ -39,13 +40,15 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
     access, streams = Access(directory, reader, clock), Streams(directory, clock)
+    erasures = Erasures(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
         process.not_ready,
         agents.socket,
-        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
+        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), erasures, reader, events),
         events.router(),
         api_agents.router(nc, access),
+        lists.router(nc, access, reader),
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
     )

@@ -20,7 +20,7 @@ from services.contracts.directory import (
 )
 from services.contracts.events import Accepted, Assigned, RequestEvent, Restored, type_of
 from services.contracts.idempotency import KeyRecord
-from services.contracts.instants import nanoseconds, rfc3339
+from services.contracts.instants import exact, nanoseconds
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import CutChain, RequestState
 from services.history.requests import follow
@@ -155,8 +155,8 @@ def _restored(first: RequestEvent, state: RequestState, epoch: int, now: int) ->
         actor=ACTOR,
         origin=state.origin,
         accepted=_first(first),
-        accepted_at=rfc3339(state.accepted_at),
-        waiting_since="" if since == state.accepted_at else rfc3339(since),
+        accepted_at=exact(state.accepted_at),
+        waiting_since="" if since == state.accepted_at else exact(since),
         failures=state.failures,
         losses=state.losses,
     )

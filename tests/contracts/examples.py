@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, idempotency, output, ownership, reports, rpc
+from services.contracts import (
+    connections,
+    directory,
+    events,
+    idempotency,
+    lists,
+    output,
+    ownership,
+    reports,
+    requests,
+    rpc,
+)
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -174,6 +185,21 @@ _AGENT = rpc.ConnectedAgent(
     agent="u1/gpu", conn="c1", gateway="gateway-2", spaces=["demo"], slots=4, state="ready", running=2
 )
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
+_PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
+_PAST = lists.PastConnection(
+    place=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
+    conn="c1",
+    agent="u1/gpu",
+    gateway="gateway-2",
+    spaces=["demo"],
+    slots=4,
+    version="0.1.0",
+    address="192.0.2.1",
+    ended_at=1767323045678900001,
+    reason="goodbye",
+    code=1000,
+    connected_s=12.5,
+)
 _CHAIN = rpc.Chain(events=[_LOGGED], refused=[_LOGGED])
 MESSAGES: list[msgspec.Struct] = [
     rpc.RpcError(code="exists", message="the space exists already"),
@@ -218,8 +244,41 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.GetOpen(part=11, after=RID),
     rpc.OpenPage(epoch=1, seq=42, chains=[_CHAIN], next=RID),
     rpc.Position(stream="REQUESTS", epoch=1, seq=42),
-    rpc.GetPositions(),
+    rpc.GetPositions(wanted=rpc.Position(stream="REQUESTS", epoch=1, seq=42)),
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
+    lists.Place(at=1767323045678900000, key=RID),
+    lists.ListRequests(
+        limit=20,
+        user="u1",
+        spaces=["demo"],
+        statuses=["queued", "failed"],
+        since=1767323045678900000,
+        until=1767323045678900001,
+        beside=lists.Place(at=1767323045678900000, key=RID),
+        direction="newer",
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    lists.RequestsPage(requests=[requests.begin(ACCEPTED, 42, 1767323045678900000)], more=True),
+    lists.ListConnections(
+        limit=20,
+        owner="u1",
+        agent="u1/gpu",
+        space="demo",
+        within=["demo"],
+        beside=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
+        direction="newer",
+    ),
+    _PAST,
+    lists.ConnectionsPage(connections=[_PAST], more=True),
+    lists.GetStats(
+        since=1767323045678900000,
+        until=1767326645678900000,
+        user="u1",
+        spaces=["demo"],
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    _PERCENTILES,
+    lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy"),
     _HELD,
@@ -275,7 +334,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, frames, output),
-        *(rpc, reports, idempotency, ownership),
+        *(rpc, lists, reports, idempotency, ownership),
     )
     for module in modules:
         for value in vars(module).values():

@@ -23,7 +23,8 @@ PARAMETERS = {"space": "demo", "id": "0" * 34, "owner": "ada", "name": "gpu"}
 
 
 class Expected(NamedTuple):
-    """Which scopes a caller needs, and what the answer to who may is: there is no such thing, and the body is empty."""
+    """Which scopes a caller needs, and what the answer to who may is: there is no such thing, the body
+    is empty, and lists know no such parameter."""
 
     scopes: tuple[str, ...]
     status: int
@@ -37,6 +38,10 @@ EXPECTED = {
     "events": Expected(("read",), 404),
     "cancel": Expected(("submit", "read"), 404),
     "retry": Expected(("submit", "read"), 404),
+    "erase": Expected(("read", "manage"), 404),
+    "list": Expected(("read",), 400),
+    "stats": Expected(("read",), 400),
+    "connections": Expected(("read",), 400),
     "agents": Expected(("read",), 200),
     "drain": Expected(("manage",), 404),
     "keys": Expected(("manage",), 200),
@@ -71,7 +76,7 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 async def status(gateway: Gateway, operation: Operation, key: str) -> int:
-    return (await gateway.call(operation.method, operation.path.format(**PARAMETERS), key=key)).status
+    return (await gateway.call(operation.method, operation.path.format(**PARAMETERS) + "?unknown=1", key=key)).status
 
 
 async def test_every_operation_is_expected_as_it_is_declared() -> None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
 from services.gateway.api.operation import Operation
-from services.gateway.auth import Caller, authenticate, may_read, permit
+from services.gateway.auth import Caller, Reach, authenticate, may_read, permit, reach_of
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.runtime import telemetry
@@ -44,6 +44,10 @@ class Access:
         caller = authenticate(self._follower, headers.get(b"authorization"), self._clock.now_ns())
         permit(caller, operation.scopes, operation.role, whole=operation.whole)
         return caller
+
+    def reach(self, caller: Caller, space: str | None, user: str | None) -> Reach:
+        """What of a list the caller may see, and asks for. Raises ApiProblem."""
+        return reach_of(self._follower, caller, space, user)
 
     async def request(self, caller: Caller, rid: str) -> RequestState:
         """A request, if the caller may see it; whether another's exists is not told. Raises ApiProblem,

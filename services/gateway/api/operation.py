@@ -30,7 +30,7 @@ class Parameter:
     place: Literal["path", "query", "header"]
     description: str
     schema: dict[str, Any]
-    example: str
+    example: str | int
 
 
 @dataclass(frozen=True, slots=True)

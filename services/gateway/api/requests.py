@@ -1,5 +1,5 @@
-"""Requests: submit, read, cancel, retry. Hot endpoints take the bare request and answer bytes, without the framework's
-machinery in between."""
+"""Requests: submit, read, cancel, retry, erase. Hot endpoints take the bare request and answer bytes, without the
+framework's machinery in between."""
 
 import asyncio
 import dataclasses
@@ -12,10 +12,11 @@ from services.gateway import intake
 from services.gateway.admission import Admission
 from services.gateway.api.access import Access
 from services.gateway.api.events import Events, wants_stream
-from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
+from services.gateway.api.operations import CANCEL, ERASE, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
 from services.gateway.auth import Caller, submittable
 from services.gateway.canceling import Cancellations
+from services.gateway.erasing import Erasures
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
@@ -34,6 +35,7 @@ def router(
     admission: Admission,
     submissions: Submissions,
     cancellations: Cancellations,
+    erasures: Erasures,
     reader: Reader,
     events: Events,
 ) -> APIRouter:
@@ -60,6 +62,11 @@ def router(
         admission.check()
         return await accept(request, caller, intake.resubmission(state), space.space)
 
+    async def erase(request: Request, caller: Caller) -> Response:
+        state = await access.request(caller, request.path_params["id"])
+        erased = await erasures.erase(state, caller.user.user)
+        return json_response(request_object(erased), 200 if await erasures.recorded(erased) else 202)
+
     async def accept(request: Request, caller: Caller, submission: intake.Submission, space: str) -> Response:
         order = _order(caller, request, submission, space)
         if not wants_stream(request.scope["headers"]):
@@ -71,7 +78,7 @@ def router(
     routes = APIRouter()
     # Admission before the key: while the directory is being recovered, it does not know all of them.
     access.add(routes, SUBMIT, submit, first=admission.check)
-    for operation, endpoint in ((READ, read), (CANCEL, cancel), (RETRY, retry)):
+    for operation, endpoint in ((READ, read), (CANCEL, cancel), (RETRY, retry), (ERASE, erase)):
         access.add(routes, operation, endpoint)
     return routes
 
