@@ -57,12 +57,24 @@ def contract() -> Iterator[Contract]:
             assert http.post(f"{stack.ready.url}/v1/requests/{rid}/cancel", timeout=ANSWER_S).status_code == 200
         with agent(stack, "echo", name="echo"):
             ended = [stack.submit({"n": n})["id"] for n in range(2)]
+            key = {"id": made(stack, http, "keys", {"name": "to be revoked"})}
+            user = {"id": made(stack, http, "users", {"email": "other@localhost", "password": "long enough"})}
             paths = {
                 "": [{"id": rid} for rid in (*canceled, *ended)],
                 "submit": [{"space": stack.ready.space}],
                 "drain": [connected_agent(stack, http)],
+                "revoke_key": [key],
+                "disable_user": [user],
+                "enable_user": [user],
             }
             yield Contract(stack.ready.url, schema, http, paths)
+
+
+def made(stack: Stack, http: requests.Session, what: str, body: dict[str, str]) -> str:
+    """The id of a key or user that is made."""
+    answer = http.post(f"{stack.ready.url}/v1/{what}", json=body, timeout=ANSWER_S)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
 
 
 def connected_agent(stack: Stack, http: requests.Session) -> dict[str, str]:
