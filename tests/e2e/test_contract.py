@@ -136,6 +136,7 @@ def run(count: int, strategy: st.SearchStrategy[Case], sent: Callable[[Case], No
     each()
 
 
+@pytest.mark.timeout(600)  # generated requests may ask to wait
 @pytest.mark.parametrize("id", [operation.id for operation in OPERATIONS])
 def test_every_answer_is_as_the_document_says(contract: Contract, id: str) -> None:
     run(POSITIVE, cases(contract, id, GenerationMode.POSITIVE), send(contract, id))
@@ -145,6 +146,7 @@ def test_every_answer_is_as_the_document_says(contract: Contract, id: str) -> No
     print(id, dict(answered))
 
 
+@pytest.mark.timeout(600)  # generated requests may ask to wait
 @pytest.mark.parametrize("id", [operation.id for operation in OPERATIONS if operation.parameters])
 def test_what_does_not_fit_the_document_is_refused_as_it_says(contract: Contract, id: str) -> None:
     run(NEGATIVE, cases(contract, id, GenerationMode.NEGATIVE), send(contract, id))
