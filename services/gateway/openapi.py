@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from services.contracts.problems import PROBLEMS
+from services.contracts.schemas import components
 from services.gateway.api import examples
 from services.gateway.api.operation import (
     ALWAYS_SENT,
@@ -39,7 +40,7 @@ def built(operations: Sequence[Operation]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
-    _, schemas = msgspec.json.schema_components([*_types(operations), *EVENTS.values(), ProblemObject], ref_template=_REF)
+    _, schemas = components([*_types(operations), *EVENTS.values(), ProblemObject], _REF)
     return {
         "openapi": "3.1.0",
         "info": {"title": "WebSocket Spaces", "version": "1", "description": _DESCRIPTION},

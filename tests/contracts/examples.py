@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, lists, output, reports, requests, rpc
+from services.contracts import (
+    connections,
+    directory,
+    events,
+    idempotency,
+    lists,
+    output,
+    ownership,
+    reports,
+    requests,
+    rpc,
+)
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -280,6 +291,8 @@ MESSAGES: list[msgspec.Struct] = [
     reports.Deliver(rid=RID, lease=42),
     reports.DrainAgent(conn="c1"),
     reports.ControlAnswer(answer="held"),
+    idempotency.KeyRecord(rid=RID, body_sha256=SHA),
+    ownership.PartitionLease(owner="dispatcher-1"),
 ]
 
 FAMILIES: dict[str, list[msgspec.Struct]] = {
@@ -314,7 +327,10 @@ def named() -> dict[str, msgspec.Struct]:
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
-    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, output, rpc, lists, reports)
+    modules: tuple[ModuleType, ...] = (
+        *(events, connections, directory, frames, output),
+        *(rpc, lists, reports, idempotency, ownership),
+    )
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__:
