@@ -141,11 +141,8 @@ PROCESSES = (
         "ws.ctl.{id}",
         "Questions to one gateway or dispatcher; no responders means that it is gone.",
         {DISPATCHER: (reports.Ping, reports.Deliver, reports.ReportAll), GATEWAY: (reports.DrainAgent,)},
-        {
-            GATEWAY: (reports.Ping, reports.Deliver, reports.ReportAll, reports.DrainAgent),
-            DISPATCHER: (reports.Ping,),
-        },
-        replies=(reports.ControlAnswer, reports.Report),
+        {GATEWAY: get_args(reports.Control), DISPATCHER: (reports.Ping,)},
+        replies=(reports.ControlAnswer,),
     ),
 )
 """What processes tell and ask each other."""
@@ -159,10 +156,10 @@ CALLS = (
     _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
     _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR),
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
-    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
 )
 """Operations of the micro services."""

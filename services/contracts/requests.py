@@ -71,7 +71,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float = 0.0
     run_s: float = 0.0
     first_output_s: float = 0.0
-    output: msgspec.Raw = msgspec.field(default_factory=lambda: NULL)  # JSON Schema has no name for raw defaults
+    output: msgspec.Raw = msgspec.field(default_factory=lambda: NULL)  # a plain default has no JSON Schema
     error: Problem | None = None
     log_tail: str = ""
     erased: bool = False

@@ -159,7 +159,7 @@ class Platform:
         if member.kind == "agent":
             self.processes.append(Process(member.name, member.pid, self.shape.slots, journal.now_ns()))
         else:
-            await self.until(lambda: self._answers(member.name), f"{member.name} is ready")
+            await self.until(lambda: self._started(member), f"{member.name} is ready")
 
     async def _keep_alive(self) -> None:
         """Start again what ends by itself, as whoever runs the platform would."""
@@ -209,6 +209,13 @@ class Platform:
         for path in sorted(self.home.directory("logs").glob("*.log")):
             said += [f"{path.stem}: {line[:300]}" for line in path.read_text(errors="replace").splitlines()[-3:]]
         return "\n".join(said)
+
+    async def _started(self, member: Member) -> bool:
+        """Whether it is ready. One that found no NATS to begin with has ended, and is started again, as whoever runs the
+        platform would."""
+        if not member.running:
+            member.start()
+        return await self._answers(member.name)
 
     async def _answers(self, name: str) -> bool:
         try:

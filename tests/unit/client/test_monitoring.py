@@ -11,9 +11,9 @@ from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import ScriptedServer, answer
 
 LASTING: dict[str, Any] = {
-    "id": "c2", "agent": "ada/gpu", "gateway": "g-1", "spaces": ["demo", "x"], "slots": 4, "version": "1",
-    "address": "192.0.2.7", "connected_at": "2025-01-01T10:00:00.5Z", "disconnected_at": None,
-    "connected_s": None, "reason": None, "code": None,
+    "id": "c2", "agent": "ada/gpu", "gateway": "g-1", "spaces": ["demo", "x"], "slots": 4, "version": "",
+    "address": "192.0.2.7",
+    "connected_at": "2025-01-01T10:00:00.5Z", "disconnected_at": None, "connected_s": None, "reason": None, "code": None,
 }  # fmt: skip
 OVER = LASTING | {
     "id": "c1",

@@ -49,6 +49,12 @@ def valued(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
+def events_in(stream: str) -> list[dict[str, str]]:
+    """The events of a stream, each as its fields."""
+    blocks = [dict(line.split(": ", 1) for line in block.split("\n")) for block in stream.strip().split("\n\n")]
+    return [block for block in blocks if "event" in block]
+
+
 def test_it_is_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()  # type: ignore[arg-type]
 
@@ -100,9 +106,10 @@ def test_every_body_and_answer_has_examples_that_fit_its_schema(name: str, conte
     assert content or name == "events 204"
     for kind in content.values():
         examples = [kind["example"]] if "example" in kind else [each["value"] for each in kind["examples"].values()]
-        assert examples
-        for example in examples:
-            valued(kind["schema"]).validate(example)
+        values = [value for each in examples for value in (events_in(each) if isinstance(each, str) else [each])]
+        assert values
+        for value in values:
+            valued(kind["schema"]).validate(value)
 
 
 def test_examples_of_parameters_and_headers_fit_their_schemas() -> None:
@@ -138,7 +145,12 @@ def test_streams_are_described_with_the_data_of_each_event() -> None:
     paths = DOCUMENT["paths"]
     events = paths["/v1/requests/{id}/events"]["get"]["responses"]
     assert list(events["200"]["content"]) == ["application/json", "text/event-stream"]
-    assert list(events["200"]["content"]["text/event-stream"]["x-events"]) == list(EVENTS)
+    assert events["200"]["content"]["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/StreamEvent"}
+    stream = DOCUMENT["components"]["schemas"]["StreamEvent"]
+    assert [each["properties"]["event"]["const"] for each in stream["oneOf"]] == list(EVENTS)
+    for event in events_in(events["200"]["content"]["text/event-stream"]["example"]):
+        kind = next(each for each in stream["oneOf"] if each["properties"]["event"]["const"] == event["event"])
+        valued(kind["properties"]["data"]["contentSchema"]).validate(msgspec.json.decode(event["data"]))
     assert "content" not in events["204"]
     submit = paths["/v1/spaces/{space}/requests"]["post"]["responses"]
     assert list(submit["200"]["content"]) == ["text/event-stream"]
