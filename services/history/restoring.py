@@ -18,7 +18,7 @@ from services.contracts.directory import (
     UserCreated,
     entry_of,
 )
-from services.contracts.events import Accepted, Assigned, RequestEvent, Restored, type_of
+from services.contracts.events import Accepted, Assigned, Erased, RequestEvent, Restored, type_of
 from services.contracts.idempotency import KeyRecord
 from services.contracts.instants import exact, nanoseconds
 from services.contracts.lifecycle import InvalidTransition
@@ -77,6 +77,15 @@ def restoration(logged: Sequence[Link], left: Sequence[Link], diverged_at: int, 
     if steps[-1].state.open:
         return [_restored(steps[0].event, steps[-1].state, epoch, now)]
     return _with_outcome(steps, epoch, now)
+
+
+def erasure(logged: Sequence[Link], left: Sequence[Link], epoch: int) -> Erased | None:
+    """The event that erases in the new epoch a request which has ended in the log, when the replaced stream says that it is
+    erased and the log does not: somebody was told so."""
+    said = [link.event for link in left if isinstance(link.event, Erased)]
+    if not said or not logged or any(isinstance(link.event, Erased) for link in logged):
+        return None
+    return msgspec.structs.replace(said[0], id=_event_id(epoch, said[0].rid, "erased"), prev_seq=logged[-1].seq)
 
 
 def directory_again(events: Iterable[DirectoryEvent]) -> Iterator[DirectoryEvent]:

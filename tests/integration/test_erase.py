@@ -24,7 +24,7 @@ from tests.support.history import AGENT, GATEWAY, Request, World, world_on
 from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, HttpAnswer
 from tests.support.http_gateway import AGENT as AGENT_KEY
 from tests.support.listing import gateway_in
-from tests.support.recovery import lose_nats, recover
+from tests.support.recovery import bring_back, lose_nats, photograph, recover
 from tests.support.servers import Servers
 
 SECRET = "sesame"
@@ -81,6 +81,15 @@ async def say(world: World, request: Request, lease: int) -> None:
     )
     ack = await jetstream.publish(world.clients["gateway"], subjects.output(request.rid), output.encode(record), {}, 5.0)
     assert ack.error is None
+
+
+async def stop_recording(world: World, recorders: list[asyncio.Task[Any]]) -> None:
+    for stream in FILTERS:
+        await world.recorded(stream)
+    for recorder in recorders:
+        recorder.cancel()
+    await asyncio.wait(recorders)
+    world.tasks.clear()
 
 
 async def in_database(world: World) -> list[str]:
@@ -284,12 +293,7 @@ async def test_what_is_erased_stays_erased_when_nats_has_lost_its_data(world: Wo
     request, later = await told_everything(world), await told_everything(world)
     still_open = await world.request().accept(b'{"open":1}', user="ada")
     assert (await erase(gateway, request.rid)).status == 200
-    for stream in FILTERS:
-        await world.recorded(stream)
-    for task in world.tasks:
-        task.cancel()
-    await asyncio.wait(world.tasks)
-    world.tasks.clear()
+    await stop_recording(world, world.tasks)
     await lose_nats(world)
     recovered = await recover(world)
     assert recovered is not None
@@ -307,6 +311,30 @@ async def test_what_is_erased_stays_erased_when_nats_has_lost_its_data(world: Wo
     assert await purged(world) == 2, "the one before the loss was still due"
     assert (await gateway.read(later.rid)).json["erased"] is True
     await clean(world)
+
+
+async def test_an_erasure_that_only_the_replaced_stream_knows_is_kept(world: World, gateway: Gateway) -> None:
+    recorders = world.record()
+    request = await told_everything(world)
+    await stop_recording(world, recorders)
+    aside = await photograph(world)
+    recorders = world.record()
+    await world.live(6)
+    await stop_recording(world, recorders)
+    await bring_back(world, aside)
+    # The stream has lost its end, and somebody is told after that that the request is erased.
+    await request.write(Erased(**request.common()))
+    for _ in range(2):
+        done = await recover(world)
+    assert done is None, "the second time there is nothing to do"
+    assert await in_database(world) == []
+    await clean(world)
+    world.record()
+    await world.recorded()
+    assert await purged(world) == 1
+    assert await in_streams(world) == []
+    answer = await gateway.read(request.rid)
+    assert (answer.json["erased"], answer.json["input"]) == (True, None)
 
 
 async def test_whoever_dies_between_recording_and_purging_purges_later(world: World, gateway: Gateway) -> None:

@@ -105,6 +105,12 @@ UPDATE event_conflicts SET data = '' WHERE stream = 'REQUESTS' AND split_part(su
 -- Events of erased requests that recoveries have found.
 UPDATE leftovers SET data = '' WHERE stream = 'REQUESTS' AND split_part(subject, '.', 4) = ANY ($1::text[])
 
+-- name: scrub_erased_leftovers
+-- The same for requests that were erased before a recovery has found them.
+UPDATE leftovers SET data = '' FROM event_log AS erased
+WHERE leftovers.stream = 'REQUESTS' AND leftovers.data <> ''
+    AND erased.stream = 'REQUESTS' AND erased.rid = split_part(leftovers.subject, '.', 4) AND erased.type = 'erased'
+
 -- name: begin_erasures
 INSERT INTO erasures (rid, seq, at) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING
 
