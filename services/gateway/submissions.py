@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nats.aio.client import Client
 
-from services.contracts import ids
+from services.contracts import ids, subjects
 from services.contracts.events import Accepted
 from services.contracts.idempotency import KeyRecord
 from services.contracts.requests import RequestState, begin
@@ -22,6 +22,7 @@ from services.gateway.waiting import Waiting
 from services.runtime import telemetry
 from services.runtime.append import Record, Superseded, append, request_record
 from services.runtime.errors import NatsUnavailable, SpacesError
+from services.runtime.jetstream import ApiError, get
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,16 @@ class Submissions:
         with self._waiting.expect(rid) as waiter:
             seq = await self._append(record)
             state = await self._waiting.outcome(waiter, order.wait_s)
-            return state or begin(event, seq, time.time_ns())
+            return state or begin(event, seq, await self._stored_at(seq))
+
+    async def _stored_at(self, seq: int) -> int:
+        """The instant of an event that was stored just now, though our tail has not brought it: the server's, or by our own
+        clock when it cannot be asked."""
+        with contextlib.suppress(NatsUnavailable, ApiError):
+            stored = await get(self._nc, subjects.REQUESTS, seq=seq, known=seq)
+            if stored is not None:
+                return stored.time_ns
+        return time.time_ns()
 
     async def _append(self, record: Record) -> int:
         # Nobody cancels this when the client hangs up: the server runs an answer to its end.
