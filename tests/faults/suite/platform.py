@@ -22,6 +22,7 @@ from services.runtime import bus
 from tests.faults.suite import handlers, journal
 from tests.faults.suite.members import Member
 from tests.faults.suite.observed import Process
+from tests.faults.suite.shape import Shape
 from tests.faults.suite.short_keep import keeping
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
 from tests.support.cluster import Cluster, running_cluster
@@ -31,26 +32,6 @@ from tests.support.servers import Servers, running_servers
 ROOT = Path(__file__).resolve().parents[3]
 READY_S = 60.0
 SERVICES = ("gateway", "registry", "dispatcher", "history")
-
-
-class Shape:
-    """How many of what. `agents` names handlers of `suite.handlers`, one for each agent. With three NATS servers there are
-    no wires to NATS: clients of a cluster learn other addresses than those that they were given."""
-
-    def __init__(
-        self,
-        *,
-        gateways: int = 2,
-        registries: int = 2,
-        dispatchers: int = 2,
-        histories: int = 2,
-        nats_servers: int = 1,
-        agents: tuple[str, ...] = ("gentle", "gentle", "blocking"),
-        slots: int = 4,
-        keep_s: float = 3600.0,
-    ) -> None:
-        self.counts = {"gateway": gateways, "registry": registries, "dispatcher": dispatchers, "history": histories}
-        self.nats_servers, self.agents, self.slots, self.keep_s = nats_servers, agents, slots, keep_s
 
 
 class Platform:
