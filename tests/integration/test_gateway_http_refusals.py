@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
+import msgspec
 import pytest
 import pytest_asyncio
 from multidict import CIMultiDict
@@ -195,7 +196,10 @@ async def test_what_is_not_http_gets_a_problem_and_a_closed_connection(gateway: 
     answer = await asyncio.wait_for(reader.read(), 10)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in answer
-    assert b'"code":"invalid_request"' in answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = msgspec.json.decode(body)
+    assert problem["code"] == "invalid_request"
+    assert f"X-Request-Id: {problem['request_id']}".encode() in head
     writer.close()
 
 

@@ -1,6 +1,7 @@
 """Submit, wait, read: on a real nats-server, with the test as dispatcher, as the agent's gateway and as history."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -252,6 +253,16 @@ async def test_health_metrics_and_openapi(gateway: Gateway) -> None:
     assert await metric(gateway, "ws_requests_accepted_total") == before + 1
     assert await metric(gateway, 'ws_http_responses_total{code="202"}') >= 1
     assert await metric(gateway, 'ws_appends_total{result="stored",type="accepted"}') >= 1
+
+
+async def test_the_documentation_is_a_page_that_runs_nothing(gateway: Gateway) -> None:
+    page = await gateway.call("GET", "/docs", key="")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    policy = page.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "style-src 'self'", "frame-ancestors 'none'"} <= set(policy)
+    [style] = re.findall(r'rel="stylesheet" href="([^"]+)"', page.body.decode())
+    sheet = await gateway.call("GET", style, key="")
+    assert (sheet.status, sheet.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
 
 
 async def accepted(elsewhere: Elsewhere, gateway: Gateway) -> str:

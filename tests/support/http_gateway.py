@@ -33,6 +33,7 @@ from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
+from tests.support.declared import check_declared
 from tests.support.proxy import Proxy
 
 ADA, BOB, ADMIN, ONLY_OTHER, AGENT = "wsk_ada", "wsk_bob", "wsk_admin", "wsk_only_other", "wsa_agent"
@@ -88,12 +89,15 @@ class Gateway:
         self.process, self.url, self.http = process, url, http
 
     async def call(self, method: str, path: str, body: Body = None, *, key: str = ADA, **headers: str) -> "HttpAnswer":
-        """One HTTP request; header names with underscores. An empty key: no Authorization."""
+        """One HTTP request; header names with underscores. An empty key: no Authorization. What the operation does not
+        declare as an answer is a failure."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if key:
             sent["Authorization"] = f"Bearer {key}"
         async with self.http.request(method, self.url + path, data=body, headers=sent) as answer:
-            return HttpAnswer(answer.status, answer.headers, await answer.read())
+            body_of_answer = await answer.read()
+        check_declared(method, path, answer.status, answer.content_type, body_of_answer)
+        return HttpAnswer(answer.status, answer.headers, body_of_answer)
 
     async def submit(
         self, body: Body = b'{"input":{"n":1}}', *, space: str = "demo", key: str = ADA, **headers: str

@@ -29,7 +29,7 @@ PURE = {
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
         *("cursor", "feed", "items", "lists", "monitoring", "verdicts", "view"),
-        "web.reference",
+        *("web.reference", "web.shown"),
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),

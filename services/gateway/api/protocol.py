@@ -78,11 +78,13 @@ class Http(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, and close."""
         problem = ApiProblem("invalid_request", f"Not a valid HTTP request, or its head exceeds {MAX_HEAD_BYTES} bytes.")
-        body = encode(problem.body(new_request_id()))
+        request_id = new_request_id()
+        body = encode(problem.body(request_id))
         head = [
             "HTTP/1.1 400 Bad Request",
             f"Content-Type: {MEDIA_TYPE}",
             f"Content-Length: {len(body)}",
+            f"X-Request-Id: {request_id}",
             "Connection: close",
             "\r\n",
         ]
