@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix demo bench up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference demo bench up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -21,6 +21,7 @@ help:
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo
 	@echo "  make setup   only make .venv (the others do it by themselves)"
+	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make clean   remove .venv and caches; data in .spaces stays"
 	@echo
@@ -48,6 +49,10 @@ faults-long: setup
 
 faults-matrix: setup
 	$(BIN)/python -m tests.faults.suite.matrix docs/faults.md
+
+# OpenAPI, AsyncAPI and the JSON Schema of the agents' frames, from the types; a unit test compares.
+reference: setup
+	$(BIN)/python -m services.reference docs/reference --examples tests/contracts/golden
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo

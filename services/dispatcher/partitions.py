@@ -12,6 +12,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.ids import PARTS
+from services.contracts.ownership import PartitionLease
 from services.contracts.reports import Ping
 from services.dispatcher.ownership import (
     LEASE_TTL_S,
@@ -37,10 +38,6 @@ PING_TIMEOUT_S = 1.0
 COALESCE_S = 0.05
 """Who stops frees many leases one after the other."""
 FREE = LeaseView("", 0)
-
-
-class _LeaseValue(msgspec.Struct):
-    owner: str
 
 
 class Partitions:
@@ -83,7 +80,7 @@ class Partitions:
         async for entries, pending in self._bucket.watch():
             for entry in entries:
                 part = int(entry.key.removeprefix("part."), 16)
-                owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
+                owner = msgspec.json.decode(entry.value, type=PartitionLease).owner if entry.value else ""
                 if entry.revision >= self._leases[part].revision:
                     self._leases[part] = LeaseView(owner, entry.revision)
                     if not owner:
@@ -162,7 +159,7 @@ class Partitions:
 
     async def _write(self, part: int, lease: LeaseView) -> None:
         at = time.monotonic()
-        value = msgspec.json.encode(_LeaseValue(self._me))
+        value = msgspec.json.encode(PartitionLease(owner=self._me))
         try:
             revision = await self._bucket.set(subjects.lease_key(part), value, lease.revision, LEASE_TTL_S)
         except Conflict:
@@ -184,7 +181,7 @@ class Partitions:
         except (NatsUnavailable, ApiError) as error:
             log.warning("lease of partition %d cannot be read: %s", part, error)
             return
-        owner = msgspec.json.decode(entry.value, type=_LeaseValue).owner if entry.value else ""
+        owner = msgspec.json.decode(entry.value, type=PartitionLease).owner if entry.value else ""
         self._leases[part] = LeaseView(owner, entry.revision)
         if part in self.owned and owner != self._me:
             await self._lose(part, f"taken by {owner or 'nobody'}")

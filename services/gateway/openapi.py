@@ -1,52 +1,86 @@
 """The OpenAPI document (3.1), generated from the operations and the wire types."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from services.gateway.api.operations import Operation, Parameter
+from services.contracts.problems import PROBLEMS
+from services.contracts.schemas import components
+from services.gateway.api import examples
+from services.gateway.api.operation import (
+    ALWAYS_SENT,
+    SENT_WITH,
+    STREAMED,
+    Answer,
+    Header,
+    Operation,
+    Parameter,
+)
 from services.gateway.items import EVENT_STREAM, EVENTS
 from services.gateway.problems import MEDIA_TYPE, ProblemObject
 
-STREAMED, NO_CONTENT = 200, 204
+JSON = "application/json"
 _REF = "#/components/schemas/{name}"
+_DESCRIPTION = """\
+Inference requests for machines that nobody can reach: agents dial out, users submit requests to *spaces*, everything that
+happens is an event.
+
+Names are snake_case, durations are seconds, instants RFC 3339 in UTC. Errors are problems (RFC 9457) with a `code`; a
+request that failed is none: it is read with 200 and has an `error`."""
 
 
 def document(operations: Sequence[Operation]) -> bytes:
     """The document as JSON."""
+    return msgspec.json.encode(built(operations))
+
+
+def built(operations: Sequence[Operation]) -> dict[str, Any]:
+    """The document."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
-    types = [type_ for each in operations for type_ in (each.body, each.answer) if type_ is not None]
-    _, schemas = msgspec.json.schema_components([*types, *EVENTS.values(), ProblemObject], ref_template=_REF)
-    return msgspec.json.encode(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "WebSocket Spaces",
-                "version": "1",
-                "description": "Inference requests for agents that dial out.",
-            },
-            "paths": paths,
-            "components": {
-                "schemas": schemas,
-                "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: wsk_…"}},
-            },
-            "security": [{"key": []}],
-        }
+    _, schemas = components([*_types(operations), *EVENTS.values(), ProblemObject], _REF)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "WebSocket Spaces", "version": "1", "description": _DESCRIPTION},
+        "servers": [{"url": "/", "description": "This gateway, or any other."}],
+        "tags": list({each.tag.name: msgspec.to_builtins(each.tag) for each in operations}.values()),
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "headers": {header.name: _header(header) for header in _headers(operations)},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: wsk_…"}},
+        },
+        "security": [{"key": []}],
+    }
+
+
+def _types(operations: Sequence[Operation]) -> list[type]:
+    bodies = [each.body for each in operations]
+    answers = [answer.example for each in operations for answer in each.answers.values()]
+    return list({type(value): None for value in (*bodies, *answers) if value is not None})
+
+
+def _headers(operations: Sequence[Operation]) -> list[Header]:
+    answers = [answer for each in operations for answer in (*each.answers.values(), each.streamed) if answer is not None]
+    always = (*ALWAYS_SENT, *(header for headers in SENT_WITH.values() for header in headers))
+    return list(
+        {header.name: header for header in (*always, *(each for answer in answers for each in answer.headers))}.values()
     )
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.id,
+        "tags": [operation.tag.name],
         "summary": operation.summary,
+        "description": operation.description,
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
-        "responses": {str(status): _answer(operation, status) for status in sorted(_statuses(operation))},
+        "responses": {str(status): _response(operation, status) for status in operation.statuses()},
     }
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content("application/json", operation.body)}
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
     return described
 
 
@@ -57,34 +91,66 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "required": parameter.place == "path",
         "description": parameter.description,
         "schema": parameter.schema,
+        "example": parameter.example,
     }
 
 
-def _statuses(operation: Operation) -> set[int]:
-    return {*operation.answers, *([STREAMED] if operation.streamed else [])}
+def _header(header: Header) -> dict[str, Any]:
+    return {
+        "description": header.description,
+        "required": header.required,
+        "schema": header.schema,
+        "example": header.example,
+    }
 
 
-def _answer(operation: Operation, status: int) -> dict[str, Any]:
-    meanings = [operation.answers[status]] if status in operation.answers else []
+def _response(operation: Operation, status: int) -> dict[str, Any]:
+    problems = operation.problems_of(status)
+    return _problems(status, problems) if problems else _success(operation, status)
+
+
+def _success(operation: Operation, status: int) -> dict[str, Any]:
+    answers: list[Answer] = [operation.answers[status]] if status in operation.answers else []
     content: dict[str, Any] = {}
-    if status >= 400:
-        content = _content(MEDIA_TYPE, ProblemObject)
-    elif meanings and status != NO_CONTENT:
-        content = _content("application/json", operation.answer)
+    for answer in answers:
+        content |= {} if answer.example is None else _content(answer.example)
     if status == STREAMED and operation.streamed:
-        meanings.append(operation.streamed)
-        content = content | _stream()
-    return {"description": " ".join(meanings)} | ({"content": content} if content else {})
+        answers.append(operation.streamed)
+        content |= _stream()
+    headers = {header.name: header for answer in answers for header in answer.headers}
+    return _answered(" ".join(answer.meaning for answer in answers), headers, content)
 
 
-def _content(media_type: str, kind: type) -> dict[str, Any]:
-    return {media_type: {"schema": _reference(kind)}}
+def _problems(status: int, problems: Mapping[str, str]) -> dict[str, Any]:
+    """An answer with one of these codes; each is an example."""
+    shown = {
+        code: {"summary": PROBLEMS[code].title, "value": _plain(examples.problem(code, when))}
+        for code, when in problems.items()
+    }
+    schema = {"allOf": [_reference(ProblemObject), {"properties": {"code": {"enum": list(problems)}}}]}
+    described = "\n".join(f"- `{code}`: {when}" for code, when in problems.items())
+    headers = {header.name: header for header in SENT_WITH.get(status, ())}
+    return _answered(described, headers, {MEDIA_TYPE: {"schema": schema, "examples": shown}})
+
+
+def _answered(description: str, headers: Mapping[str, Header], content: dict[str, Any]) -> dict[str, Any]:
+    names = [*(header.name for header in ALWAYS_SENT), *headers]
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"description": description, "headers": references} | ({"content": content} if content else {})
+
+
+def _content(example: msgspec.Struct) -> dict[str, Any]:
+    return {JSON: {"schema": _reference(type(example)), "example": _plain(example)}}
 
 
 def _stream() -> dict[str, Any]:
     """A stream is text to JSON Schema; what the data of each event is stands beside it."""
     events = {name: _reference(kind) for name, kind in EVENTS.items()}
-    return {EVENT_STREAM: {"schema": {"type": "string"}, "x-events": events}}
+    return {EVENT_STREAM: {"schema": {"type": "string"}, "example": examples.STREAM, "x-events": events}}
+
+
+def _plain(value: msgspec.Struct) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _reference(kind: type) -> dict[str, Any]:

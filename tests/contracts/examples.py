@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, output, reports, rpc
+from services.contracts import connections, directory, events, idempotency, output, ownership, reports, rpc
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -232,6 +232,8 @@ MESSAGES: list[msgspec.Struct] = [
     reports.Deliver(rid=RID, lease=42),
     reports.DrainAgent(conn="c1"),
     reports.ControlAnswer(answer="held"),
+    idempotency.KeyRecord(rid=RID, body_sha256=SHA),
+    ownership.PartitionLease(owner="dispatcher-1"),
 ]
 
 FAMILIES: dict[str, list[msgspec.Struct]] = {
@@ -266,7 +268,10 @@ def named() -> dict[str, msgspec.Struct]:
 
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
-    modules: tuple[ModuleType, ...] = (events, connections, directory, frames, output, rpc, reports)
+    modules: tuple[ModuleType, ...] = (
+        *(events, connections, directory, frames, output),
+        *(rpc, reports, idempotency, ownership),
+    )
     for module in modules:
         for value in vars(module).values():
             if isinstance(value, type) and issubclass(value, msgspec.Struct) and value.__module__ == module.__name__:

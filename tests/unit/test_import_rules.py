@@ -17,6 +17,7 @@ PURE = {
         *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
         *("lease_frames", "outbox", "pieces", "recording"),
         *("cursor", "feed", "items", "verdicts", "view"),
+        "web.reference",
     },
     "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},
     "services.registry": {"agents", "connections", "directory"},
@@ -65,7 +66,7 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"cli", "local", "log_commands", "provision", "recover_command"})
+COMPOSITION = frozenset({"cli", "local", "log_commands", "provision", "recover_command", "reference"})
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})

@@ -5,16 +5,14 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+from services.gateway.api import docs
 from services.gateway.api.boundary import Boundary
-from services.gateway.api.operations import OPERATIONS
 from services.gateway.api.responses import on_client_gone, on_error, on_http_exception, on_problem, on_retryable
-from services.gateway.openapi import document
 from services.gateway.problems import ApiProblem
 from services.runtime.errors import Retryable
 from services.runtime.health import NotReady, routes
@@ -24,17 +22,12 @@ Socket = Callable[[WebSocket], Awaitable[None]]
 
 
 def application(not_ready: NotReady, socket: Socket, *routers: APIRouter) -> ASGIApp:
-    """The API's routers, the agents' socket, health and OpenAPI."""
-    openapi = document(OPERATIONS)
-
-    async def show_openapi(_: Request) -> Response:
-        return Response(openapi, media_type="application/json")
-
+    """The API's routers, the agents' socket, health and documentation."""
     every: list[BaseRoute] = [
         # The routers' own routes, not `include_router`: that costs each request a second round of matching.
         *(route for router in routers for route in router.routes),
         WebSocketRoute(CONNECT_PATH, socket),
-        Route("/openapi.json", show_openapi),
+        *docs.routes(),
         *routes(not_ready),
     ]
     handlers: dict[Any, Any] = {

@@ -1,151 +1,168 @@
-"""What the API offers, declared once: the routers take method and path from here, OpenAPI everything."""
+"""What the API offers, declared once: the routers take method and path from here, OpenAPI and documentation everything.
 
-from dataclasses import dataclass
+A new operation is an `Operation` here, in OPERATIONS, with examples of the wire types in `examples`; its problems are
+KEY_PROBLEMS and what else it raises as ApiProblem."""
+
 from typing import Any
 
-from services.gateway.intake import MAX_WAIT_S, SubmitBody
-from services.gateway.items import EventsObject
-from services.gateway.view import AgentsObject, ConnectedAgentObject, RequestObject
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter in the path or in a header, with its JSON Schema."""
-
-    name: str
-    place: str
-    description: str
-    schema: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One operation. `answers` maps a status to its meaning: those below 400 carry `answer`, the others a problem.
-    `streamed`: the meaning of a 200 with a stream of events."""
-
-    id: str
-    method: str
-    path: str
-    summary: str
-    parameters: tuple[Parameter, ...]
-    answer: type
-    answers: dict[int, str]
-    body: type | None = None
-    streamed: str = ""
-
+from services.gateway.api import examples
+from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.intake import MAX_WAIT_S
 
 _STRING = {"type": "string"}
-_SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"})
-_ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"})
-_PREFER = Parameter("Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}) for the outcome.", _STRING)
+_SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"}, "demo")
+_ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"}, examples.ID)
+_PREFER = Parameter(
+    "Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}) for the outcome.", _STRING, "wait=30"
+)
 _KEY = Parameter(
     "Idempotency-Key",
     "header",
     "The same key and body within 24 hours is the same request.",
-    {"type": "string", "minLength": 1, "maxLength": 255},
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+    "order-4711",
 )
-_ACCEPT = Parameter("Accept", "header", "`text/event-stream` for the stream of its events.", _STRING)
+_ACCEPT = Parameter("Accept", "header", "`text/event-stream` for the stream of its events.", _STRING, "application/json")
 _CURSOR: dict[str, Any] = {"type": "string", "pattern": "^[0-9]+-[0-9]+-[0-9]+$"}
-_AFTER = Parameter("after", "query", "The id of the last event seen. Only what follows is shown.", _CURSOR)
-_LAST_EVENT_ID = Parameter("Last-Event-ID", "header", "As `after`, and stronger: browsers send it.", _CURSOR)
-_OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _STRING)
-_NAME = Parameter("name", "path", "The agent's name.", _STRING)
-_TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING)
+_AFTER = Parameter("after", "query", "The id of the last event seen. Only what follows is shown.", _CURSOR, examples.CURSOR)
+_LAST_EVENT_ID = Parameter(
+    "Last-Event-ID", "header", "As `after`, and stronger: browsers send it.", _CURSOR, examples.CURSOR
+)
+_OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _STRING, examples.OWNER)
+_NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
+_TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
+
+_LOCATION = Header("Location", "The path of the request.", _STRING, f"/v1/requests/{examples.ID}")
+_REPLAYED = Header(
+    "Idempotent-Replayed",
+    "There when an earlier submission with the same Idempotency-Key had made the request.",
+    {"type": "string", "const": "true"},
+    "true",
+    required=False,
+)
+_MADE = (_LOCATION, _REPLAYED)
+
+REQUESTS_TAG = Tag("Requests", "What users ask of a space, and what becomes of it.")
+AGENTS_TAG = Tag("Agents", "The programs that dial out and do the work.")
+
+_NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's."}
+_SUBMISSION = {
+    "invalid_request": "The body is no JSON in UTF-8, or the Idempotency-Key is none.",
+    "forbidden": "The key is an agent's, or not for this space.",
+    "idempotency_mismatch": "The Idempotency-Key came with another body before.",
+}
 
 SUBMIT = Operation(
     id="submit",
     method="POST",
     path="/v1/spaces/{space}/requests",
+    tag=REQUESTS_TAG,
     summary="Submit a request to a space",
+    description="An accepted request is never lost and gets exactly one outcome. Hanging up cancels nothing. With "
+    "`Accept: text/event-stream` the answer is the stream of its events, at once.",
     parameters=(_SPACE, _ACCEPT, _PREFER, _KEY, _TRACE),
-    body=SubmitBody,
-    answer=RequestObject,
+    body=examples.BODY,
     answers={
-        201: "Finished, also when it failed.",
-        202: "Accepted: look again at Location.",
-        400: "Malformed.",
-        401: "No valid key.",
-        403: "The key is not for this space.",
-        404: "No such space.",
-        413: "Too large.",
-        422: "The input does not fit, or the Idempotency-Key was used for another body.",
-        503: "Not possible right now; nothing is wrong with the request.",
+        201: Answer("Finished, also when it failed.", examples.SUCCEEDED, _MADE),
+        202: Answer("Accepted: look again at Location.", examples.QUEUED, (*_MADE, RETRY_AFTER)),
     },
-    streamed="Accepted: its events, as at its `urls.events`.",
+    streamed=Answer("Accepted: its events, as at its `urls.events`.", headers=_MADE),
+    problems={
+        **KEY_PROBLEMS,
+        **_SUBMISSION,
+        "not_found": "There is no such space.",
+        "payload_too_large": "The body, its input or its metadata are too large.",
+        "input_invalid": "The body does not fit; `errors` says where.",
+    },
 )
 READ = Operation(
     id="read",
     method="GET",
     path="/v1/requests/{id}",
+    tag=REQUESTS_TAG,
     summary="Read a request",
+    description="Whoever submitted a request reads it, at any gateway, from then on. A queued one tells in `queue` why it "
+    "waits. A failed one is a 200 too: its `error` says why.",
     parameters=(_ID,),
-    answer=RequestObject,
-    answers={200: "The request.", 401: "No valid key.", 404: "No such request.", 503: "Not possible right now."},
+    answers={200: Answer("The request.", examples.SUCCEEDED)},
+    problems={**KEY_PROBLEMS, **_NO_REQUEST},
 )
 CANCEL = Operation(
     id="cancel",
     method="POST",
     path="/v1/requests/{id}/cancel",
+    tag=REQUESTS_TAG,
     summary="Cancel a request that has not ended",
+    description="Recorded at once, whatever the request was doing. Canceling a canceled request changes nothing.",
     parameters=(_ID,),
-    answer=RequestObject,
     answers={
-        200: "Canceled: nobody waits for its outcome any more. Its agent is told, and its slot is free when it has stopped.",
-        401: "No valid key.",
-        404: "No such request.",
-        409: "The request has ended in another way.",
-        503: "Not possible right now.",
+        200: Answer(
+            "Canceled: nobody waits for its outcome any more. Its agent is told, and its slot is free when it has stopped.",
+            examples.CANCELED,
+        )
     },
+    problems={**KEY_PROBLEMS, **_NO_REQUEST, "already_done": "The request has ended in another way."},
 )
 RETRY = Operation(
     id="retry",
     method="POST",
     path="/v1/requests/{id}/retry",
+    tag=REQUESTS_TAG,
     summary="Submit the input of a request that has ended again, as a new request",
+    description="The new request has the same input, policy and metadata; its `retry_of` names the old one, which stays as "
+    "it is.",
     parameters=(_ID, _ACCEPT, _PREFER, _KEY, _TRACE),
-    answer=RequestObject,
-    answers=SUBMIT.answers
-    | {404: "No such request.", 409: "The request has not ended.", 410: "The request's input has been erased."},
-    streamed=SUBMIT.streamed,
+    answers={
+        201: Answer("The new request has finished, also when it failed.", examples.RETRIED_TO_ITS_END, _MADE),
+        202: Answer("The new request is accepted: look again at Location.", examples.RETRIED, (*_MADE, RETRY_AFTER)),
+    },
+    streamed=Answer("Accepted: the events of the new request, as at its `urls.events`.", headers=_MADE),
+    problems={
+        **KEY_PROBLEMS,
+        **_SUBMISSION,
+        "invalid_request": "The Idempotency-Key is none.",
+        "not_found": "There is no such request, or it is not the caller's, or its space is gone.",
+        "not_done": "The request has not ended.",
+        "data_expired": "The request's input has been erased.",
+    },
 )
 EVENTS = Operation(
     id="events",
     method="GET",
     path="/v1/requests/{id}/events",
+    tag=REQUESTS_TAG,
     summary="Follow a request: what happens to it and what its handler says, as it comes",
+    description="To resume, at any gateway, send the id of the last event: no gap, no repeat. Output is kept an hour for "
+    "this; the finished request has all of it for good.",
     parameters=(_ID, _ACCEPT, _AFTER, _LAST_EVENT_ID),
-    answer=EventsObject,
     answers={
-        200: "As JSON, with `Accept: application/json` or with `after`: what there is now.",
-        204: "There is nothing more: the cursor is at the outcome.",
-        400: "The cursor is no id of an event.",
-        401: "No valid key.",
-        404: "No such request.",
-        503: "Not possible right now.",
+        200: Answer("As JSON, with `Accept: application/json` or with `after`: what there is now.", examples.EVENTS),
+        204: Answer("There is nothing more: the cursor is at the outcome."),
     },
-    streamed="By default: the events so far, then each as it comes, until `completed`. To resume send the last id.",
+    streamed=Answer("By default: the events so far, then each as it comes, until `completed`. To resume send the last id."),
+    problems={**KEY_PROBLEMS, **_NO_REQUEST, "invalid_cursor": "The cursor is no id of an event."},
 )
 AGENTS = Operation(
     id="agents",
     method="GET",
     path="/v1/agents",
+    tag=AGENTS_TAG,
     summary="List the agents that are connected: yours, or all for an administrator",
-    parameters=(),
-    answer=AgentsObject,
-    answers={200: "The agents, by id.", 401: "No valid key.", 503: "Not possible right now."},
+    description="As their gateways reported them last. A key for some spaces shows only agents all of whose spaces are "
+    "among these.",
+    answers={200: Answer("The agents, by id.", examples.AGENTS)},
+    problems=KEY_PROBLEMS,
 )
 DRAIN = Operation(
     id="drain",
     method="POST",
     path="/v1/agents/{owner}/{name}/drain",
+    tag=AGENTS_TAG,
     summary="Let an agent finish what it runs, and end",
+    description="It ends as on SIGTERM: it takes no more work, finishes what runs, and leaves. Whatever started it may "
+    "start it again.",
     parameters=(_OWNER, _NAME),
-    answer=ConnectedAgentObject,
-    answers={
-        202: "The agent has been told.",
-        401: "No valid key.",
-        404: "No such agent is connected.",
-        503: "Not possible right now.",
-    },
+    answers={202: Answer("The agent has been told.", examples.DRAINING)},
+    problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
 )
 OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)

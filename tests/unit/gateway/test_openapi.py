@@ -1,19 +1,25 @@
 """The OpenAPI document describes what is there, and nothing that is not."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from services.contracts.problems import PROBLEMS
+from services.gateway.api import operations
+from services.gateway.api.operation import ANY_PROBLEMS, Operation
 from services.gateway.api.operations import OPERATIONS
 from services.gateway.items import EVENTS
 from services.gateway.openapi import document
 from services.gateway.problems import ProblemObject
 
-
-def described() -> dict[str, Any]:
-    value = msgspec.json.decode(document(OPERATIONS))
-    assert isinstance(value, dict)
-    return value
+DOCUMENT: dict[str, Any] = msgspec.json.decode(document(OPERATIONS))
+PARTS_OF_REQUESTS = {code for code, kind in PROBLEMS.items() if kind.status < 400}
+OF_NO_OPERATION = {"method_not_allowed"}
+"""What is wrong with a request that reaches no operation."""
 
 
 def references(value: Any) -> set[str]:
@@ -23,24 +29,105 @@ def references(value: Any) -> set[str]:
     return set().union(*(references(each) for each in value)) if isinstance(value, list) else set()
 
 
+def described(operation: Operation) -> dict[str, Any]:
+    found = DOCUMENT["paths"][operation.path][operation.method.lower()]
+    assert isinstance(found, dict)
+    return found
+
+
+def contents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The content of each body and answer, with a name."""
+    for operation in OPERATIONS:
+        whole = described(operation)
+        if "requestBody" in whole:
+            yield f"{operation.id} body", whole["requestBody"]["content"]
+        for status, answer in whole["responses"].items():
+            yield f"{operation.id} {status}", answer.get("content", {})
+
+
+def valued(schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def test_it_is_openapi_3_1() -> None:
+    OpenAPIV31SpecValidator(DOCUMENT).validate()  # type: ignore[arg-type]
+
+
 def test_every_reference_leads_somewhere() -> None:
-    whole = described()
-    schemas = {f"#/components/schemas/{name}" for name in whole["components"]["schemas"]}
-    assert references(whole) <= schemas
-    assert {f"#/components/schemas/{ProblemObject.__name__}", "#/components/schemas/SubmitBody"} <= schemas
+    there = {f"#/components/{kind}/{name}" for kind in ("schemas", "headers") for name in DOCUMENT["components"][kind]}
+    assert references(DOCUMENT) <= there
+    assert {f"#/components/schemas/{ProblemObject.__name__}", "#/components/schemas/SubmitBody"} <= there
+
+
+def test_every_operation_that_is_declared_is_offered() -> None:
+    declared = [value for value in vars(operations).values() if isinstance(value, Operation)]
+    assert {each.id for each in declared} == {each.id for each in OPERATIONS}
+    assert len({each.id for each in declared}) == len({(each.method, each.path) for each in declared}) == len(declared)
 
 
 def test_every_operation_is_described_with_its_path_parameters() -> None:
-    paths = described()["paths"]
     for operation in OPERATIONS:
-        found = paths[operation.path][operation.method.lower()]
+        found = described(operation)
         named = {each["name"] for each in found["parameters"] if each["in"] == "path"}
         assert named == {part[1:-1] for part in operation.path.split("/") if part.startswith("{")}
         assert all(each["required"] for each in found["parameters"] if each["in"] == "path")
+        assert found["summary"]
+        assert found["description"]
+        assert found["tags"] == [operation.tag.name]
+    assert [tag["name"] for tag in DOCUMENT["tags"]] == list(dict.fromkeys(each.tag.name for each in OPERATIONS))
+
+
+def test_an_operation_answers_what_it_declares_and_nothing_else() -> None:
+    for operation in OPERATIONS:
+        answers = {*operation.answers, *([200] if operation.streamed else [])}
+        assert all(200 <= status < 300 for status in answers)
+        declared = {str(status) for status in answers | {PROBLEMS[code].status for code in operation.problems}}
+        assert set(described(operation)["responses"]) == declared
+        assert set(ANY_PROBLEMS) <= set(operation.problems)
+        for status, answer in described(operation)["responses"].items():
+            problem = answer.get("content", {}).get("application/problem+json", {})
+            assert set(problem.get("examples", {})) == set(operation.problems_of(int(status)))
+
+
+def test_every_problem_code_is_an_operations_or_a_requests() -> None:
+    declared = {code for operation in OPERATIONS for code in operation.problems}
+    assert declared | OF_NO_OPERATION | PARTS_OF_REQUESTS == set(PROBLEMS)
+    assert not declared & PARTS_OF_REQUESTS
+
+
+@pytest.mark.parametrize(("name", "content"), list(contents()))
+def test_every_body_and_answer_has_examples_that_fit_its_schema(name: str, content: dict[str, Any]) -> None:
+    assert content or name == "events 204"
+    for kind in content.values():
+        examples = [kind["example"]] if "example" in kind else [each["value"] for each in kind["examples"].values()]
+        assert examples
+        for example in examples:
+            valued(kind["schema"]).validate(example)
+
+
+def test_examples_of_parameters_and_headers_fit_their_schemas() -> None:
+    parameters = [each for operation in OPERATIONS for each in described(operation)["parameters"]]
+    for each in [*parameters, *DOCUMENT["components"]["headers"].values()]:
+        valued(each["schema"]).validate(each["example"])
+        assert each["description"]
+
+
+def test_an_example_with_a_flaw_is_found() -> None:
+    schema = {"$ref": "#/components/schemas/RequestObject"}
+    assert not valued(schema).is_valid({"id": "x"})
+
+
+def test_headers_are_described_where_they_are_sent() -> None:
+    submit = DOCUMENT["paths"]["/v1/spaces/{space}/requests"]["post"]["responses"]
+    assert set(submit["202"]["headers"]) == {"X-Request-Id", "Location", "Idempotent-Replayed", "Retry-After"}
+    assert set(submit["201"]["headers"]) == set(submit["200"]["headers"]) == set(submit["202"]["headers"]) - {"Retry-After"}
+    assert set(submit["503"]["headers"]) == {"X-Request-Id", "Retry-After"}
+    assert set(submit["401"]["headers"]) == {"X-Request-Id", "WWW-Authenticate"}
+    assert set(submit["404"]["headers"]) == {"X-Request-Id"}
 
 
 def test_a_submission_is_described_by_the_type_that_validates_it() -> None:
-    schemas = described()["components"]["schemas"]
+    schemas = DOCUMENT["components"]["schemas"]
     assert schemas["SubmitBody"]["required"] == ["input"]
     assert schemas["SubmitBody"]["additionalProperties"] is False
     assert schemas["SubmitBody"]["properties"]["input"]["type"] == "object"
@@ -48,7 +135,7 @@ def test_a_submission_is_described_by_the_type_that_validates_it() -> None:
 
 
 def test_streams_are_described_with_the_data_of_each_event() -> None:
-    paths = described()["paths"]
+    paths = DOCUMENT["paths"]
     events = paths["/v1/requests/{id}/events"]["get"]["responses"]
     assert list(events["200"]["content"]) == ["application/json", "text/event-stream"]
     assert list(events["200"]["content"]["text/event-stream"]["x-events"]) == list(EVENTS)

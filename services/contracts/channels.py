@@ -1,0 +1,214 @@
+"""Who says what to whom: every subject with its messages, senders and receivers. The published AsyncAPI document is made of
+this, and the permissions of each service are tested against it.
+
+Senders and receivers are the users of `deploy/nats/permissions.conf`; NATS stands for the server itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import get_args
+
+from services.contracts import connections, directory, events, output, reports, rpc, subjects
+from services.contracts.idempotency import KeyRecord
+from services.contracts.ownership import PartitionLease
+
+GATEWAY, REGISTRY, DISPATCHER, HISTORY = "gateway", "registry", "dispatcher", "history"
+RECOVERY, OPERATOR, NATS = "recovery", "operator", "nats"
+
+Messages = tuple[type, ...]
+
+PARAMETERS: Mapping[str, str] = {
+    "part": "The partition, two hex digits; all requests of a space are in one.",
+    "rid": "The request's id, 34 hex digits, of which the last two are its partition.",
+    "type": "The type of the event, as in its payload.",
+    "space": "The space's slug.",
+    "agent_gateway": "The gateway that holds the agent concerned, or `-`.",
+    "origin": "The gateway where the request came in.",
+    "conn": "The id of the agent's connection.",
+    "kind": "The kind of the entry: `user`, `space` or `key`.",
+    "id": "The id of the entry, or of the process.",
+    "gateway": "The gateway's id, new with each process.",
+    "service": "The kind of the process: `gateway`, `registry`, `dispatcher` or `history`.",
+    "digest": "The digest of caller, space and Idempotency-Key.",
+    "owner": "The id of the user whose agent it is.",
+    "agent": "The agent's name, with `=` in place of dots.",
+    "stream": "The stream that is made anew.",
+    "subject": "The whole subject under which the stream is to hold the message.",
+}
+"""What each parameter of an address is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A subject. `address` has its parameters in braces; `sent` and `received` say who sends and receives which messages;
+    `stream`: where they rest (empty: nowhere); `replies`: what is answered, if anything."""
+
+    name: str
+    address: str
+    summary: str
+    sent: Mapping[str, Messages]
+    received: Mapping[str, Messages]
+    stream: str = ""
+    replies: Messages = field(default=())
+
+    @property
+    def messages(self) -> Messages:
+        """Everything that is seen here; what recovery brings back is sent elsewhere."""
+        return tuple(dict.fromkeys(message for each in (*self.sent.values(), *self.received.values()) for message in each))
+
+
+_REQUEST: Messages = get_args(events.RequestEvent)
+_CONNECTION: Messages = get_args(connections.ConnectionEvent)
+_DIRECTORY: Messages = get_args(directory.DirectoryEvent)
+_FROM_GATEWAYS = (
+    events.Accepted,
+    events.Requeued,
+    events.Succeeded,
+    events.Failed,
+    events.Canceled,
+    events.Erased,
+)
+_FROM_DISPATCHERS = (events.Assigned, events.Requeued, events.Expired, events.Failed)
+
+
+def _call(service: str, operation: str, question: type, answer: type, *callers: str) -> Channel:
+    """A question to a micro service; the owner of a partition is asked by its number."""
+    address = f"ws.rpc.{service}.{'{part}.' if service == DISPATCHER else ''}{operation}"
+    summary = " ".join((question.__doc__ or "").split()).partition(". ")[0].removesuffix(".") + "."
+    sent = dict.fromkeys(callers, (question,))
+    return Channel(f"{service}_{operation}", address, summary, sent, {service: (question,)}, "", (answer, rpc.RpcError))
+
+
+EVENTS = (
+    Channel(
+        "requests",
+        "ws.req.{part}.{rid}.{type}.{space}.{agent_gateway}.{origin}",
+        "Everything that happens to requests: each event is appended expecting the one before it.",
+        {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS},
+        dict.fromkeys((GATEWAY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), _REQUEST),
+        subjects.REQUESTS,
+    ),
+    Channel(
+        "requests_for_people",
+        "ws.evt.{space}.{type}.{rid}",
+        "A copy of the committed events of requests. It may miss some: only people may depend on it.",
+        {NATS: _REQUEST},
+        {OPERATOR: _REQUEST},
+    ),
+    Channel(
+        "connections",
+        "ws.conn.{conn}.{type}",
+        "What happens to the connections of agents.",
+        {REGISTRY: (connections.Connected, connections.Disconnected), GATEWAY: (connections.Refused,)},
+        dict.fromkeys((REGISTRY, HISTORY, RECOVERY, OPERATOR), _CONNECTION),
+        subjects.CONNECTIONS,
+    ),
+    Channel(
+        "directory",
+        "ws.dir.{kind}.{id}.{type}",
+        "Users, spaces and keys.",
+        {REGISTRY: _DIRECTORY},
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), _DIRECTORY),
+        subjects.DIRECTORY,
+    ),
+    Channel(
+        "output",
+        "ws.out.{rid}",
+        "What handlers say before their outcome, kept for an hour.",
+        {GATEWAY: (output.OutputRecord,)},
+        {GATEWAY: (output.OutputRecord,), OPERATOR: (output.OutputRecord,)},
+        subjects.OUTPUT,
+    ),
+    Channel(
+        "recovery",
+        "ws.recovery.{stream}.{subject}",
+        "What a stream that is made anew is to hold; the stream alone takes it, and stores it under `subject`.",
+        {RECOVERY: (events.Restored, *_DIRECTORY, KeyRecord)},
+        {},
+        "the one named",
+    ),
+)
+"""Events and records."""
+PROCESSES = (
+    Channel(
+        "reports",
+        "ws.agents.{gateway}",
+        "What a gateway's agents have and hold, on change and in full every 2 s.",
+        {GATEWAY: (reports.Report,)},
+        dict.fromkeys((DISPATCHER, REGISTRY, OPERATOR), (reports.Report,)),
+    ),
+    Channel(
+        "control",
+        "ws.ctl.{id}",
+        "Questions to one gateway or dispatcher; no responders means that it is gone.",
+        {DISPATCHER: (reports.Ping, reports.Deliver), GATEWAY: (reports.DrainAgent,)},
+        {GATEWAY: (reports.Ping, reports.Deliver, reports.DrainAgent), DISPATCHER: (reports.Ping,)},
+        replies=(reports.ControlAnswer,),
+    ),
+)
+"""What processes tell and ask each other."""
+CALLS = (
+    _call(REGISTRY, "attach", rpc.Attach, rpc.Attached, GATEWAY),
+    _call(REGISTRY, "detach", rpc.Detach, rpc.Recorded, GATEWAY),
+    _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
+    _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR),
+    _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
+    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, DISPATCHER, OPERATOR),
+    _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
+)
+"""Operations of the micro services."""
+BUCKETS = (
+    Channel(
+        "alive",
+        "$KV.ws_live.{service}.{id}",
+        "A key for each process, as long as it lives; its value says nothing.",
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY), (dict,)),
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, OPERATOR), (dict,)),
+        "KV_ws_live",
+    ),
+    Channel(
+        "halted",
+        "$KV.ws_live.halted",
+        "As long as this key is there, nothing is admitted or decided; its value says why.",
+        dict.fromkeys((HISTORY, RECOVERY), (str,)),
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), (str,)),
+        "KV_ws_live",
+    ),
+    Channel(
+        "leases",
+        "$KV.ws_leases.part.{part}",
+        "Who owns a partition.",
+        {DISPATCHER: (PartitionLease,)},
+        dict.fromkeys((DISPATCHER, OPERATOR), (PartitionLease,)),
+        "KV_ws_leases",
+    ),
+    Channel(
+        "agent_claims",
+        "$KV.ws_claims.agent.{owner}/{agent}",
+        "Which connection is an agent's.",
+        {REGISTRY: (rpc.Claim,)},
+        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR), (rpc.Claim,)),
+        "KV_ws_claims",
+    ),
+    Channel(
+        "space_claims",
+        "$KV.ws_claims.space.{space}",
+        "Which agent serves a space of policy `one`.",
+        {REGISTRY: (rpc.Claim,)},
+        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR), (rpc.Claim,)),
+        "KV_ws_claims",
+    ),
+    Channel(
+        "idempotency_keys",
+        "$KV.ws_keys.{digest}",
+        "The request that a submission with this Idempotency-Key made; kept for a day.",
+        {GATEWAY: (KeyRecord,)},
+        dict.fromkeys((GATEWAY, RECOVERY, OPERATOR), (KeyRecord,)),
+        "KV_ws_keys",
+    ),
+)
+"""Keys of buckets."""
+CHANNELS = (*EVENTS, *PROCESSES, *CALLS, *BUCKETS)

@@ -1,0 +1,124 @@
+"""Examples of what goes over the API, as values of the wire types: OpenAPI and the page of documentation show them."""
+
+import msgspec
+
+from services.gateway.intake import PolicyBody, SubmitBody
+from services.gateway.items import (
+    BEGIN,
+    AssignedEvent,
+    EventObject,
+    EventsObject,
+    Item,
+    OutputEvent,
+    QueuedEvent,
+    RefusedObject,
+    sse,
+)
+from services.gateway.problems import ApiProblem, Flaw, ProblemObject
+from services.gateway.view import (
+    AgentObject,
+    AgentsObject,
+    ConnectedAgentObject,
+    MetricsObject,
+    QueueObject,
+    RequestObject,
+    UrlsObject,
+    self_url,
+)
+
+ID = "01a2044a439c7146874bdc2036ab095706"
+RETRY_ID = "01a2044b1e0275c08a6ff9f3b2d1c0a406"
+CURSOR = "1-4711-0"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+OWNER, NAME = "7ba684f146c94457", "agent-407b44de63fbd1fd"
+_AGENT = AgentObject(f"{OWNER}/{NAME}")
+_INPUT, _OUTPUT = msgspec.Raw(b'{"prompt":"hello"}'), msgspec.Raw(b'{"answer":"HELLO"}')
+_CREATED, _ASSIGNED = "2026-01-01T10:00:00.000000Z", "2026-01-01T10:00:00.004000Z"
+_STARTED, _ENDED = "2026-01-01T10:00:00.006000Z", "2026-01-01T10:00:01.506000Z"
+
+BODY = SubmitBody(
+    input=_INPUT,
+    policy=PolicyBody(execution_timeout_s=20, priority=1),
+    metadata=msgspec.Raw(b'{"order":4711}'),
+)
+
+
+def _urls(rid: str) -> UrlsObject:
+    return UrlsObject(self_url(rid), f"{self_url(rid)}/events", f"{self_url(rid)}/cancel")
+
+
+QUEUED = RequestObject(
+    id=ID,
+    space="demo",
+    status="queued",
+    done=False,
+    created_at=_CREATED,
+    assigned_at=None,
+    started_at=None,
+    completed_at=None,
+    input=_INPUT,
+    output=msgspec.Raw(b"null"),
+    error=None,
+    attempt=0,
+    max_attempts=1,
+    agent=None,
+    queue=QueueObject(position=1, reason="agents_busy"),
+    progress=None,
+    metrics=MetricsObject(),
+    retry_of=None,
+    metadata={"order": 4711},
+    urls=_urls(ID),
+)
+SUCCEEDED = msgspec.structs.replace(
+    QUEUED,
+    status="succeeded",
+    done=True,
+    assigned_at=_ASSIGNED,
+    started_at=_STARTED,
+    completed_at=_ENDED,
+    output=_OUTPUT,
+    attempt=1,
+    agent=_AGENT,
+    queue=None,
+    metrics=MetricsObject(queue_s=0.004, run_s=1.498, total_s=1.506),
+)
+CANCELED = msgspec.structs.replace(
+    QUEUED, status="canceled", done=True, completed_at=_ENDED, queue=None, metrics=MetricsObject(total_s=1.506)
+)
+_AGAIN = {"id": RETRY_ID, "retry_of": ID, "urls": _urls(RETRY_ID)}
+RETRIED, RETRIED_TO_ITS_END = msgspec.structs.replace(QUEUED, **_AGAIN), msgspec.structs.replace(SUCCEEDED, **_AGAIN)
+
+CONNECTED = ConnectedAgentObject(
+    id=_AGENT.id,
+    spaces=["demo"],
+    slots=4,
+    running=1,
+    state="ready",
+    gateway="gateway-1c9d5e",
+    connection="8d0f6c2b7a914e35",
+)
+AGENTS = AgentsObject(results=[CONNECTED])
+DRAINING = msgspec.structs.replace(CONNECTED, state="draining")
+
+_HAPPENED = (
+    Item(QueuedEvent(attempt=0, at=_CREATED), "1-4711-0"),
+    Item(AssignedEvent(attempt=1, at=_ASSIGNED, agent=_AGENT, gateway=CONNECTED.gateway, lease=4712), "1-4712-0"),
+    Item(OutputEvent(index=1, attempt=1, data=msgspec.Raw(b'"HEL"')), "1-4712-1"),
+)
+EVENTS = EventsObject(
+    results=[EventObject(id=item.id, event=item.name, data=item.data) for item in _HAPPENED],
+    next="1-4712-1",
+    done=False,
+    refused=[
+        RefusedObject(
+            at=_ENDED, frame="result", reason="stale_lease", lease=4708, agent=_AGENT.id, gateway=CONNECTED.gateway
+        )
+    ],
+)
+STREAM = (BEGIN + b"".join(map(sse, _HAPPENED))).decode()
+
+
+def problem(code: str, detail: str) -> ProblemObject:
+    """The body of an answer with this problem."""
+    flaws = [Flaw("/input", "This field is required.")] if code == "input_invalid" else []
+    return ApiProblem(code, detail, flaws).body(ID)

@@ -1,0 +1,113 @@
+"""What is said of one operation of the API: router, OpenAPI document and the page of documentation all read it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import msgspec
+
+from services.contracts.problems import PROBLEMS
+
+STREAMED = 200
+"""The status of a stream of events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A group of operations."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter in the path, in the query or in a header, with its JSON Schema."""
+
+    name: str
+    place: Literal["path", "query", "header"]
+    description: str
+    schema: dict[str, Any]
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of an answer. `required`: every such answer has it."""
+
+    name: str
+    description: str
+    schema: dict[str, Any]
+    example: str | int
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is no problem. The type of `example` describes its body; None: it has none, or is a stream."""
+
+    meaning: str
+    example: msgspec.Struct | None = None
+    headers: tuple[Header, ...] = ()
+
+
+REQUEST_ID = Header(
+    "X-Request-Id",
+    "The id of the request that this is about, else one for this HTTP request; it is in the gateway's log.",
+    {"type": "string"},
+    "01a2044a439c7146874bdc2036ab095706",
+)
+RETRY_AFTER = Header("Retry-After", "Seconds after which it is worth asking again.", {"type": "integer", "minimum": 0}, 1)
+CHALLENGE = Header(
+    "WWW-Authenticate", "How to show a key (RFC 6750).", {"type": "string"}, 'Bearer realm="websocket-spaces"'
+)
+ALWAYS_SENT = (REQUEST_ID,)
+"""Headers of every answer."""
+SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,), 503: (RETRY_AFTER,)})
+"""Headers of problems, by status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. `answers` by status, all below 400; `problems` says when each code of `contracts.problems` is the
+    answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events."""
+
+    id: str
+    method: str
+    path: str
+    tag: Tag
+    summary: str
+    description: str
+    answers: Mapping[int, Answer]
+    problems: Mapping[str, str]
+    parameters: tuple[Parameter, ...] = ()
+    body: msgspec.Struct | None = None
+    streamed: Answer | None = None
+
+    def statuses(self) -> list[int]:
+        """All that it answers."""
+        streamed = [STREAMED] if self.streamed else []
+        return sorted({*self.answers, *streamed, *(PROBLEMS[code].status for code in self.problems)})
+
+    def problems_of(self, status: int) -> dict[str, str]:
+        """The codes of one status, with when they are the answer."""
+        return {code: when for code, when in self.problems.items() if PROBLEMS[code].status == status}
+
+
+ANY_PROBLEMS: Mapping[str, str] = MappingProxyType(
+    {
+        "invalid_request": "It is not HTTP, or its head is larger than 64 KiB.",
+        "internal": "Something went wrong on our side; `request_id` finds it in the gateway's log.",
+        "unavailable": "Not possible right now. Nothing is wrong with the request: try again.",
+    }
+)
+"""What every operation may answer."""
+KEY_PROBLEMS: Mapping[str, str] = MappingProxyType(
+    {
+        **ANY_PROBLEMS,
+        "unauthenticated": "There is no key, or it is not known, or it has been revoked.",
+        "forbidden": "The key is an agent's.",
+    }
+)
+"""What every operation that takes a key may answer."""
