@@ -3,17 +3,32 @@
 from typing import assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from services.contracts.directory import (
     AgentKeyCreated,
     ApiKeyCreated,
     DirectoryEvent,
     KeyRevoked,
+    OnNoAgent,
     Policy,
     Role,
     SpaceCreated,
+    SpaceDeleted,
+    SpaceDisabled,
+    SpaceEdited,
+    SpaceEnabled,
+    SpaceEvent,
+    SpacePaused,
+    SpaceResumed,
     UserCreated,
 )
+
+SETTINGS = (
+    *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
+    *("on_no_agent", "queue_limit"),
+)
+"""What of a space can be edited; commands, events and the space name it alike."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +41,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
-    """A space with its defaults for requests (seconds)."""
+    """A space with its defaults for requests (seconds). One that is not `enabled` takes no submissions; of one that is
+    `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number."""
 
     space: str
     owner: str
@@ -35,6 +51,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float
     execution_timeout_s: float
     max_attempts: int
+    on_no_agent: OnNoAgent = "queue"
+    queue_limit: int = 0
+    enabled: bool = True
+    paused: bool = False
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +74,8 @@ class Directory:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.spaces: dict[str, Space] = {}
+        self.deleted: dict[str, Space] = {}
+        """Spaces that are no more, as they were: agents still run what was open of them."""
         self.keys: dict[str, Key] = {}
         self.sequences: dict[tuple[str, str], int] = {}
         """(kind, id) of an entry -> the sequence of its last event: what its next event must expect."""
@@ -67,23 +89,13 @@ class Directory:
             case UserCreated():
                 user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
                 self.users[event.user] = self._user_by_email[event.email.casefold()] = user
-            case SpaceCreated():
-                self.spaces[event.space] = Space(
-                    space=event.space,
-                    owner=event.owner,
-                    title=event.title,
-                    connections=event.connections,
-                    start_timeout_s=event.start_timeout_s,
-                    execution_timeout_s=event.execution_timeout_s,
-                    max_attempts=event.max_attempts,
-                )
             case ApiKeyCreated() | AgentKeyCreated():
                 self._add_key(event)
             case KeyRevoked():
                 if (key := self.keys.pop(event.key_id, None)) is not None:
                     self._key_by_hash.pop(key.key_hash, None)  # two keys may share a secret
             case _:
-                assert_never(event)
+                self._apply_to_space(event)
 
     def key_by_hash(self, key_hash: str) -> Key | None:
         """The live key with this hash."""
@@ -92,6 +104,24 @@ class Directory:
     def user_by_email(self, email: str) -> User | None:
         """The user with this e-mail address, whatever its case."""
         return self._user_by_email.get(email.casefold())
+
+    def paused(self, space: str) -> bool:
+        """Whether nothing of a space may be assigned now; what is open of a deleted one may."""
+        there = self.spaces.get(space)
+        return there is not None and there.paused
+
+    def serviceable(self, space: str) -> Space | None:
+        """The space, if agents may serve it: also a deleted one, whose open requests go on."""
+        return self.spaces.get(space) or self.deleted.get(space)
+
+    def _apply_to_space(self, event: SpaceEvent) -> None:
+        if isinstance(event, SpaceCreated):
+            self.spaces[event.space] = _created(event)
+        elif (space := self.spaces.pop(event.space, None)) is not None:
+            if isinstance(event, SpaceDeleted):
+                self.deleted[event.space] = space
+            else:
+                self.spaces[event.space] = changed(space, event)
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(
@@ -103,6 +133,34 @@ class Directory:
             spaces=frozenset(event.spaces),
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
+
+
+def _created(event: SpaceCreated) -> Space:
+    return Space(
+        space=event.space,
+        owner=event.owner,
+        title=event.title,
+        connections=event.connections,
+        start_timeout_s=event.start_timeout_s,
+        execution_timeout_s=event.execution_timeout_s,
+        max_attempts=event.max_attempts,
+        on_no_agent=event.on_no_agent,
+        queue_limit=event.queue_limit,
+    )
+
+
+def changed(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed) -> Space:
+    """The space after the event."""
+    match event:
+        case SpaceEdited():
+            given = {name: getattr(event, name) for name in SETTINGS}
+            return msgspec.structs.replace(space, **{name: value for name, value in given.items() if value is not UNSET})
+        case SpaceEnabled() | SpaceDisabled():
+            return msgspec.structs.replace(space, enabled=isinstance(event, SpaceEnabled))
+        case SpacePaused() | SpaceResumed():
+            return msgspec.structs.replace(space, paused=isinstance(event, SpacePaused))
+        case _:
+            assert_never(event)
 
 
 def may_submit(key: Key, space: str) -> bool:

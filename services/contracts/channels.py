@@ -150,7 +150,10 @@ CALLS = (
     _call(REGISTRY, "attach", rpc.Attach, rpc.Attached, GATEWAY),
     _call(REGISTRY, "detach", rpc.Detach, rpc.Recorded, GATEWAY),
     _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, OPERATOR),
-    _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "delete_space", rpc.DeleteSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, OPERATOR),
     _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, OPERATOR),
     _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
@@ -158,6 +161,7 @@ CALLS = (
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
+    _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
 )
 """Operations of the micro services."""
 BUCKETS = (

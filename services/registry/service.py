@@ -10,9 +10,22 @@ from nats.aio.client import Client
 from services.contracts import codec, subjects
 from services.contracts.directory import DirectoryEvent, entry_of
 from services.contracts.events import type_of
-from services.contracts.rpc import Attach, CreateKey, CreateSpace, CreateUser, Detach, GetAgents, Recorded, RevokeKey
+from services.contracts.rpc import (
+    Attach,
+    CreateKey,
+    CreateSpace,
+    CreateUser,
+    DeleteSpace,
+    Detach,
+    EditSpace,
+    GetAgents,
+    Recorded,
+    RevokeKey,
+    SwitchSpace,
+)
 from services.registry.attaching import Attaching
-from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named
+from services.registry.directory import DirectoryCommand, decide, entry_named
+from services.registry.refusal import Existing, Refusal
 from services.registry.passwords import Passwords
 from services.registry.reporting import Reporting
 from services.runtime.append import Record, Superseded, append
@@ -78,6 +91,9 @@ async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Att
         "detach": operation("detach", Detach, attaching.detach),
         "create_user": operation("create_user", CreateUser, commands.execute),
         "create_space": operation("create_space", CreateSpace, commands.execute),
+        "edit_space": operation("edit_space", EditSpace, commands.execute),
+        "switch_space": operation("switch_space", SwitchSpace, commands.execute),
+        "delete_space": operation("delete_space", DeleteSpace, commands.execute),
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),
         "agents": operation("agents", GetAgents, reporting.agents),

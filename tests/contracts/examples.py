@@ -91,18 +91,29 @@ CONNECTION_EVENTS: list[msgspec.Struct] = [
 
 _ENTRY: dict[str, Any] = {"id": "0" * 31 + "3", "prev_seq": 7, "actor": "user:u1"}
 _KEY: dict[str, Any] = {"key_id": "k1", "user": "u1", "key_hash": SHA, "name": "gpu box", "spaces": ["demo"]}
+_SETTINGS: dict[str, Any] = {
+    "title": "A demo",
+    "connections": "one",
+    "start_timeout_s": 60.0,
+    "execution_timeout_s": 30.0,
+    "max_attempts": 2,
+    "on_no_agent": "reject",
+    "queue_limit": 100,
+}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
     directory.SpaceCreated(
         **_ENTRY,
         space="demo",
         owner="u1",
-        title="A demo",
-        connections="one",
-        start_timeout_s=60.0,
-        execution_timeout_s=30.0,
-        max_attempts=2,
+        **_SETTINGS,
     ),
+    directory.SpaceEdited(**_ENTRY, space="demo", **_SETTINGS),
+    directory.SpaceEnabled(**_ENTRY, space="demo"),
+    directory.SpaceDisabled(**_ENTRY, space="demo"),
+    directory.SpacePaused(**_ENTRY, space="demo"),
+    directory.SpaceResumed(**_ENTRY, space="demo"),
+    directory.SpaceDeleted(**_ENTRY, space="demo"),
     directory.ApiKeyCreated(**_ENTRY, **_KEY),
     directory.AgentKeyCreated(**_ENTRY, **_KEY),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
@@ -194,13 +205,12 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.CreateSpace(
         space="demo",
         owner="u1",
-        title="A demo",
-        connections="one",
-        start_timeout_s=60.0,
-        execution_timeout_s=30.0,
-        max_attempts=2,
+        **_SETTINGS,
         actor="user:u1",
     ),
+    rpc.EditSpace(space="demo", **_SETTINGS, actor="user:u1"),
+    rpc.SwitchSpace(space="demo", to="pause", actor="user:u1"),
+    rpc.DeleteSpace(space="demo", actor="user:u1"),
     rpc.CreateKey(kind="agent", key_id="k1", user="u1", key_hash=SHA, name="gpu box", spaces=["demo"], actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
@@ -217,6 +227,8 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy"),
+    rpc.GetSpaceQueue(space="demo"),
+    rpc.SpaceQueue(waiting=3, online=True),
     _HELD,
     reports.AgentReport(
         agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4, state="draining", held=[_HELD], gone=True

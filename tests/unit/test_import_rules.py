@@ -20,7 +20,7 @@ PURE = {
         "web.reference",
     },
     "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},
-    "services.registry": {"agents", "connections", "directory"},
+    "services.registry": {"agents", "connections", "directory", "refusal", "spaces"},
     "services.commands": {"inputs", "showing", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(
