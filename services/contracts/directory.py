@@ -37,8 +37,8 @@ class UserCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="user_creat
 
 
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
-    """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission while
-    no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
+    """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
+    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
 
     space: str
     owner: str

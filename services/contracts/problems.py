@@ -18,6 +18,7 @@ PROBLEMS: dict[str, Kind] = {
     "forbidden": Kind(403, "This key may not do that"),
     "not_found": Kind(404, "No such thing"),
     "method_not_allowed": Kind(405, "This path does not take that method"),
+    "exists": Kind(409, "There is one already"),
     "already_done": Kind(409, "The request has ended"),
     "not_done": Kind(409, "The request has not ended"),
     "data_expired": Kind(410, "Its data is no longer kept"),

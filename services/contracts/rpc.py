@@ -8,7 +8,6 @@ from msgspec import UNSET, UnsetType
 from services.contracts.directory import OnNoAgent, Policy, Role
 from services.contracts.reports import AgentState
 
-
 Switch = Literal["enable", "disable", "pause", "resume"]
 
 

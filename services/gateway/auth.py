@@ -48,6 +48,29 @@ def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space
     return space
 
 
+def manageable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
+    """The space, if the caller may change it: its owner or an administrator, by a key that is for it. Raises ApiProblem."""
+    space = submittable(follower, caller, slug)
+    if space.owner != caller.user.user and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only its owner or an administrator may change a space.")
+    return space
+
+
+def usable(follower: DirectoryFollower, caller: Caller) -> list[Space]:
+    """The spaces that the caller may submit to, by name."""
+    spaces = follower.directory.spaces
+    return [spaces[slug] for slug in sorted(spaces) if may_submit(caller.key, slug)]
+
+
+def owner_of_new(caller: Caller, wanted: str) -> str:
+    """Whose a space becomes that the caller creates; `wanted` is empty for themselves. Raises ApiProblem."""
+    if caller.key.spaces:
+        raise ApiProblem("forbidden", "This key is for some spaces only: it cannot make another one.")
+    if wanted not in ("", caller.user.user) and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only an administrator may create a space for somebody else.")
+    return wanted or caller.user.user
+
+
 def may_read(caller: Caller, state: RequestState) -> bool:
     """Whether the caller may see a request: their own, or any for an admin; never outside the key's spaces."""
     own = state.user == caller.user.user or caller.user.role == "admin"

@@ -11,6 +11,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
+from services.gateway.api.spaces import Spaces
 from services.gateway.canceling import Cancellations
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
@@ -44,6 +45,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
         events.router(),
         api_agents.router(nc, access),
+        Spaces(nc, directory, access).router(),
     )
     server = HttpServer(app, listener)
 

@@ -25,8 +25,8 @@ from services.contracts.rpc import (
 )
 from services.registry.attaching import Attaching
 from services.registry.directory import DirectoryCommand, decide, entry_named
-from services.registry.refusal import Existing, Refusal
 from services.registry.passwords import Passwords
+from services.registry.refusal import Existing, Refusal
 from services.registry.reporting import Reporting
 from services.runtime.append import Record, Superseded, append
 from services.runtime.directory import DirectoryFollower

@@ -16,7 +16,7 @@ PURE = {
     "services.gateway": {
         *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("cursor", "feed", "items", "verdicts", "view"),
+        *("bodies", "cursor", "feed", "items", "spaces", "verdicts", "view"),
         "web.reference",
     },
     "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},

@@ -15,6 +15,7 @@ from services.gateway.items import (
     sse,
 )
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
+from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, SpaceObject, SpacesObject, SpaceUrlsObject
 from services.gateway.view import (
     AgentObject,
     AgentsObject,
@@ -99,6 +100,24 @@ CONNECTED = ConnectedAgentObject(
 )
 AGENTS = AgentsObject(results=[CONNECTED])
 DRAINING = msgspec.structs.replace(CONNECTED, state="draining")
+
+SPACE = SpaceObject(
+    id="demo",
+    title="A demonstration",
+    owner=OWNER,
+    connections="many",
+    start_timeout_s=3600,
+    execution_timeout_s=120,
+    max_attempts=1,
+    on_no_agent="queue",
+    queue_limit=1000,
+    enabled=True,
+    paused=False,
+    urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
+)
+SPACES = SpacesObject(results=[SPACE])
+CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
+EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 
 _HAPPENED = (
     Item(QueuedEvent(attempt=0, at=_CREATED), "1-4711-0"),

@@ -7,10 +7,10 @@ from typing import Any
 
 from services.gateway.api import examples
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
 
 _STRING = {"type": "string"}
-_SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"}, "demo")
 _ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"}, examples.ID)
 _PREFER = Parameter(
     "Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}) for the outcome.", _STRING, "wait=30"
@@ -32,7 +32,7 @@ _OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _ST
 _NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
 
-_LOCATION = Header("Location", "The path of the request.", _STRING, f"/v1/requests/{examples.ID}")
+_LOCATION = Header("Location", "The path of what was made.", _STRING, f"/v1/requests/{examples.ID}")
 _REPLAYED = Header(
     "Idempotent-Replayed",
     "There when an earlier submission with the same Idempotency-Key had made the request.",
@@ -60,7 +60,7 @@ SUBMIT = Operation(
     summary="Submit a request to a space",
     description="An accepted request is never lost and gets exactly one outcome. Hanging up cancels nothing. With "
     "`Accept: text/event-stream` the answer is the stream of its events, at once.",
-    parameters=(_SPACE, _ACCEPT, _PREFER, _KEY, _TRACE),
+    parameters=(SPACE_PARAMETER, _ACCEPT, _PREFER, _KEY, _TRACE),
     body=examples.BODY,
     answers={
         201: Answer("Finished, also when it failed.", examples.SUCCEEDED, _MADE),
@@ -165,4 +165,4 @@ DRAIN = Operation(
     answers={202: Answer("The agent has been told.", examples.DRAINING)},
     problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
 )
-OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN)
+OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN, *SPACE_OPERATIONS)

@@ -1,31 +1,27 @@
 """Requests: submit, read, cancel, retry. Hot endpoints take the bare request and answer bytes, without the framework's
 machinery in between."""
 
-import asyncio
 import dataclasses
 
 from fastapi import APIRouter
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.gateway import intake
 from services.gateway.admission import Admission
 from services.gateway.api.access import Access
+from services.gateway.api.body import whole
 from services.gateway.api.events import Events, wants_stream
 from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
 from services.gateway.auth import Caller, authenticate, submittable
 from services.gateway.canceling import Cancellations
-from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
 from services.gateway.view import request_object, self_url
 from services.runtime.directory import DirectoryFollower
 
 RETRY_AFTER_S = 1
-BODY_S = 60.0
-"""A body that takes longer is not waited for."""
-_CLOSE = {"Connection": "close"}
 
 
 def router(
@@ -44,7 +40,7 @@ def router(
         headers = dict(request.scope["headers"])
         caller = authenticate(follower, headers.get(b"authorization"))
         space = submittable(follower, caller, request.path_params["space"])
-        submission = intake.submission(await _body(request, headers), space)
+        submission = intake.submission(await whole(request, headers), space)
         return await accept(request, caller, submission, space.space)
 
     async def read(request: Request) -> Response:
@@ -101,32 +97,6 @@ def _submitted(answer: Answer) -> Response:
 
 def _headers(answer: Answer) -> dict[str, str]:
     return {"Location": self_url(answer.state.rid)} | ({"Idempotent-Replayed": "true"} if answer.replayed else {})
-
-
-async def _body(request: Request, headers: dict[bytes, bytes]) -> bytes:
-    """The whole body. Raises ApiProblem as soon as it is known to be too large, ClientDisconnect."""
-    if int(headers.get(b"content-length", b"0")) > intake.MAX_BODY_BYTES:
-        raise intake.too_large()
-    try:
-        async with asyncio.timeout(BODY_S):
-            return await _received(request)
-    except TimeoutError:
-        raise ApiProblem("invalid_request", f"The body did not come within {BODY_S:g} s.", headers=_CLOSE) from None
-
-
-async def _received(request: Request) -> bytes:
-    chunks: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > intake.MAX_BODY_BYTES:
-            raise intake.too_large()
-        more = message.get("more_body", False)
-    return b"".join(chunks)
 
 
 def _preferences(request: Request) -> str:
