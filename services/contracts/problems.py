@@ -25,8 +25,11 @@ PROBLEMS: dict[str, Kind] = {
     "payload_too_large": Kind(413, "The body is too large"),
     "input_invalid": Kind(422, "The input does not fit"),
     "idempotency_mismatch": Kind(422, "This idempotency key was used for another body"),
+    "queue_full": Kind(429, "Too many requests wait already", True),
     "internal": Kind(500, "Something went wrong on our side", True),
     "unavailable": Kind(503, "Not possible right now", True),
+    "space_disabled": Kind(503, "The space takes no submissions", True),
+    "no_agent_online": Kind(503, "No agent of the space is connected", True),
     # In a request's `error`, never as an HTTP answer of their own.
     "start_timeout": Kind(200, "It was not started in time", True),
     "execution_timeout": Kind(200, "The handler took longer than allowed"),

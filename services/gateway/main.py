@@ -13,6 +13,7 @@ from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.api.spaces import Spaces
 from services.gateway.canceling import Cancellations
+from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
@@ -42,7 +43,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     app = application(
         process.not_ready,
         agents.socket,
-        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events),
+        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), reader, events, Queues(nc)),
         events.router(),
         api_agents.router(nc, access),
         Spaces(nc, directory, access).router(),

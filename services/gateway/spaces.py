@@ -15,7 +15,8 @@ from services.contracts.directory import (
     OnNoAgent,
     Policy,
 )
-from services.contracts.rpc import CreateSpace, EditSpace
+from services.contracts.rpc import CreateSpace, EditSpace, SpaceQueue
+from services.gateway.problems import ApiProblem
 
 _Slug = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,47}$")]
 _Title = Annotated[str, Meta(max_length=MAX_TITLE)]
@@ -23,6 +24,8 @@ _StartTimeout = Annotated[float, Meta(ge=START_TIMEOUT_S[0], le=START_TIMEOUT_S[
 _ExecutionTimeout = Annotated[float, Meta(ge=EXECUTION_TIMEOUT_S[0], le=EXECUTION_TIMEOUT_S[1])]
 _MaxAttempts = Annotated[int, Meta(ge=MAX_ATTEMPTS[0], le=MAX_ATTEMPTS[1])]
 _QueueLimit = Annotated[int, Meta(ge=QUEUE_LIMIT[0], le=QUEUE_LIMIT[1], description="0: any number may wait")]
+
+_SOON = {"Retry-After": "1"}
 
 
 class EditSpaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +91,19 @@ def space_object(space: Space) -> SpaceObject:
     url = space_url(space.space)
     urls = SpaceUrlsObject(url, f"{url}/requests")
     return SpaceObject(id=space.space, owner=space.owner, enabled=space.enabled, paused=space.paused, urls=urls, **settings)
+
+
+def refusal(space: Space, queue: SpaceQueue | None, admitted: int) -> ApiProblem | None:
+    """Why a submission does not fit into the queue of its space; None when it does, or when nobody knows the queue.
+    `admitted` have come in since the queue was looked at, and are taken to wait."""
+    if queue is None:
+        return None
+    if space.on_no_agent == "reject" and not queue.online:
+        return ApiProblem("no_agent_online", f"No agent of the space {space.space} is connected.", headers=_SOON)
+    if space.queue_limit and queue.waiting + admitted >= space.queue_limit:
+        detail = f"{space.queue_limit} requests of the space {space.space} wait already: it takes no more."
+        return ApiProblem("queue_full", detail, headers=_SOON)
+    return None
 
 
 def creation(body: CreateSpaceBody, owner: str, actor: str) -> CreateSpace:

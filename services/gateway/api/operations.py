@@ -49,6 +49,9 @@ _NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's
 _SUBMISSION = {
     "invalid_request": "The body is no JSON in UTF-8, or the Idempotency-Key is none.",
     "forbidden": "The key is an agent's, or not for this space.",
+    "queue_full": "As many requests of the space wait as its `queue_limit` allows.",
+    "space_disabled": "The space is disabled.",
+    "no_agent_online": "No agent of the space is connected, and it is one that then refuses (`on_no_agent`).",
     "idempotency_mismatch": "The Idempotency-Key came with another body before.",
 }
 

@@ -16,6 +16,7 @@ from services.gateway.api.operations import CANCEL, READ, RETRY, SUBMIT
 from services.gateway.api.responses import json_response
 from services.gateway.auth import Caller, authenticate, submittable
 from services.gateway.canceling import Cancellations
+from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
 from services.gateway.view import request_object, self_url
@@ -32,6 +33,7 @@ def router(
     cancellations: Cancellations,
     reader: Reader,
     events: Events,
+    queues: Queues,
 ) -> APIRouter:
     """The routes of requests."""
 
@@ -41,6 +43,7 @@ def router(
         caller = authenticate(follower, headers.get(b"authorization"))
         space = submittable(follower, caller, request.path_params["space"])
         submission = intake.submission(await whole(request, headers), space)
+        await queues.check(space)
         return await accept(request, caller, submission, space.space)
 
     async def read(request: Request) -> Response:
@@ -59,6 +62,7 @@ def router(
         state = await access.request(caller, request.path_params["id"])
         space = submittable(follower, caller, state.space)
         admission.check()
+        await queues.check(space)
         return await accept(request, caller, intake.resubmission(state), space.space)
 
     async def accept(request: Request, caller: Caller, submission: intake.Submission, space: str) -> Response:

@@ -59,7 +59,7 @@ CREATE_SPACE = Operation(
     problems={
         **KEY_PROBLEMS,
         **_BODY,
-        "forbidden": "The key is an agent's, or for some spaces only, or the owner is another and the caller no administrator.",
+        "forbidden": "The key is an agent's, or for some spaces only, or the caller is neither owner nor administrator.",
         "not_found": "There is no such user to own it.",
         "exists": "The name is, or was, another space's: names are not given twice.",
     },
