@@ -15,8 +15,8 @@ help:
 	@echo "  make demo    see it work: starts everything, classifies 20 digits, stops everything"
 	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
 	@echo
-	@echo "  make test    every test, on real NATS and PostgreSQL (about 4 minutes)"
-	@echo "  make faults  everything that can go wrong, made to go wrong (about 20 minutes)"
+	@echo "  make test    every test, on real NATS and PostgreSQL (about 10 minutes)"
+	@echo "  make faults  everything that can go wrong, made to go wrong (about 15 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo
@@ -41,7 +41,7 @@ test: setup
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
 
 faults: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults
+	$(BIN)/python -m pytest -n 2 tests/faults
 
 # At random for ten minutes: FAULTS_SEED=7 make faults-long
 faults-long: setup

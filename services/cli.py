@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from services.commands.agents import agents
+from services.commands.erasing import erase
+from services.commands.lists import ls
+from services.commands.monitoring import connections, stats
 from services.commands.requests import cancel, requests, retry, submit
 
 if TYPE_CHECKING:
@@ -29,13 +32,16 @@ def main() -> None:
       spaces up
     In another terminal: a request, and what happens to it:
       spaces submit demo prompt=hello --follow
+      spaces requests ls --status failed
       spaces agents ls
     Is what PostgreSQL holds complete and right?
       spaces log verify"""
 
 
-for _command in (submit, requests, cancel, retry, agents):
+for _command in (submit, requests, cancel, retry, agents, connections, stats):
     main.add_command(_command)
+requests.add_command(ls)
+requests.add_command(erase)
 
 
 @main.command()

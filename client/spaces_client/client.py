@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from spaces_client import objects, timeline
+from spaces_client import lists, monitoring, objects, timeline
 from spaces_client.connection import Connection, Waiting
 from spaces_client.events import Event
+from spaces_client.monitoring import PastConnection, Stats
 from spaces_client.objects import ConnectedAgent, Request
 from spaces_client.reading import EventReader
 from spaces_client.submission import Policy, submission
@@ -50,6 +52,24 @@ class Client:
         """A request as it is. Raises ClientError."""
         return objects.request(self._connection.call("GET", _path(id)))
 
+    def requests(
+        self,
+        *,
+        space: str | None = None,
+        status: Sequence[str] | str | None = None,
+        user: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Request]:
+        """Requests, the newest first, `limit` at most: one's own, or all for an administrator, who may name a user (by id or
+        e-mail address). Without inputs and outputs: `read` has them. Pages are asked for as they are needed, so the iterator
+        may raise ClientError."""
+        wanted = lists.filters(
+            space=space, status=status or None, user=user, created_after=created_after, created_before=created_before
+        )
+        return lists.entries(self._lister("/v1/requests"), wanted, objects.request, limit)
+
     def cancel(self, id: str) -> Request:
         """Cancel a request; one that is canceled stays so. Raises ClientError, with `already_done` when it has ended in
         another way."""
@@ -59,6 +79,11 @@ class Client:
         """Submit the input of a request that has ended again; the answer is a request of its own. Raises ClientError, with
         `not_done` when it has not ended, and `data_expired` when its input is not kept."""
         return self._make(_path(id, "/retry"), None, wait_s, idempotency_key)
+
+    def erase(self, id: str) -> Request:
+        """Erase the data of a request that has ended: input, output, metadata, logs. One that is erased stays so. Raises
+        ClientError, with `not_done` when it has not ended."""
+        return objects.request(self._connection.call("DELETE", _path(id, "/data")))
 
     def events(self, id: str, *, after: str = "", waiting: Waiting | None = None) -> Generator[Event, None, None]:
         """What happens to a request, as it happens, up to its end; `after` is the cursor of an event. A stream that is cut
@@ -76,6 +101,21 @@ class Client:
     def agents(self) -> list[ConnectedAgent]:
         """The agents that are connected: one's own, or all for an administrator. Raises ClientError."""
         return objects.agents(self._connection.call("GET", "/v1/agents"))
+
+    def connections(
+        self, *, agent: str | None = None, space: str | None = None, limit: int | None = None
+    ) -> Iterator[PastConnection]:
+        """Connections of agents (`owner/name`), also those that have ended, the newest first, `limit` at most: those of
+        one's own agents, or all for an administrator. Pages are asked for as they are needed, so the iterator may raise
+        ClientError."""
+        wanted = lists.filters(agent=agent, space=space)
+        return lists.entries(self._lister("/v1/connections"), wanted, monitoring.connection, limit)
+
+    def stats(self, *, space: str | None = None, window: str = "1h") -> Stats:
+        """What requests have come to in the last `5m`, `1h` or `24h`: one's own, or all for an administrator. Raises
+        ClientError."""
+        params = lists.filters(space=space, window=window)
+        return monitoring.stats(self._connection.call("GET", "/v1/stats", params=params))
 
     def drain_agent(self, id: str) -> ConnectedAgent:
         """Tell an agent (`owner/name`) to take no more work, finish what runs, and leave. Raises ClientError, with
@@ -99,6 +139,9 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         return objects.request(self._connection.call("POST", path, headers=headers, content=body, wait_s=wait_s))
+
+    def _lister(self, path: str) -> Callable[[Mapping[str, str]], bytes]:
+        return lambda params: self._connection.call("GET", path, params=params)
 
     def _page(self, id: str, after: str) -> Page:
         answer = self._connection.call("GET", _path(id, "/events"), headers=_AS_JSON, params={"after": after})

@@ -54,12 +54,13 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request. Test `done`, not `status`: there may be new statuses. Today it is queued, processing, succeeded, failed,
-    canceled or expired. `raw` is the whole JSON as the gateway sent it."""
+    canceled or expired. One that is `erased` has no data any more. `raw` is the whole JSON as the gateway sent it."""
 
     id: str
     status: str
     done: bool
     space: str = ""
+    user: str = ""
     created_at: datetime | None = None
     assigned_at: datetime | None = None
     started_at: datetime | None = None
@@ -75,6 +76,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics = Metrics()
     metadata: dict[str, Any] = {}
     retry_of: str | None = None
+    erased: bool = False
     raw: msgspec.Raw = NOTHING
 
 

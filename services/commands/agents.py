@@ -27,14 +27,14 @@ def ls(client: "Client", as_json: bool) -> int:
       spaces agents ls --json | jq -r '.results[] | select(.state == "ready") | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import showing, text
+    from services.commands import tables, text
     from services.commands.terminal import Screen
 
     found = client.agents()
     if as_json:
         Screen().text(f"{text.json({'results': [agent.raw for agent in found]})}\n")
     elif found:
-        Screen().text(f"{showing.table(found)}\n")
+        Screen().text(f"{tables.agents(found)}\n")
     else:
         Screen().note("no agent is connected")
     return OK

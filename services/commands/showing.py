@@ -1,11 +1,10 @@
-"""Requests and agents as blocks and tables for people. Pure."""
+"""A request as people see it. Pure."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from services.commands import text
-from spaces_client.objects import ConnectedAgent, Problem, Queue, Request
+from spaces_client.objects import Problem, Queue, Request
 
 LONGEST = 2000
 """Of an input or an output no more characters than this are shown."""
@@ -70,21 +69,11 @@ def block(request: Request) -> str:
         ("agent", request.agent.id if request.agent is not None else ""),
         ("retry of", request.retry_of or ""),
         ("metadata", text.json(request.metadata) if request.metadata else ""),
-        ("input", text.json(request.input)),
-        ("output", text.json(request.output) if request.status == "succeeded" else ""),
+        ("data", "erased" if request.erased else ""),
+        ("input", "" if request.erased else text.json(request.input)),
+        ("output", text.json(request.output) if request.status == "succeeded" and not request.erased else ""),
     ]
     return "\n".join(f"{name:<10}{text.line(value, LONGEST)}" for name, value in fields if value)
-
-
-def table(agents: Sequence[ConnectedAgent]) -> str:
-    """Agents, one on a line."""
-    rows = [("AGENT", "STATE", "RUNNING", "SPACES", "GATEWAY")]
-    for agent in agents:
-        held = f"{agent.running} of {agent.slots}"
-        rows.append((agent.id, agent.state, held, ", ".join(agent.spaces), agent.gateway))
-    safe = [[text.line(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in safe) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in safe)
 
 
 def seconds(duration_s: float) -> str:

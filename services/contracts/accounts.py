@@ -1,6 +1,6 @@
 """The directory as a fold of its events: users, spaces, keys. Gateways, registries and dispatchers all keep one."""
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -13,6 +13,7 @@ from services.contracts.directory import (
     OnNoAgent,
     Policy,
     Role,
+    Scope,
     SpaceCreated,
     SpaceDeleted,
     SpaceDisabled,
@@ -22,7 +23,13 @@ from services.contracts.directory import (
     SpacePaused,
     SpaceResumed,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
 )
+from services.contracts.instants import nanoseconds
+
+KeyFlaw = Literal["", "revoked", "expired", "disabled"]
+"""Why a key is worth nothing; empty: it is not so."""
 
 SETTINGS = (
     *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
@@ -32,12 +39,13 @@ SETTINGS = (
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person."""
+    """A person. While one is disabled, their keys are worth nothing."""
 
     user: str
     email: str
     role: Role
     password_hash: str
+    disabled: bool = False
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,18 +66,22 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A live key. `kind` says what it is for; an API key without spaces is good for all its user's."""
+    """A key that was not revoked. `kind` says what it is for; an API key without spaces is good for all its user's, and
+    only API keys have scopes. `expires_at` is in nanoseconds since 1970; None: it does not."""
 
     key_id: str
-    kind: str
+    kind: Literal["api", "agent"]
     user: str
     name: str
     key_hash: str
     spaces: frozenset[str]
+    scopes: frozenset[Scope] = frozenset()
+    expires_at: int | None = None
 
 
 class Directory:
-    """All users, spaces and live keys. Not a value: it changes with `apply`, cheaply, for it is folded by every process."""
+    """All users, spaces and keys that were not revoked. Not a value: it changes with `apply`, cheaply, for it is folded by
+    every process."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
@@ -89,6 +101,10 @@ class Directory:
             case UserCreated():
                 user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
                 self.users[event.user] = self._user_by_email[event.email.casefold()] = user
+            case UserDisabled() | UserEnabled():
+                if (known := self.users.get(event.user)) is not None:
+                    changed = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
+                    self.users[event.user] = self._user_by_email[known.email.casefold()] = changed
             case ApiKeyCreated() | AgentKeyCreated():
                 self._add_key(event)
             case KeyRevoked():
@@ -98,7 +114,7 @@ class Directory:
                 self._apply_to_space(event)
 
     def key_by_hash(self, key_hash: str) -> Key | None:
-        """The live key with this hash."""
+        """The key with this hash, if it was not revoked."""
         return self._key_by_hash.get(key_hash)
 
     def user_by_email(self, email: str) -> User | None:
@@ -114,6 +130,15 @@ class Directory:
         """The space, if agents may serve it: also a deleted one, whose open requests go on."""
         return self.spaces.get(space) or self.deleted.get(space)
 
+    def flaw(self, key: Key, now: int) -> KeyFlaw:
+        """Why a key, which was live once, is worth nothing now (nanoseconds since 1970)."""
+        if key.key_id not in self.keys:
+            return "revoked"
+        if key.expires_at is not None and now >= key.expires_at:
+            return "expired"
+        user = self.users.get(key.user)
+        return "disabled" if user is not None and user.disabled else ""
+
     def _apply_to_space(self, event: SpaceEvent) -> None:
         if isinstance(event, SpaceCreated):
             self.spaces[event.space] = _created(event)
@@ -121,7 +146,7 @@ class Directory:
             if isinstance(event, SpaceDeleted):
                 self.deleted[event.space] = space
             else:
-                self.spaces[event.space] = changed(space, event)
+                self.spaces[event.space] = _altered(space, event)
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(
@@ -131,6 +156,8 @@ class Directory:
             name=event.name,
             key_hash=event.key_hash,
             spaces=frozenset(event.spaces),
+            scopes=frozenset(event.scopes) if isinstance(event, ApiKeyCreated) else frozenset(),
+            expires_at=nanoseconds(event.expires_at) if event.expires_at else None,
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
 
@@ -149,7 +176,7 @@ def _created(event: SpaceCreated) -> Space:
     )
 
 
-def changed(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed) -> Space:
+def _altered(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed) -> Space:
     """The space after the event."""
     match event:
         case SpaceEdited():

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from services.contracts import connections, directory, events, output, reports, rpc, subjects
+from services.contracts import connections, directory, events, lists, output, reports, rpc, subjects
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
@@ -140,8 +140,8 @@ PROCESSES = (
         "control",
         "ws.ctl.{id}",
         "Questions to one gateway or dispatcher; no responders means that it is gone.",
-        {DISPATCHER: (reports.Ping, reports.Deliver), GATEWAY: (reports.DrainAgent,)},
-        {GATEWAY: (reports.Ping, reports.Deliver, reports.DrainAgent), DISPATCHER: (reports.Ping,)},
+        {DISPATCHER: (reports.Ping, reports.Deliver, reports.ReportAll), GATEWAY: (reports.DrainAgent,)},
+        {GATEWAY: get_args(reports.Control), DISPATCHER: (reports.Ping,)},
         replies=(reports.ControlAnswer,),
     ),
 )
@@ -149,17 +149,22 @@ PROCESSES = (
 CALLS = (
     _call(REGISTRY, "attach", rpc.Attach, rpc.Attached, GATEWAY),
     _call(REGISTRY, "detach", rpc.Detach, rpc.Recorded, GATEWAY),
-    _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "disable_user", rpc.DisableUser, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "enable_user", rpc.EnableUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "delete_space", rpc.DeleteSpace, rpc.Recorded, GATEWAY, OPERATOR),
-    _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, OPERATOR),
-    _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
     _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR),
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
-    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, DISPATCHER, OPERATOR),
+    _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
+    _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
+    _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
     _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
 )

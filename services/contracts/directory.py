@@ -15,6 +15,10 @@ MAX_ATTEMPTS = (1, 20)
 QUEUE_LIMIT = (0, 1_000_000)
 MAX_TITLE = 200
 """What the settings of a space may be."""
+Scope = Literal["submit", "read", "manage"]
+"""What an API key is for. `manage`: keys, users, agents."""
+FIRST_SCOPES: tuple[Scope, ...] = ("submit", "read")
+"""Those of a key that names none; keys made before there were scopes have these."""
 
 
 class DirectoryEventBase(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -34,6 +38,18 @@ class UserCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="user_creat
     email: str
     role: Role
     password_hash: str
+
+
+class UserDisabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_disabled"):
+    """From now on the user's keys are worth nothing; what was accepted goes on."""
+
+    user: str
+
+
+class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabled"):
+    """The user's keys are what they were before it was disabled."""
+
+    user: str
 
 
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
@@ -98,23 +114,28 @@ SpaceEvent = SpaceCreated | SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePa
 
 
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
-    """A key for submitting and reading; an empty list of spaces means all that the user may use."""
+    """A key for the HTTP API; an empty list of spaces means all that the user may use. `expires_at` (RFC 3339): worth
+    nothing from then on, by JetStream's clock; empty: it does not expire."""
 
     key_id: str
     user: str
     key_hash: str
     name: str
     spaces: list[str] = []
+    scopes: tuple[Scope, ...] = FIRST_SCOPES
+    expires_at: str = ""
 
 
 class AgentKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="agent_key_created"):
-    """A key with which agents may serve the named spaces."""
+    """A key with which agents may serve the named spaces. It has no scopes: it is good for nothing else. `expires_at`
+    is as an API key's."""
 
     key_id: str
     user: str
     key_hash: str
     name: str
     spaces: list[str]
+    expires_at: str = ""
 
 
 class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked"):
@@ -123,13 +144,13 @@ class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked
     key_id: str
 
 
-DirectoryEvent = UserCreated | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
+DirectoryEvent = UserCreated | UserDisabled | UserEnabled | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
 def entry_of(event: DirectoryEvent) -> tuple[str, str]:
     """The (kind, id) of the directory entry that the event is about; together they name its subject."""
     match event:
-        case UserCreated():
+        case UserCreated() | UserDisabled() | UserEnabled():
             return "user", event.user
         case ApiKeyCreated() | AgentKeyCreated() | KeyRevoked():
             return "key", event.key_id

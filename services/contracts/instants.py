@@ -23,6 +23,12 @@ def rfc3339(at: int) -> str:
     return f"{_second(seconds)}.{rest // 1000:06d}Z"
 
 
+def exact(at: int) -> str:
+    """The same with nanoseconds: what `nanoseconds` makes of it is the instant again."""
+    seconds, rest = divmod(at, _NS)
+    return f"{_second(seconds)}.{rest:09d}Z"
+
+
 @lru_cache(maxsize=256)
 def _second(seconds: int) -> str:
     # Cached: the instants of one request mostly share a second, and this is the costly half of showing it (measured).

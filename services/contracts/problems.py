@@ -13,14 +13,15 @@ class Kind(NamedTuple):
 
 PROBLEMS: dict[str, Kind] = {
     "invalid_request": Kind(400, "The request is malformed"),
-    "invalid_cursor": Kind(400, "This is no id of an event"),
+    "invalid_cursor": Kind(400, "This is no cursor of ours"),
     "unauthenticated": Kind(401, "A valid key is needed"),
     "forbidden": Kind(403, "This key may not do that"),
     "not_found": Kind(404, "No such thing"),
     "method_not_allowed": Kind(405, "This path does not take that method"),
-    "exists": Kind(409, "There is one already"),
     "already_done": Kind(409, "The request has ended"),
     "not_done": Kind(409, "The request has not ended"),
+    "exists": Kind(409, "It exists already"),
+    "space_in_use": Kind(409, "Requests of the space are open"),
     "data_expired": Kind(410, "Its data is no longer kept"),
     "payload_too_large": Kind(413, "The body is too large"),
     "input_invalid": Kind(422, "The input does not fit"),

@@ -24,6 +24,8 @@ from services.contracts.instants import nanoseconds
 from services.contracts.lifecycle import OPEN, InvalidTransition, Status, after
 
 NULL = msgspec.Raw(b"null")
+ERASED_MESSAGE = "Its details have been erased."
+"""In place of what a handler said of its failure: it may have quoted the input."""
 Unfit = Callable[[RequestEvent, int, InvalidTransition], None]
 """Is told an event that cannot follow its chain, with its sequence."""
 
@@ -69,7 +71,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float = 0.0
     run_s: float = 0.0
     first_output_s: float = 0.0
-    output: msgspec.Raw = NULL
+    output: msgspec.Raw = msgspec.field(default_factory=lambda: NULL)  # a plain default has no JSON Schema
     error: Problem | None = None
     log_tail: str = ""
     erased: bool = False
@@ -139,7 +141,8 @@ def evolve(state: RequestState | None, event: RequestEvent, seq: int, at: int) -
         case Canceled() | Expired():
             return _with(state, **base, completed_at=at)
         case Erased():
-            return _with(state, **base, input=NULL, output=NULL, log_tail="", metadata={}, erased=True)
+            kept = None if state.error is None else msgspec.structs.replace(state.error, message=ERASED_MESSAGE)
+            return _with(state, **base, input=NULL, output=NULL, error=kept, log_tail="", metadata={}, erased=True)
         case _:
             assert_never(event)
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.contracts.directory import OnNoAgent, Policy, Role
+from services.contracts.directory import FIRST_SCOPES, OnNoAgent, Policy, Role, Scope
 from services.contracts.reports import AgentState
 
 Switch = Literal["enable", "disable", "pause", "resume"]
@@ -84,6 +84,20 @@ class CreateUser(Message, frozen=True, kw_only=True):
     actor: str = "system"
 
 
+class DisableUser(Message, frozen=True, kw_only=True):
+    """Make all keys of a user worth nothing, until it is enabled."""
+
+    user: str
+    actor: str = "system"
+
+
+class EnableUser(Message, frozen=True, kw_only=True):
+    """Take a DisableUser back."""
+
+    user: str
+    actor: str = "system"
+
+
 class CreateSpace(Message, frozen=True, kw_only=True):
     """A new space."""
 
@@ -129,7 +143,8 @@ class DeleteSpace(Message, frozen=True, kw_only=True):
 
 
 class CreateKey(Message, frozen=True, kw_only=True):
-    """A new API key or agent key; the caller made the secret and sends only its hash."""
+    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes are an API key's alone.
+    `expires_at` (RFC 3339) empty: it does not expire."""
 
     kind: Literal["api", "agent"]
     key_id: str
@@ -137,6 +152,8 @@ class CreateKey(Message, frozen=True, kw_only=True):
     key_hash: str
     name: str
     spaces: list[str] = []
+    scopes: tuple[Scope, ...] = FIRST_SCOPES
+    expires_at: str = ""
     actor: str = "system"
 
 
@@ -228,7 +245,9 @@ class Position(Message, frozen=True, kw_only=True):
 
 
 class GetPositions(Message, frozen=True, kw_only=True):
-    """How far is the log?"""
+    """How far is the log? `wanted`: answer when it has come that far, or after a while as it is."""
+
+    wanted: Position | None = None
 
 
 class Positions(Message, frozen=True, kw_only=True):

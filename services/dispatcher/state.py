@@ -3,7 +3,7 @@
 import heapq
 from dataclasses import dataclass
 
-from services.contracts.events import Accepted, Assigned, RequestEvent, Requeued, Restored
+from services.contracts.events import Accepted, Assigned, Erased, RequestEvent, Requeued, Restored
 from services.contracts.requests import RequestState, evolve
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.queue import SpaceQueue
@@ -60,6 +60,10 @@ class Partition:
             return None  # of a chain that began before our time: closed, or cut
         if before is not None and seq <= before.seq:
             return None
+        if before is not None and isinstance(event, Erased):
+            # It has ended, though by an event that left the stream before we came to it.
+            self.forget(event.rid)
+            return before.space
         state = evolve(before, event, seq, at)
         if before is not None:
             self._leave(before, confirmed=event.actor.startswith(("agent:", "gateway:")))

@@ -5,14 +5,15 @@ import contextlib
 import random
 import secrets
 import time
+from collections.abc import Mapping
 
 from nats.aio.client import Client
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.contracts import ids
-from services.contracts.accounts import Key
+from services.contracts.accounts import Key, KeyFlaw
 from services.contracts.connections import agent_identity
-from services.contracts.directory import DirectoryEvent, KeyRevoked
+from services.contracts.directory import DirectoryEvent, KeyRevoked, UserDisabled
 from services.gateway.adopted import Adopted
 from services.gateway.claims import Claims
 from services.gateway.connections import Connections
@@ -42,17 +43,22 @@ DRAIN_SPREAD_S = 2.0
 """Agents that are sent away leave within this time, not all at once."""
 TURN_AWAY_S = 1.0
 BEARER = "bearer "
+_WORTHLESS: Mapping[KeyFlaw, str] = {
+    "revoked": "the key was revoked",
+    "expired": "the key has expired",
+    "disabled": "the key's user is disabled",
+}
 
 
 class Agents:
-    """Everything between agents' WebSockets and NATS."""
+    """Everything between agents' WebSockets and NATS. It keeps the clock measured."""
 
-    def __init__(self, process: Process, directory: DirectoryFollower, liveness: Liveness) -> None:
+    def __init__(self, process: Process, directory: DirectoryFollower, liveness: Liveness, clock: ServerClock) -> None:
         self._process, self._directory, self._liveness = process, directory, liveness
         nc: Client = process.nc
         keep_s = process.settings.stream_keep
         self._nc = nc
-        self._clock = ServerClock()
+        self._clock = clock
         self._table = LeaseTable()
         self._connections = Connections(nc, process.id, self._table, process.fail)
         self._joining = Joining(nc, process.id, directory.directory, self._clock)
@@ -146,7 +152,7 @@ class Agents:
         authorization = websocket.headers.get("authorization", "")
         secret = authorization[len(BEARER) :].strip() if authorization.lower().startswith(BEARER) else ""
         key = self._directory.directory.key_by_hash(ids.secret_hash(secret))
-        if key is None or key.kind != "agent":
+        if key is None or key.kind != "agent" or self._directory.directory.flaw(key, self._clock.now_ns()):
             await _reject(websocket, frames.CLOSE_BAD_KEY, "bad_key", "a valid agent key is needed")
             return None
         return key
@@ -234,15 +240,16 @@ class Agents:
 
         def on_event(event: DirectoryEvent) -> None:
             before(event)
-            if isinstance(event, KeyRevoked):
-                self._revoked(event.key_id)
+            if isinstance(event, KeyRevoked | UserDisabled):
+                self._close_worthless()
 
         self._directory.on_event = on_event
 
-    def _revoked(self, key_id: str) -> None:
+    def _close_worthless(self) -> None:
+        directory, now = self._directory.directory, self._clock.now_ns()
         for connection in self._connections:
-            if connection.key.key_id == key_id:
-                connection.session.refuse("bad_key", "the key was revoked", frames.CLOSE_BAD_KEY)
+            if flaw := directory.flaw(connection.key, now):
+                connection.session.refuse("bad_key", _WORTHLESS[flaw], frames.CLOSE_BAD_KEY)
                 self._connections.act(connection.session)
 
     async def _tick(self) -> None:
@@ -251,6 +258,7 @@ class Agents:
             now = time.monotonic()
             self._table.expire(now)
             lost = self._lost_nats(now)
+            self._close_worthless()
             for connection in self._connections:
                 connection.session.tick(now)
                 connection.tick(now)

@@ -23,7 +23,7 @@ from services.contracts.events import (
 from services.contracts.instants import rfc3339
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.output import OutputRecord
-from services.contracts.requests import RequestState, Unfit, evolve
+from services.contracts.requests import CutChain, RequestState, Unfit, evolve
 from services.gateway.cursor import Cursor
 from services.gateway.items import AssignedEvent, Item, OutputResetEvent, QueuedEvent, RequeuedEvent, shown_record
 from services.gateway.view import AgentObject, request_object
@@ -107,6 +107,8 @@ class Feed:
         return self._reset(0 if self.state is None else self.state.attempt)
 
     def _event(self, event: RequestEvent, seq: int, at: int) -> list[Item]:
+        if isinstance(event, Erased) and self.state is not None and self.state.open:
+            raise CutChain(f"{event.rid} has ended, by an event that left the stream before this reader came to it")
         try:
             self.state = evolve(self.state, event, seq, at)
         except InvalidTransition as error:

@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from services.contracts.accounts import Space
 from services.contracts.requests import RequestState
-from services.gateway import bodies
 from services.gateway.problems import ApiProblem, Flaw
 from spaces_agent import frames
 
@@ -20,6 +20,7 @@ MAX_METADATA_BYTES = 16 * 1024
 MAX_START_TIMEOUT_S = 48 * 3600
 MAX_EXECUTION_TIMEOUT_S = 24 * 3600
 MAX_WAIT_S = 60
+_MAX_FLAWS, _MAX_NAME = 20, 64
 
 _OBJECT = {"type": "object"}
 
@@ -56,7 +57,10 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     retry_of: str = ""
 
 
+T = TypeVar("T", bound=msgspec.Struct)
+_decoder = lru_cache(msgspec.json.Decoder)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
+_members_decoder = msgspec.json.Decoder(dict[str, Raw])
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 
@@ -64,11 +68,11 @@ _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 def submission(body: bytes, space: Space) -> Submission:
     """The submission in a body of at most MAX_BODY_BYTES. Raises ApiProblem: invalid_request when it is not JSON,
     payload_too_large, input_invalid with a pointer to each flaw."""
-    parsed = bodies.parsed(body, SubmitBody)
-    metadata = _checked(parsed.input, parsed.metadata)
-    policy = parsed.policy
+    asked = parsed(body, SubmitBody)
+    metadata = _checked(asked.input, asked.metadata)
+    policy = asked.policy
     return Submission(
-        input=parsed.input,
+        input=asked.input,
         body_sha256=hashlib.sha256(body).hexdigest(),
         start_timeout_s=_given(policy.start_timeout_s, space.start_timeout_s),
         execution_timeout_s=_given(policy.execution_timeout_s, space.execution_timeout_s),
@@ -124,6 +128,22 @@ def _given(value: float | UnsetType, default: float) -> float:
     return default if value is UNSET else value
 
 
+def parsed(body: bytes, kind: type[T]) -> T:
+    """The value in a body. Raises ApiProblem: invalid_request when it is not JSON, input_invalid with a pointer to each
+    flaw."""
+    try:
+        try:
+            value: T = _decoder(kind).decode(body)
+            return value
+        except msgspec.ValidationError:
+            flaws = _flaws(body, kind, "")
+    except RecursionError:
+        raise _too_deep("") from None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ApiProblem("invalid_request", f"The body is not JSON in UTF-8: {error}") from None
+    raise ApiProblem("input_invalid", "The body does not fit; see errors.", flaws)
+
+
 def _checked(input: Raw, metadata: Raw) -> dict[str, Any]:
     """The metadata, when both are objects that every decoder down the line can read."""
     if len(bytes(input)) > MAX_INPUT_BYTES:
@@ -139,14 +159,55 @@ def _checked(input: Raw, metadata: Raw) -> dict[str, Any]:
 def _object(raw: Raw, pointer: str) -> dict[str, Any]:
     """The whole value, decoded: while it is raw, numbers out of range and broken UTF-8 go unnoticed."""
     if frames.too_deep(bytes(raw)):
-        raise bodies.too_deep(pointer)
+        raise _too_deep(pointer)
     try:
         return _object_decoder.decode(raw)
     except RecursionError:
-        raise bodies.too_deep(pointer) from None
+        raise _too_deep(pointer) from None
     except msgspec.ValidationError as error:
-        detail = bodies.detail(error)
+        detail = _detail(error)
         raise ApiProblem("input_invalid", f"{pointer}: {detail}", [Flaw(pointer, detail)]) from None
     except (msgspec.MsgspecError, UnicodeError) as error:
         flaws = [Flaw(pointer, str(error))]
         raise ApiProblem("invalid_request", f"The body is not JSON in UTF-8: {error}", flaws) from None
+
+
+def _too_deep(pointer: str) -> ApiProblem:
+    detail = f"Nested more than {frames.MAX_DEPTH} levels deep."
+    return ApiProblem("input_invalid", detail, [Flaw(pointer, detail)])
+
+
+def _flaws(raw: bytes | Raw, kind: type[msgspec.Struct], pointer: str) -> list[Flaw]:
+    """All that is wrong with an object that did not fit its type; the decoder stops at the first."""
+    try:
+        members = _members_decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        return [Flaw(pointer, _detail(error))]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    found = [Flaw(_pointer(pointer, name), "There is no such field.") for name in members if name not in fields]
+    for name, field in fields.items():
+        here = _pointer(pointer, name)
+        if name not in members:
+            found += [Flaw(here, "This field is required.")] if field.required else []
+        elif isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            found += _flaws(members[name], field.type, here)
+        else:
+            found += _value_flaws(members[name], field.type, here)
+    return found[:_MAX_FLAWS]
+
+
+def _value_flaws(raw: Raw, kind: Any, pointer: str) -> list[Flaw]:
+    try:
+        msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        return [Flaw(pointer, _detail(error))]
+    return []
+
+
+def _pointer(parent: str, name: str) -> str:
+    return f"{parent}/{name[:_MAX_NAME].replace('~', '~0').replace('/', '~1')}"
+
+
+def _detail(error: msgspec.ValidationError) -> str:
+    """The decoder's message without its own notation of the place."""
+    return str(error).partition(" - at `")[0].replace("`", "") + "."

@@ -21,6 +21,8 @@ from services.gateway.items import EVENT_STREAM, EVENTS
 from services.gateway.problems import MEDIA_TYPE, ProblemObject
 
 JSON = "application/json"
+STREAM_EVENT = "StreamEvent"
+_DATA = {"type": "string", "contentMediaType": JSON}
 _REF = "#/components/schemas/{name}"
 _DESCRIPTION = """\
 Inference requests for machines that nobody can reach: agents dial out, users submit requests to *spaces*, everything that
@@ -28,6 +30,9 @@ happens is an event.
 
 Names are snake_case, durations are seconds, instants RFC 3339 in UTC. Errors are problems (RFC 9457) with a `code`; a
 request that failed is none: it is read with 200 and has an `error`."""
+
+
+_KEY = "An API key: wsk_… An operation names the scopes that it needs: `submit`, `read`, `manage`."
 
 
 def document(operations: Sequence[Operation]) -> bytes:
@@ -48,11 +53,10 @@ def built(operations: Sequence[Operation]) -> dict[str, Any]:
         "tags": list({each.tag.name: msgspec.to_builtins(each.tag) for each in operations}.values()),
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": {**schemas, STREAM_EVENT: _stream_event()},
             "headers": {header.name: _header(header) for header in _headers(operations)},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: wsk_…"}},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _KEY}},
         },
-        "security": [{"key": []}],
     }
 
 
@@ -75,7 +79,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "tags": [operation.tag.name],
         "summary": operation.summary,
-        "description": operation.description,
+        "description": f"{operation.description}\n\n{operation.needs()}",
+        "security": [{"key": list(operation.scopes)}],
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {str(status): _response(operation, status) for status in operation.statuses()},
     }
@@ -144,9 +149,20 @@ def _content(example: msgspec.Struct) -> dict[str, Any]:
 
 
 def _stream() -> dict[str, Any]:
-    """A stream is text to JSON Schema; what the data of each event is stands beside it."""
-    events = {name: _reference(kind) for name, kind in EVENTS.items()}
-    return {EVENT_STREAM: {"schema": {"type": "string"}, "example": examples.STREAM, "x-events": events}}
+    """OpenAPI 3.1 knows no streams. As is usual, the schema is that of each event, whose fields are texts."""
+    return {EVENT_STREAM: {"schema": {"$ref": _REF.format(name=STREAM_EVENT)}, "example": examples.STREAM}}
+
+
+def _stream_event() -> dict[str, Any]:
+    data = {name: {**_DATA, "contentSchema": _reference(kind)} for name, kind in EVENTS.items()}
+    return {
+        "title": STREAM_EVENT,
+        "description": "One event of a stream (WHATWG HTML, 9.2). `data` is JSON; one without `id` moves no cursor.",
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": _DATA},
+        "required": ["event", "data"],
+        "oneOf": [{"properties": {"event": {"const": name}, "data": each}} for name, each in data.items()],
+    }
 
 
 def _plain(value: msgspec.Struct) -> Any:

@@ -2,20 +2,23 @@
 longer holds is asked of history."""
 
 import logging
+from typing import NamedTuple
 
 from nats.aio.client import Client
 
 from services.contracts import codec, output, subjects
 from services.contracts.connections import Refused
-from services.contracts.events import RequestEvent
+from services.contracts.erasure import without_words
+from services.contracts.events import Erased, RequestEvent
 from services.contracts.ids import part_of_request
+from services.contracts.instants import nanoseconds
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.output import Progress
 from services.contracts.requests import RequestState, fold
-from services.contracts.rpc import Chain, GetChain, GetQueue, QueuePlace
+from services.contracts.rpc import Chain, GetChain, GetQueue, Position, QueuePlace
 from services.runtime import rpc
 from services.runtime.errors import NatsUnavailable
-from services.runtime.jetstream import StreamInfo, get
+from services.runtime.jetstream import StreamInfo, get, stream_info
 from services.runtime.topology import EPOCH
 
 HISTORY_TIMEOUT_S = 5.0
@@ -26,6 +29,13 @@ Link = tuple[RequestEvent, int, int]
 """An event with its sequence and its instant."""
 
 log = logging.getLogger("services.gateway.reading")
+
+
+class End(NamedTuple):
+    """Where the stream of requests ends, at an instant of the server's clock (nanoseconds since 1970)."""
+
+    position: Position
+    at: int
 
 
 class Reader:
@@ -47,6 +57,8 @@ class Reader:
             recorded = _links(await self._from_history(rid, HISTORY_TIMEOUT_S))
             last = recorded[-1][1] if recorded else 0
             links = recorded + [link for link in links if link[1] > last]
+        if any(isinstance(event, Erased) for event, _, _ in links):
+            return [(without_words(event), seq, at) for event, seq, at in links]  # the stream may still have them
         return links
 
     async def refused(self, rid: str) -> list[tuple[Refused, int]] | None:
@@ -57,6 +69,12 @@ class Reader:
             return None
         decoded = [(codec.connections.decode(bytes(logged.data)), logged.at) for logged in answer.refused]
         return [(event, at) for event, at in decoded if isinstance(event, Refused)]
+
+    async def end_of_stream(self) -> End:
+        """How far the stream of requests goes now, as its leader says. Raises NatsUnavailable."""
+        info = await stream_info(self._nc, subjects.REQUESTS)
+        position = Position(stream=subjects.REQUESTS, epoch=epoch_of(info), seq=info.state.last_seq)
+        return End(position, nanoseconds(info.ts))
 
     async def last_output(self, rid: str) -> int:
         """The sequence of the last output record that is stored of a request, 0 without any. Raises NatsUnavailable."""

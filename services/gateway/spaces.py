@@ -80,6 +80,13 @@ class SpacesObject(msgspec.Struct, frozen=True, kw_only=True):
     results: list[SpaceObject]
 
 
+class PurgedObject(msgspec.Struct, frozen=True, kw_only=True):
+    """How many requests were canceled. `more`: others wait that it had no time for; ask again."""
+
+    canceled: int
+    more: bool
+
+
 def space_url(slug: str) -> str:
     """The path of a space."""
     return f"/v1/spaces/{slug}"

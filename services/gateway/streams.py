@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-from services.gateway.auth import Caller, unauthenticated
+from services.gateway.auth import Caller, worthless
 from services.gateway.metrics import STREAMS
 from services.gateway.problems import ApiProblem
+from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 MAX_STREAMS = 1000
@@ -32,8 +33,8 @@ class Stream:
 class Streams:
     """All streams of a gateway."""
 
-    def __init__(self, follower: DirectoryFollower) -> None:
-        self._follower = follower
+    def __init__(self, follower: DirectoryFollower, clock: ServerClock) -> None:
+        self._follower, self._clock = follower, clock
         self._open: set[Stream] = set()
         self._stopping = False
 
@@ -59,13 +60,13 @@ class Streams:
             self._open.discard(stream)
 
     async def keep_looking(self) -> None:
-        """End for ever the streams whose keys are revoked."""
+        """End for ever the streams whose keys are worth nothing any more."""
         while True:
             await asyncio.sleep(LOOK_S)
-            keys = self._follower.directory.keys
+            directory, now = self._follower.directory, self._clock.now_ns()
             for stream in self._open:
-                if stream.caller.key.key_id not in keys:
-                    stream.end(unauthenticated("This key has been revoked."))
+                if flaw := directory.flaw(stream.caller.key, now):
+                    stream.end(worthless(flaw))
 
     async def end(self) -> None:
         """End them all, and those that come yet: the process stops. Readers go on elsewhere."""

@@ -57,29 +57,45 @@ class UrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
     cancel: str
 
 
-class RequestObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. Test `done`, not `status`: there may be new statuses. A failed request has an `error`."""
+class ListedRequestObject(msgspec.Struct, frozen=True, kw_only=True):
+    """One request as lists show it: without `input`, `output`, `queue` and `progress`, which its own address has. Test
+    `done`, not `status`: there may be new statuses. A failed request has an `error`."""
 
     id: str
     space: str
+    user: Annotated[str, Meta(description="Who submitted it: a user's id.")]
     status: Status
     done: bool
     created_at: Instant
     assigned_at: Instant | None
     started_at: Instant | None
     completed_at: Instant | None
-    input: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
-    output: Annotated[Raw, Meta(description="What the handler returned.", extra_json_schema={})]
     error: ProblemObject | None
     attempt: int
     max_attempts: int
     agent: AgentObject | None
-    queue: QueueObject | None
-    progress: ProgressObject | None
     metrics: MetricsObject
     retry_of: Annotated[str | None, Meta(description="The request whose input this one takes again.")]
     metadata: Annotated[dict[str, Any], Meta(extra_json_schema=_OBJECT)]
+    erased: Annotated[bool, Meta(description="Its data are not kept any more: `input` and `output` are null.")]
     urls: UrlsObject
+
+
+class RequestObject(ListedRequestObject, frozen=True, kw_only=True):
+    """One request. Test `done`, not `status`: there may be new statuses. A failed request has an `error`."""
+
+    input: Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+    output: Annotated[Raw, Meta(description="What the handler returned.", extra_json_schema={})]
+    queue: QueueObject | None
+    progress: ProgressObject | None
+
+
+class RequestsObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of requests, the newest first. `next` leads to older ones, `previous` to newer ones: give it as `cursor`."""
+
+    results: list[ListedRequestObject]
+    next: Annotated[str | None, Meta(description="The cursor of the page with older ones; null: there are none.")]
+    previous: Annotated[str | None, Meta(description="The cursor of the page with newer ones; null: none are known.")]
 
 
 class ConnectedAgentObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,29 +127,42 @@ def self_url(rid: str) -> str:
 def request_object(state: RequestState, place: QueuePlace | None = None, progress: Progress | None = None) -> RequestObject:
     """The object of a request; `place` is what the dispatcher knows of a queued one, None when it was silent; `progress`
     what the handler of a processing one says, None when it says nothing."""
-    url = self_url(state.rid)
     return RequestObject(
-        id=state.rid,
-        space=state.space,
-        status=state.status,
-        done=not state.open,
-        created_at=rfc3339(state.accepted_at),
-        assigned_at=rfc3339(state.assigned_at) if state.assigned_at else None,
-        started_at=_started_at(state),
-        completed_at=rfc3339(state.completed_at) if state.completed_at else None,
+        **_common(state),
         input=state.input,
         output=state.output,
-        error=_error(state),
-        attempt=state.attempt,
-        max_attempts=state.max_attempts,
-        agent=AgentObject(state.agent) if state.agent else None,
         queue=_queue(place) if state.status == "queued" else None,
         progress=_progress(progress) if state.status == "processing" else None,
-        metrics=_metrics(state),
-        retry_of=state.retry_of or None,
-        metadata=state.metadata,
-        urls=UrlsObject(url, f"{url}/events", f"{url}/cancel"),
     )
+
+
+def listed_request(state: RequestState) -> ListedRequestObject:
+    """The object of a request in a list."""
+    return ListedRequestObject(**_common(state))
+
+
+def _common(state: RequestState) -> dict[str, Any]:
+    url = self_url(state.rid)
+    return {
+        "id": state.rid,
+        "space": state.space,
+        "user": state.user,
+        "status": state.status,
+        "done": not state.open,
+        "created_at": rfc3339(state.accepted_at),
+        "assigned_at": rfc3339(state.assigned_at) if state.assigned_at else None,
+        "started_at": _started_at(state),
+        "completed_at": rfc3339(state.completed_at) if state.completed_at else None,
+        "error": _error(state),
+        "attempt": state.attempt,
+        "max_attempts": state.max_attempts,
+        "agent": AgentObject(state.agent) if state.agent else None,
+        "metrics": _metrics(state),
+        "retry_of": state.retry_of or None,
+        "metadata": state.metadata,
+        "erased": state.erased,
+        "urls": UrlsObject(url, f"{url}/events", f"{url}/cancel"),
+    }
 
 
 def agent_object(agent: ConnectedAgent) -> ConnectedAgentObject:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from nats.aio.client import Client
 
 from services.contracts import codec, subjects
+from services.contracts.events import Erased
 from services.contracts.requests import RequestState, evolve
 from services.gateway.delivery import end_of_stream
 from services.gateway.metrics import WAITERS
@@ -62,6 +63,9 @@ class Waiter:
         event = codec.requests.decode(stored.data)
         if self.state is None and event.prev_seq:
             self._early.append(stored)
+            return
+        if isinstance(event, Erased) and self.state is not None and self.state.open:
+            self.release()  # it has ended, though by an event that left the stream before we came to it
             return
         self._set(evolve(self.state, event, stored.seq, stored.time_ns))
 

@@ -34,18 +34,19 @@ class Refolded(NamedTuple):
 
 
 def refold_chain(chain: Sequence[Logged]) -> Refolded:
-    """Fold the events of one request. Each epoch begins a new chain; the row is that of the last. Where an event does not
-    fit, the fold ends."""
+    """Fold the events of one request. Each epoch begins a new chain, but for a late `erased`, which goes on with the one
+    before; the row is that of the last. Where an event does not fit, the fold ends."""
     row: Row | None = None
+    state: RequestState | None = None
     faults: list[str] = []
-    for epoch, events in groupby(chain, key=lambda logged: logged.epoch):
-        state = _fold(events, faults)
+    for epoch, logged in groupby(chain, key=lambda logged: logged.epoch):
+        events = list(logged)
+        state = _fold(state if events[0].type == "erased" else None, events, faults)
         row = row if state is None else row_of(state, epoch)
     return Refolded(row, faults)
 
 
-def _fold(events: Iterable[Logged], faults: list[str]) -> RequestState | None:
-    state: RequestState | None = None
+def _fold(state: RequestState | None, events: Iterable[Logged], faults: list[str]) -> RequestState | None:
     for logged in events:
         try:
             event = codec.requests.decode(logged.data)

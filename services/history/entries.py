@@ -13,8 +13,10 @@ import msgspec
 from services.contracts import codec
 from services.contracts.codec import UndecodableEvent
 from services.contracts.connections import Refused
+from services.contracts.erasure import without_words
 from services.contracts.events import Accepted, Assigned, RequestEvent, Restored, Succeeded, type_of
 from services.contracts.ids import is_request_id
+from services.contracts.requests import NULL
 
 ERASED = b"null"
 _REFERENCE = re.compile(rb'"sha256:[0-9a-f]{64}"')
@@ -91,6 +93,17 @@ def whole(data: bytes, payload_sha: bytes | None, payload: bytes | None) -> byte
     if payload_sha is None:
         return data
     return data.replace(_reference(payload_sha), ERASED if payload is None else payload, 1)
+
+
+def scrubbed(data: bytes) -> bytes:
+    """What is left of an event's row once its request is erased: an event still, with its references, but without metadata,
+    logs and what a handler said of its failure. Raises UndecodableEvent."""
+    before = event = codec.requests.decode(data)
+    _, payload = _payload(event)
+    if payload and _REFERENCE.fullmatch(payload) is None:
+        event = _referring(event, NULL)  # it could not be cut out
+    left = without_words(event)
+    return data if left == before else codec.requests.encode(left)
 
 
 def refers_rightly(event: RequestEvent, payload_sha: bytes | None) -> bool:

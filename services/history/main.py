@@ -4,6 +4,7 @@ import asyncio
 
 from services.contracts import subjects
 from services.history.database import create_pool
+from services.history.erasing import Eraser
 from services.history.leader import Leadership
 from services.history.queries import Queries
 from services.history.recorder import FILTERS, Recorder
@@ -24,11 +25,14 @@ async def start(process: Process) -> None:
     leadership = Leadership(settings.database_url)
     recorders = {stream: Recorder(nc, pool, stream) for stream in FILTERS}
     trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, lambda: recorders[subjects.REQUESTS].halted)
+    eraser = Eraser(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
     liveness = Liveness(nc, "history", process.id)
 
     async def answer() -> None:
         await leadership.migrated.wait()
-        answers = await serve(nc, "history", "The event log: chains, open requests, positions", Queries(pool).operations())
+        answers = await serve(
+            nc, "history", "The event log: chains, lists, open requests, positions", Queries(pool).operations()
+        )
         process.on_drain(answers.stop)
         await asyncio.Event().wait()
 
@@ -36,7 +40,9 @@ async def start(process: Process) -> None:
         for recorder in recorders.values():
             await recorder.finish()
 
-    process.spawn("leadership", leadership.run([*(recorder.run for recorder in recorders.values()), trimmer.run]))
+    process.spawn(
+        "leadership", leadership.run([*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run])
+    )
     process.spawn("answers", answer())
     process.spawn("liveness", liveness.keep_announcing())
     process.ready_when("postgresql", lambda: leadership.migrated.is_set() and leadership.reachable)

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from services.contracts import subjects
+from services.contracts.lists import GetStats, ListConnections, ListRequests
 from services.contracts.rpc import (
     Chain,
     GetChain,
@@ -19,6 +20,7 @@ from services.contracts.rpc import (
 )
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
+from services.history.lists import Lists
 from services.history.statements import sql
 from services.runtime.rpc import Operation, Refused
 
@@ -36,12 +38,18 @@ class Queries:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._lists = Lists(pool)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
         return {
             "chain": Operation(subjects.history_rpc("chain"), GetChain, _available(self.chain)),
             "open": Operation(subjects.history_rpc("open"), GetOpen, _available(self.open)),
+            "requests": Operation(subjects.history_rpc("requests"), ListRequests, _available(self._lists.requests)),
+            "connections": Operation(
+                subjects.history_rpc("connections"), ListConnections, _available(self._lists.connections)
+            ),
+            "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }
 
@@ -78,8 +86,10 @@ class Queries:
                     break
         return OpenPage(epoch=position["epoch"], seq=position["seq"], chains=page.chains(), next=page.next)
 
-    async def positions(self, _: GetPositions) -> Positions:
+    async def positions(self, query: GetPositions) -> Positions:
         """How far each stream is recorded."""
+        if query.wanted is not None:
+            await self._lists.recorded(query.wanted)
         async with self._pool.acquire() as connection:
             rows = await connection.fetch(sql("positions"))
         return Positions(positions=[Position(stream=row["stream"], epoch=row["epoch"], seq=row["seq"]) for row in rows])

@@ -202,6 +202,7 @@ class Recovery:
             await refilling.requests([restoration.events for restoration in page])
             done += len(page)
             self._progress("open requests", done, len(requests))
+        await refilling.erasures(await requests.erasures(self._connection, recovered.epoch))
 
     async def _keys(self, now: int) -> list[Key]:
         since = now - int(IDEMPOTENCY_TTL_S * _NS)

@@ -8,11 +8,11 @@ import asyncpg
 from services.contracts import codec
 from services.contracts.directory import DirectoryEvent
 from services.contracts.epochs import first_sequence
-from services.contracts.events import RequestEvent
+from services.contracts.events import Erased, RequestEvent
 from services.history.database import Connection, connect
 from services.history.entries import whole
 from services.history.epochs import Anew, Held, Latest
-from services.history.restoring import Link, Unrestorable, restoration
+from services.history.restoring import Link, Unrestorable, erasure, restoration
 from services.history.statements import sql
 from services.runtime.jetstream import Stored
 
@@ -64,7 +64,8 @@ async def begin(connection: Connection, anew: Anew, held: Mapping[str, Held], le
 
 
 async def complete(connection: Connection, epoch: int) -> None:
-    """The recovery has come to its end."""
+    """The recovery has come to its end. What it has found of requests that are erased is not kept."""
+    await connection.execute(sql("scrub_erased_leftovers"))
     await connection.execute(sql("complete_recovery"), epoch)
 
 
@@ -95,8 +96,8 @@ class OpenRequests:
     """Requests without an outcome in the log, in the order in which they were accepted, and after them those that only the
     leftovers know."""
 
-    def __init__(self, rids: Sequence[str], left: Mapping[str, list[Link]], diverged_at: int) -> None:
-        self._rids, self._left, self._diverged_at = rids, left, diverged_at
+    def __init__(self, rids: Sequence[str], closed: Sequence[str], left: Mapping[str, list[Link]], diverged_at: int) -> None:
+        self._rids, self._closed, self._left, self._diverged_at = rids, closed, left, diverged_at
 
     def __len__(self) -> int:
         return len(self._rids)
@@ -111,10 +112,11 @@ class OpenRequests:
             event = _decoded(row["data"])
             if event is not None:
                 left.setdefault(event.rid, []).append(Link(event, row["epoch"], row["seq"], row["at"]))
-        closed = {row["rid"] for row in await connection.fetch(sql("closed_in_log"), list(left))}
+        closed = [row["rid"] for row in await connection.fetch(sql("closed_in_log"), list(left))]
         known = set(rids)
         return cls(
-            rids=[*rids, *(rid for rid in left if rid not in known and rid not in closed)],
+            rids=[*rids, *(rid for rid in left if rid not in known.union(closed))],
+            closed=closed,
             left=left,
             diverged_at=min((row["seq"] for row in rows), default=0),
         )
@@ -129,6 +131,15 @@ class OpenRequests:
                 rows[row["rid"]].append(row)
             pending = [rid for rid in rids if not rows[rid] or rows[rid][-1]["epoch"] < epoch or rid in self._left]
             yield [self._restoration(rid, rows[rid], epoch, now) for rid in pending]
+
+    async def erasures(self, connection: Connection, epoch: int) -> list[Erased]:
+        """Of requests that have ended in the log: which of them only the leftovers say to be erased."""
+        chains: dict[str, list[Link]] = {rid: [] for rid in self._closed}
+        for row in await connection.fetch(sql("whole_skeletons"), self._closed):
+            link = Link(codec.requests.decode(row["data"]), row["epoch"], row["seq"], row["at"])
+            chains[row["rid"]].append(link)
+        found = (erasure(logged, self._left[rid], epoch) for rid, logged in chains.items())
+        return [event for event in found if event is not None]
 
     def _restoration(self, rid: str, rows: Iterable[asyncpg.Record], epoch: int, now: int) -> Restoration:
         try:

@@ -12,7 +12,7 @@ from nats.aio.client import Client
 
 from services.contracts import codec, subjects
 from services.contracts.directory import DirectoryEvent, entry_of
-from services.contracts.events import RequestEvent, type_of
+from services.contracts.events import Erased, RequestEvent, type_of
 from services.history.restoring import Key
 from services.runtime.append import Record, Superseded, append, request_record
 from services.runtime.topology import KEYS_STREAM
@@ -53,6 +53,15 @@ class Refilling:
         """Append the events of each request, one after the other; requests in their order. Raises Superseded, Undecided,
         StreamFull."""
         await _some_at_once(chains, self._request)
+
+    async def erasures(self, events: Sequence[Erased]) -> None:
+        """Append `erased` of requests of which the new stream holds nothing. Raises Superseded, Undecided, StreamFull."""
+        # What they follow is in another epoch: here each is the first of its chain.
+        records = [dataclasses.replace(request_record(event), prev_seq=0) for event in events]
+        await _some_at_once(records, self._appended)
+
+    async def _appended(self, record: Record) -> None:
+        await self._append(record)
 
     async def _request(self, events: Iterable[RequestEvent]) -> None:
         seq = 0

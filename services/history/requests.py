@@ -9,7 +9,7 @@ from services.contracts import codec
 from services.contracts.events import Assigned, RequestEvent
 from services.contracts.ids import part_of_request
 from services.contracts.lifecycle import InvalidTransition
-from services.contracts.requests import CutChain, RequestState, evolve
+from services.contracts.requests import NULL, CutChain, RequestState, evolve
 from services.history.entries import Conflict, Entry, conflict, request_entry, whole
 
 _encoder = msgspec.json.Encoder()
@@ -69,6 +69,11 @@ def row_of(state: RequestState, epoch: int) -> Row:
 def state_of(column: bytes) -> RequestState:
     """The state in a row's column `state`."""
     return _decoder.decode(column)
+
+
+def skeleton_of(column: bytes) -> RequestState:
+    """The same without what was given to, and came from, its handler."""
+    return msgspec.structs.replace(state_of(column), input=NULL, output=NULL, log_tail="")
 
 
 def decode_batch(messages: Iterable[Message]) -> tuple[list[Decoded], list[Conflict]]:

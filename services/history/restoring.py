@@ -9,16 +9,26 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.contracts.directory import DirectoryEvent, KeyRevoked, entry_of
-from services.contracts.events import Accepted, Assigned, RequestEvent, Restored, type_of
+from services.contracts.directory import (
+    AgentKeyCreated,
+    ApiKeyCreated,
+    DirectoryEvent,
+    KeyRevoked,
+    SpaceCreated,
+    UserCreated,
+    entry_of,
+)
+from services.contracts.events import Accepted, Assigned, Erased, RequestEvent, Restored, type_of
 from services.contracts.idempotency import KeyRecord
-from services.contracts.instants import nanoseconds, rfc3339
+from services.contracts.instants import exact, nanoseconds
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import CutChain, RequestState
 from services.history.requests import follow
 
 ACTOR = "recovery"
 _EVENTS = uuid.UUID("0b0c7a52-91f4-5c3e-8a5d-3a3f6c2f9e70")
+_FIRST = (UserCreated, SpaceCreated, ApiKeyCreated, AgentKeyCreated)
+"""What an entry of the directory begins with."""
 _NS = 1_000_000_000
 
 
@@ -69,17 +79,26 @@ def restoration(logged: Sequence[Link], left: Sequence[Link], diverged_at: int, 
     return _with_outcome(steps, epoch, now)
 
 
+def erasure(logged: Sequence[Link], left: Sequence[Link], epoch: int) -> Erased | None:
+    """The event that erases in the new epoch a request which has ended in the log, when the replaced stream says that it is
+    erased and the log does not: somebody was told so."""
+    said = [link.event for link in left if isinstance(link.event, Erased)]
+    if not said or not logged or any(isinstance(link.event, Erased) for link in logged):
+        return None
+    return msgspec.structs.replace(said[0], id=_event_id(epoch, said[0].rid, "erased"), prev_seq=logged[-1].seq)
+
+
 def directory_again(events: Iterable[DirectoryEvent]) -> Iterator[DirectoryEvent]:
     """The directory's events of all epochs, each once, without those that cannot follow what is there: a revocation of a
     key that is revoked already, say. Whoever appends them sets `prev_seq`."""
     seen: set[str] = set()
     live: dict[tuple[str, str], bool] = {}
     for event in events:
-        entry, revokes = entry_of(event), isinstance(event, KeyRevoked)
-        follows = live.get(entry, False) if revokes else entry not in live
+        entry = entry_of(event)
+        follows = entry not in live if isinstance(event, _FIRST) else live.get(entry, False)
         if event.id not in seen and follows:
             seen.add(event.id)
-            live[entry] = not revokes
+            live[entry] = not isinstance(event, KeyRevoked)
             yield event
 
 
@@ -145,8 +164,8 @@ def _restored(first: RequestEvent, state: RequestState, epoch: int, now: int) ->
         actor=ACTOR,
         origin=state.origin,
         accepted=_first(first),
-        accepted_at=rfc3339(state.accepted_at),
-        waiting_since="" if since == state.accepted_at else rfc3339(since),
+        accepted_at=exact(state.accepted_at),
+        waiting_since="" if since == state.accepted_at else exact(since),
         failures=state.failures,
         losses=state.losses,
     )

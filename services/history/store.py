@@ -1,13 +1,17 @@
 """Writing one batch: position, events, payloads, read rows and conflicts in one transaction."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import groupby
 
 from services.contracts import subjects
 from services.contracts.codec import UndecodableEvent
+from services.contracts.events import Erased
 from services.contracts.requests import RequestState
+from services.history.chains import Logged, refold_chain
 from services.history.database import Connection
 from services.history.entries import Conflict, Entry, conflict, connection_entry, directory_entry
+from services.history.erasing import erase
 from services.history.metrics import CONFLICTS, RECORDED
 from services.history.positions import Position, Stamp
 from services.history.requests import (
@@ -97,6 +101,7 @@ async def _write_requests(
         await connection.execute(sql("insert_payloads"), list(folded.payloads), list(folded.payloads.values()))
     await _insert_entries(connection, stream, epoch, folded.entries)
     await upsert_requests(connection, [row_of(state, epoch) for state in folded.states.values()])
+    await erase(connection, {entry.rid: entry for entry in folded.entries if entry.type == "erased"}.values())
     conflicts = undecodable + folded.conflicts
     await _insert_conflicts(connection, stream, epoch, conflicts)
     return conflicts
@@ -119,15 +124,27 @@ async def _write_others(
 
 
 async def _states(connection: Connection, epoch: int, decoded: Sequence[Decoded]) -> dict[str, RequestState]:
-    """The states before the batch: from the read table, and where it does not fit the batch, from the log."""
+    """The states before the batch: from the read table, and where it does not fit the batch, from the log. A request that is
+    erased may have ended in an epoch before."""
     rids = list({event.rid for _, event in decoded})
     rows = await connection.fetch(sql("states"), rids, epoch)
     states = {state.rid: state for state in (state_of(row["state"]) for row in rows)}
     doubtful = unfitting(states, decoded)
     if not doubtful:
         return states
+    former = {event.rid for _, event in decoded if isinstance(event, Erased)}.intersection(doubtful).difference(states)
     skeletons = await connection.fetch(sql("skeletons"), doubtful, epoch)
-    return {rid: state for rid, state in states.items() if rid not in doubtful} | refold(map(tuple, skeletons))
+    certain = {rid: state for rid, state in states.items() if rid not in doubtful}
+    return await _former_states(connection, former) | certain | refold(map(tuple, skeletons))
+
+
+async def _former_states(connection: Connection, rids: Collection[str]) -> dict[str, RequestState]:
+    """The states of requests whatever the epoch of their chains."""
+    if not rids:
+        return {}
+    logged = [Logged(*record) for record in await connection.fetch(sql("whole_skeletons"), list(rids))]
+    rows = [refold_chain(list(chain)).row for _, chain in groupby(logged, key=lambda event: event.rid)]
+    return {row.rid: state_of(row.state) for row in rows if row is not None}
 
 
 async def _insert_entries(connection: Connection, stream: str, epoch: int, entries: Sequence[Entry]) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import msgspec
 from nats.aio.client import Client
 
 from services.contracts import subjects
@@ -16,18 +15,13 @@ from services.history.statements import sql
 from services.history.store import read_position
 from services.history.trim_plan import Trimmed, purge_below, sweep, swept
 from services.runtime.clock import ServerClock
-from services.runtime.jetstream import ErrorBody, api, raise_error
+from services.runtime.jetstream import purge
 
 log = logging.getLogger("services.history.trim")
 
 EVERY_S = 5.0
 SWEEP_LIMIT = 200
 """Chains of one partition purged one by one in a round: each costs the server about a millisecond."""
-
-
-class _Purged(msgspec.Struct):
-    purged: int = 0
-    error: ErrorBody | None = None
 
 
 class Trimmer:
@@ -79,18 +73,16 @@ class Trimmer:
         oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until, epoch)
         below = purge_below(before, position.seq, oldest)
         if below is not None:
-            purged += await self._purge({"filter": subjects.partition(part), "seq": below})
+            purged += await self._purge(subjects.partition(part), below)
             now = now._replace(below_seq=below)
         if (look := sweep(now, closed_until)) is not None:
             stuck = await connection.fetch(sql("stuck"), part, *look, SWEEP_LIMIT, epoch)
             for row in stuck:
-                purged += await self._purge({"filter": subjects.chain(row["rid"])})
+                purged += await self._purge(subjects.chain(row["rid"]))
             now = swept(now, look, [row["completed_at"] for row in stuck], SWEEP_LIMIT)
         if purged:
             await connection.execute(sql("trimmed"), part, *now)
         return purged
 
-    async def _purge(self, what: dict[str, str | int]) -> int:
-        answer = msgspec.json.decode(await api(self._nc, f"STREAM.PURGE.{subjects.REQUESTS}", what), type=_Purged)
-        raise_error(answer.error)
-        return answer.purged
+    async def _purge(self, chain: str, below_seq: int = 0) -> int:
+        return await purge(self._nc, subjects.REQUESTS, chain, below_seq)

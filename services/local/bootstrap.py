@@ -81,7 +81,9 @@ def _typed(home: Home, kept: dict[str, Any]) -> Credentials:
 
 
 def _api_key(credentials: Credentials, user: str) -> CreateKey:
-    return _key("api", credentials.api_key, credentials.space, user, "first API key")
+    """The administrator's: it is limited in nothing, since whoever has it makes all others."""
+    key = _key("api", credentials.api_key, credentials.space, user, "first API key")
+    return msgspec.structs.replace(key, spaces=[], scopes=("submit", "read", "manage"))
 
 
 def _agent_key(credentials: Credentials, user: str) -> CreateKey:

@@ -8,7 +8,7 @@ same chain, and one of them is refused.
 
 import hashlib
 import re
-from typing import assert_never
+from typing import Any, assert_never
 
 from services.contracts import subjects
 from services.contracts.accounts import Directory
@@ -18,13 +18,27 @@ from services.contracts.directory import (
     DirectoryEvent,
     KeyRevoked,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
     entry_of,
 )
-from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DeleteSpace, EditSpace, RevokeKey, SwitchSpace
+from services.contracts.instants import nanoseconds
+from services.contracts.rpc import (
+    CreateKey,
+    CreateSpace,
+    CreateUser,
+    DeleteSpace,
+    DisableUser,
+    EditSpace,
+    EnableUser,
+    RevokeKey,
+    SwitchSpace,
+)
 from services.registry import spaces
 from services.registry.refusal import Existing, Refusal
 
-DirectoryCommand = CreateUser | CreateSpace | EditSpace | SwitchSpace | DeleteSpace | CreateKey | RevokeKey
+SpaceCommand = CreateSpace | EditSpace | SwitchSpace | DeleteSpace
+DirectoryCommand = CreateUser | DisableUser | EnableUser | SpaceCommand | CreateKey | RevokeKey
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
@@ -32,6 +46,7 @@ MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
 # What browsers take for an address in <input type=email> (WHATWG HTML, 4.10.5.1.5).
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,6 +65,8 @@ def decide(
         case CreateUser():
             _check_user(command)
             return _created(_user(command, event_id, password_hash), directory)
+        case DisableUser() | EnableUser():
+            return _switch(command, directory, event_id)
         case CreateSpace():
             spaces.check(command)
             if command.owner not in directory.users:
@@ -75,6 +92,8 @@ def entry_named(command: DirectoryCommand) -> str:
     match command:
         case CreateUser():
             return user_id(command.email)
+        case DisableUser() | EnableUser():
+            return command.user
         case CreateSpace() | EditSpace() | SwitchSpace() | DeleteSpace():
             return command.space
         case CreateKey() | RevokeKey():
@@ -95,6 +114,17 @@ def _created(event: DirectoryEvent, directory: Directory) -> DirectoryEvent | Ex
         if id in wanted and wanted[id] != there.get(id):
             raise Refusal("exists", f"the {kind} exists already")
     return Existing(seq)
+
+
+def _switch(command: DisableUser | EnableUser, directory: Directory, event_id: str) -> DirectoryEvent | Existing:
+    user, seq = directory.users.get(command.user), directory.sequences.get(("user", command.user))
+    if user is None or seq is None:
+        raise Refusal("not_found", "no such user")
+    wanted = isinstance(command, DisableUser)
+    if user.disabled == wanted:
+        return Existing(seq)
+    make = UserDisabled if wanted else UserEnabled
+    return make(id=event_id, prev_seq=seq, actor=command.actor, user=command.user)
 
 
 def _revoke(command: RevokeKey, directory: Directory, event_id: str) -> DirectoryEvent | Existing:
@@ -119,17 +149,18 @@ def _user(command: CreateUser, event_id: str, password_hash: str) -> UserCreated
 
 
 def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
-    make = ApiKeyCreated if command.kind == "api" else AgentKeyCreated
-    return make(
-        id=event_id,
-        prev_seq=0,
-        actor=command.actor,
-        key_id=command.key_id,
-        user=command.user,
-        key_hash=command.key_hash,
-        name=command.name,
-        spaces=command.spaces,
-    )
+    common: dict[str, Any] = {
+        "id": event_id,
+        "prev_seq": 0,
+        "actor": command.actor,
+        "key_id": command.key_id,
+        "user": command.user,
+        "key_hash": command.key_hash,
+        "name": command.name,
+        "spaces": command.spaces,
+        "expires_at": command.expires_at,
+    }
+    return ApiKeyCreated(**common, scopes=command.scopes) if command.kind == "api" else AgentKeyCreated(**common)
 
 
 def _check_user(command: CreateUser) -> None:
@@ -150,6 +181,10 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
         raise Refusal("invalid", f"name: 1 to {MAX_NAME} printable characters")
     if len(command.spaces) > MAX_KEY_SPACES or len(set(command.spaces)) != len(command.spaces):
         raise Refusal("invalid", f"a key names each space once, and at most {MAX_KEY_SPACES}")
+    if len(set(command.scopes)) != len(command.scopes):
+        raise Refusal("invalid", "a key names each scope once")
+    if command.expires_at and not _is_instant(command.expires_at):
+        raise Refusal("invalid", "expires_at is an instant in UTC, as in RFC 3339")
     if command.user not in directory.users:
         raise Refusal("not_found", "no such user")
     for space in command.spaces:
@@ -170,3 +205,14 @@ def _check_agent_key(command: CreateKey, directory: Directory) -> None:
     for space in command.spaces:
         if directory.spaces[space].owner != command.user:
             raise Refusal("invalid", f"only its owner or an admin may have agents serve the space {space}")
+
+
+def _is_instant(text: str) -> bool:
+    """Whether every fold of the directory can read it as an instant."""
+    if _INSTANT.fullmatch(text) is None:
+        return False
+    try:
+        nanoseconds(text)
+    except (ValueError, OverflowError):
+        return False
+    return True

@@ -207,6 +207,20 @@ def _stored(message: _Message) -> Stored:
     return Stored(message.seq, nanoseconds(message.time), message.subject, base64.b64decode(message.data), headers)
 
 
+class _Purged(msgspec.Struct):
+    purged: int = 0
+    error: ErrorBody | None = None
+
+
+async def purge(nc: Client, stream: str, filter: str, below_seq: int = 0) -> int:
+    """Remove what a stream holds under a filter, only before a sequence if one is given; how many messages that were. Raises
+    NatsUnavailable, ApiError."""
+    body = {"filter": filter} | ({"seq": below_seq} if below_seq else {})
+    answer = msgspec.json.decode(await api(nc, f"STREAM.PURGE.{stream}", body), type=_Purged)
+    raise_error(answer.error)
+    return answer.purged
+
+
 async def stream_info(nc: Client, stream: str, timeout_s: float = API_TIMEOUT_S) -> StreamInfo:
     """Configuration and state of a stream, from its leader. Raises NatsUnavailable, ApiError."""
     answer = _info_decoder.decode(await api(nc, f"STREAM.INFO.{stream}", None, timeout_s))

@@ -4,6 +4,8 @@ A key whose value has expired or was deleted leaves a marker behind, so an absen
 read first and then set over the revision that they saw.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ from services.runtime.tail import Tail
 
 _OPERATION, _MARKER_REASON = "KV-Operation", "Nats-Marker-Reason"
 TIMEOUT_S = 5.0
+_AGAIN_S = 0.02
 MARKER_S = 600
 """How long the marker of an expired value stays. A watcher that was cut off for longer must start over."""
 
@@ -82,16 +85,20 @@ class Bucket:
             headers |= {subjects.EXPECTED_SEQUENCE: str(revision)}
         if ttl_s is not None:
             headers |= {subjects.TTL: f"{max(1, round(ttl_s))}s"}
-        if not self._nc.is_connected:
-            raise NatsUnavailable("not connected")
-        ack = await publish(self._nc, self._prefix + key, value, headers, TIMEOUT_S)
-        if revision is not None and ack.error is not None and ack.error.err_code in UNDECIDED:
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            if not self._nc.is_connected:
+                raise NatsUnavailable("not connected")
+            ack = await publish(self._nc, self._prefix + key, value, headers, TIMEOUT_S)
+            if revision is None or ack.error is None or ack.error.err_code not in UNDECIDED:
+                raise_error(ack.error)
+                return ack.seq
             # Also said while another write is under way, and by a server that takes itself for the leader still.
-            if (await self.get(key, known=revision)).revision == revision:
+            if (await self.get(key, known=revision)).revision != revision:
+                raise Conflict(f"{self.name}/{key}: {ack.error.description}")
+            if time.monotonic() >= end:
                 raise NatsUnavailable(f"{self.name}/{key}: {ack.error.description}, but nothing was written")
-            raise Conflict(f"{self.name}/{key}: {ack.error.description}")
-        raise_error(ack.error)
-        return ack.seq
+            await asyncio.sleep(_AGAIN_S)
 
     def _entry(self, stored: Stored) -> Entry:
         gone = _OPERATION in stored.headers or _MARKER_REASON in stored.headers

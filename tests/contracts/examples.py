@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from services.contracts import connections, directory, events, idempotency, output, ownership, reports, rpc
+from services.contracts import (
+    connections,
+    directory,
+    events,
+    idempotency,
+    lists,
+    output,
+    ownership,
+    reports,
+    requests,
+    rpc,
+)
 from spaces_agent import frames
 
 RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
@@ -100,8 +111,11 @@ _SETTINGS: dict[str, Any] = {
     "on_no_agent": "reject",
     "queue_limit": 100,
 }
+_LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
+    directory.UserDisabled(**_ENTRY, user="u1"),
+    directory.UserEnabled(**_ENTRY, user="u1"),
     directory.SpaceCreated(
         **_ENTRY,
         space="demo",
@@ -114,8 +128,8 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.SpacePaused(**_ENTRY, space="demo"),
     directory.SpaceResumed(**_ENTRY, space="demo"),
     directory.SpaceDeleted(**_ENTRY, space="demo"),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY),
-    directory.AgentKeyCreated(**_ENTRY, **_KEY),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
+    directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
 
@@ -182,6 +196,21 @@ _AGENT = rpc.ConnectedAgent(
     agent="u1/gpu", conn="c1", gateway="gateway-2", spaces=["demo"], slots=4, state="ready", running=2
 )
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
+_PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
+_PAST = lists.PastConnection(
+    place=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
+    conn="c1",
+    agent="u1/gpu",
+    gateway="gateway-2",
+    spaces=["demo"],
+    slots=4,
+    version="0.1.0",
+    address="192.0.2.1",
+    ended_at=1767323045678900001,
+    reason="goodbye",
+    code=1000,
+    connected_s=12.5,
+)
 _CHAIN = rpc.Chain(events=[_LOGGED], refused=[_LOGGED])
 MESSAGES: list[msgspec.Struct] = [
     rpc.RpcError(code="exists", message="the space exists already"),
@@ -202,6 +231,8 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     rpc.Claim(agent="u1/gpu", conn="c1", gateway="gateway-2", boot_id="b1"),
     rpc.CreateUser(email="a@example.org", password="long enough", role="admin", actor="user:u1"),
+    rpc.DisableUser(user="u1", actor="user:u2"),
+    rpc.EnableUser(user="u1", actor="user:u2"),
     rpc.CreateSpace(
         space="demo",
         owner="u1",
@@ -211,7 +242,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.EditSpace(space="demo", **_SETTINGS, actor="user:u1"),
     rpc.SwitchSpace(space="demo", to="pause", actor="user:u1"),
     rpc.DeleteSpace(space="demo", actor="user:u1"),
-    rpc.CreateKey(kind="agent", key_id="k1", user="u1", key_hash=SHA, name="gpu box", spaces=["demo"], actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,
@@ -223,8 +254,41 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.GetOpen(part=11, after=RID),
     rpc.OpenPage(epoch=1, seq=42, chains=[_CHAIN], next=RID),
     rpc.Position(stream="REQUESTS", epoch=1, seq=42),
-    rpc.GetPositions(),
+    rpc.GetPositions(wanted=rpc.Position(stream="REQUESTS", epoch=1, seq=42)),
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
+    lists.Place(at=1767323045678900000, key=RID),
+    lists.ListRequests(
+        limit=20,
+        user="u1",
+        spaces=["demo"],
+        statuses=["queued", "failed"],
+        since=1767323045678900000,
+        until=1767323045678900001,
+        beside=lists.Place(at=1767323045678900000, key=RID),
+        direction="newer",
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    lists.RequestsPage(requests=[requests.begin(ACCEPTED, 42, 1767323045678900000)], more=True),
+    lists.ListConnections(
+        limit=20,
+        owner="u1",
+        agent="u1/gpu",
+        space="demo",
+        within=["demo"],
+        beside=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
+        direction="newer",
+    ),
+    _PAST,
+    lists.ConnectionsPage(connections=[_PAST], more=True),
+    lists.GetStats(
+        since=1767323045678900000,
+        until=1767326645678900000,
+        user="u1",
+        spaces=["demo"],
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    _PERCENTILES,
+    lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy"),
     rpc.GetSpaceQueue(space="demo"),
@@ -282,7 +346,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, frames, output),
-        *(rpc, reports, idempotency, ownership),
+        *(rpc, lists, reports, idempotency, ownership),
     )
     for module in modules:
         for value in vars(module).values():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.contracts.instants import nanoseconds, rfc3339
+from services.contracts.instants import exact, nanoseconds, rfc3339
 
 S = 1_000_000_000
 
@@ -25,3 +25,8 @@ def test_instants_are_read(text: str, at: int) -> None:
 def test_instants_are_written_with_microseconds() -> None:
     assert rfc3339(1767323045678901999) == "2026-01-02T03:04:05.678901Z"
     assert nanoseconds(rfc3339(1767323045678901000)) == 1767323045678901000
+
+
+def test_exactly_written_instants_are_read_as_they_were() -> None:
+    assert exact(1767323045678901234) == "2026-01-02T03:04:05.678901234Z"
+    assert nanoseconds(exact(1767323045678901234)) == 1767323045678901234

@@ -20,7 +20,7 @@ from services.contracts.events import (
     Succeeded,
 )
 from services.contracts.lifecycle import InvalidTransition
-from services.contracts.requests import NULL, CutChain, RequestState, evolve, fold
+from services.contracts.requests import ERASED_MESSAGE, NULL, CutChain, RequestState, evolve, fold
 
 S = 1_000_000_000
 INPUT, OUTPUT = msgspec.Raw(b'{"n":1}'), msgspec.Raw(b"[2]")
@@ -156,6 +156,12 @@ def test_erasing_removes_the_payloads_and_nothing_else() -> None:
     after = folded(ACCEPTED, assigned(), SUCCEEDED, Erased(**base(1)))
     changes: dict[str, Any] = {"input": NULL, "output": NULL, "log_tail": "", "metadata": {}, "erased": True, "seq": 40}
     assert after == msgspec.structs.replace(before, **changes)
+
+
+def test_erasing_removes_what_a_handler_said_of_its_failure_but_not_the_kind_of_it() -> None:
+    before, after = folded(ACCEPTED, assigned(), FAILED).error, folded(ACCEPTED, assigned(), FAILED, Erased(**base(1))).error
+    assert before is not None
+    assert after == msgspec.structs.replace(before, message=ERASED_MESSAGE)
 
 
 def test_a_restored_request_waits_with_its_past() -> None:

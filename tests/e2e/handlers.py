@@ -176,3 +176,8 @@ def flaky(input: dict[str, Any], context: Context) -> int:
     if context.attempt < input["succeeds_at"]:
         raise Retry(f"attempt {context.attempt} is not the one")
     return context.attempt
+
+
+def echo(input: dict[str, Any]) -> dict[str, Any]:
+    """Its input."""
+    return input

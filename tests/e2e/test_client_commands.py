@@ -169,6 +169,41 @@ def test_agents_are_listed_and_drained(stack: Stack) -> None:
     at(stack, "agents", "drain", identity, status=1)
 
 
+def test_requests_are_listed_counted_and_erased(stack: Stack, directory: Path) -> None:
+    (directory / "go").touch()
+    rid = at(stack, "submit", stack.ready.space, f"directory={directory}", "secret=sesame").strip()
+    assert rid in at(stack, "requests", "ls", "--status", "queued")
+    at(stack, "requests", "erase", rid, "--yes", status=1)
+    with agent(stack, "marked", name="counted"):
+        at(stack, "requests", "follow", rid)
+    listed = json.loads(at(stack, "requests", "ls", "--space", stack.ready.space, "--since", "5m", "--json"))["results"]
+    assert listed[0]["id"] == rid
+    assert "sesame" not in json.dumps(listed)
+    assert [each["created_at"] for each in listed] == sorted((each["created_at"] for each in listed), reverse=True)
+    assert at(stack, "requests", "ls", "--status", "expired") == ""
+
+    numbers = json.loads(at(stack, "stats", "--window", "5m", "--json"))
+    assert numbers["ended"]["succeeded"] >= 1
+    assert numbers["queue_s"]["p50"] > 0
+    assert "succeeded" in at(stack, "stats", "--space", stack.ready.space)
+
+    def ended() -> bool:
+        """The agent has said goodbye, and that is recorded."""
+        found = json.loads(at(stack, "connections", "--limit", "1", "--json"))["results"][0]
+        return bool(found["agent"].endswith("/counted") and found["reason"])
+
+    eventually(ended, "the end of the connection is shown")
+    assert "/counted" in at(stack, "connections", "--space", stack.ready.space)
+
+    assert "sesame" in at(stack, "requests", "show", rid)
+    assert at(stack, "requests", "erase", rid, "--yes") == f"{rid} is erased\n"
+    shown = at(stack, "requests", "show", rid)
+    assert "data      erased" in shown
+    assert "sesame" not in shown
+    at(stack, "retry", rid, status=1)
+    at(stack, "log", "verify")
+
+
 def test_what_is_refused_is_told_by_the_status(stack: Stack) -> None:
     at(stack, "submit", "nowhere", "n:=1", status=1)
     at(stack, "requests", "show", "0" * 34, status=1)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults.suite.mutation import MUTATIONS, Mutation, copy_of_the_tree
-from tests.faults.suite.platform import Shape
 from tests.faults.suite.run import violations
 from tests.faults.suite.scenarios import PAIR, SCENARIOS, SHORT_KEEP, alone, one_after_the_other
+from tests.faults.suite.shape import Shape
 
 
 @pytest.mark.timeout(600)

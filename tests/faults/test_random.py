@@ -7,8 +7,8 @@ import pytest
 
 from tests.faults.suite.faults import CLUSTER_FAULTS, FAULTS
 from tests.faults.suite.nemesis import random_faults
-from tests.faults.suite.platform import Shape
 from tests.faults.suite.run import violations
+from tests.faults.suite.shape import Shape
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "120"))
 SEED = int(os.environ.get("FAULTS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)

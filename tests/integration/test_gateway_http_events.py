@@ -121,6 +121,7 @@ async def test_a_requeue_takes_back_what_was_shown(gateway: Gateway, elsewhere: 
     await elsewhere.say(rid, "void")
     await until(lambda: bool(reader.of("output")), "output of the first attempt")
     await elsewhere.requeue(rid)
+    await until(lambda: bool(reader.of("requeued")), "the reader is told")
     await elsewhere.say(rid, "late", assigned=first)
     await elsewhere.assign(rid)
     await elsewhere.say(rid, "good")

@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.contracts.events import Accepted
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ids import request_id
+from services.gateway import waiting
 from services.gateway.intake import key_digest
 from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
@@ -68,6 +69,14 @@ async def test_the_same_key_and_body_is_the_same_request(gateway: Gateway, elsew
     event, _ = await elsewhere.last(first.json["id"])
     assert isinstance(event, Accepted)
     assert event.key_digest == key_digest("ada", "demo", "order 1")
+
+
+async def test_the_answer_tells_the_stored_instant_though_the_tail_is_late(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "BEGIN_S", 0.0)
+    monkeypatch.setattr(waiting.Waiter, "see", lambda *_: None)
+    assert (await submit(gateway)).json == (await submit(gateway)).json
 
 
 async def test_another_body_is_a_mismatch(gateway: Gateway) -> None:

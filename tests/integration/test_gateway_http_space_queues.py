@@ -55,6 +55,13 @@ async def test_a_disabled_space_takes_no_submission_until_it_is_enabled(bus: Bus
     assert (await gateway.submit()).status == 202
 
 
+async def test_who_repeats_a_submission_finds_what_it_made_in_a_disabled_space(bus: Bus, gateway: Gateway) -> None:
+    rid = (await gateway.submit(Idempotency_Key="k")).json["id"]
+    await given(bus, gateway, SpaceDisabled, {}, lambda space: not space["enabled"])
+    repeated = await gateway.submit(Idempotency_Key="k")
+    assert (repeated.status, repeated.json["id"]) == (202, rid)
+
+
 async def test_a_retry_is_a_submission(bus: Bus, gateway: Gateway) -> None:
     rid = (await gateway.submit()).json["id"]
     assert (await gateway.call("POST", f"/v1/requests/{rid}/cancel")).status == 200

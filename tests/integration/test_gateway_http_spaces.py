@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.contracts import subjects
 from services.registry import main as registry
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
+from tests.support.hearing import heard
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -49,6 +51,8 @@ async def running_registry(bus: Bus) -> AsyncIterator[None]:
     try:
         await registry.start(process)
         await until(lambda: not process.not_ready(), "the registry is ready")
+        for operation in ("create_space", "edit_space", "switch_space"):
+            await heard(bus.servers, subjects.registry_rpc(operation))
         yield
     finally:
         process.stopping.set()
@@ -132,23 +136,6 @@ async def test_a_space_is_switched_and_to_repeat_it_changes_nothing(
         assert (switched.status, switched.json) == (200, made | changed)
 
 
-async def test_a_deleted_space_is_gone_and_its_name_is_not_given_again(spaces: Gateway) -> None:
-    await create(spaces)
-    deleted = await send(spaces, "DELETE", "/v1/spaces/new")
-    assert (deleted.status, deleted.body) == (204, b"")
-    assert outcome(await spaces.submit(space="new")) == (404, "not_found")
-    assert outcome(await send(spaces, "GET", "/v1/spaces/new")) == (404, "not_found")
-    assert outcome(await send(spaces, "DELETE", "/v1/spaces/new")) == (404, "not_found")
-    assert outcome(await create(spaces)) == (409, "exists")
-
-
-async def test_requests_of_a_deleted_space_can_still_be_read(spaces: Gateway) -> None:
-    await create(spaces, {"id": "new"})
-    rid = (await spaces.submit(space="new")).json["id"]
-    await send(spaces, "DELETE", "/v1/spaces/new")
-    assert (await spaces.read(rid)).status == 200
-
-
 @pytest.mark.parametrize(("key", "listed"), [(ADA, ["demo", "other"]), (ADMIN, ["demo", "other"]), (ONLY_OTHER, ["other"])])
 async def test_the_list_has_what_the_caller_may_use(gateway: Gateway, key: str, listed: list[str]) -> None:
     answer = await send(gateway, "GET", "/v1/spaces", key=key)
@@ -157,7 +144,6 @@ async def test_the_list_has_what_the_caller_may_use(gateway: Gateway, key: str, 
 
 CHANGES = [
     ("PATCH", "", {"title": "x"}),
-    ("DELETE", "", None),
     ("POST", "/pause", None),
     ("POST", "/resume", None),
     ("POST", "/enable", None),
@@ -249,5 +235,3 @@ async def test_the_other_gateway_shows_it_within_a_second(spaces: Gateway, bus: 
         await shown(200, title="Edited")
         await send(spaces, "POST", "/v1/spaces/new/pause")
         await shown(200, paused=True)
-        await send(spaces, "DELETE", "/v1/spaces/new")
-        await shown(404)

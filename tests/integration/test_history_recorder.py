@@ -15,6 +15,7 @@ from services.history.leader import Leadership
 from services.history.migrations import is_recorded, migrate
 from services.history.queries import Queries
 from services.history.recorder import Recorder
+from services.history.statements import MIGRATIONS
 from services.runtime.kv import Bucket
 from services.runtime.loops import cancel
 from tests.support.bus import until
@@ -263,5 +264,5 @@ async def test_migrations_are_applied_once_by_whoever_comes_first(world: World) 
     url = world.servers.database_url
     assert not await is_recorded(url)
     applied = await asyncio.gather(*(migrate(url) for _ in range(4)))
-    assert sorted(len(names) for names in applied) == [0, 0, 0, 3]
+    assert sorted(len(names) for names in applied) == [0, 0, 0, len(list(MIGRATIONS.iterdir()))]
     assert not await is_recorded(url)

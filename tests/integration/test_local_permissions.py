@@ -53,7 +53,7 @@ OTHERS = {
     **{f"$KV.ws_live.{service}.x": {service} for service in ("gateway", "registry", "dispatcher", "history")},
     "$JS.API.STREAM.PURGE.REQUESTS": {"history"},
     "$JS.API.STREAM.PURGE.DIRECTORY": set(),
-    "$JS.API.STREAM.PURGE.OUTPUT": set(),
+    "$JS.API.STREAM.PURGE.OUTPUT": {"history"},
     "$JS.API.STREAM.DELETE.REQUESTS": {"recovery"},
     "$JS.API.STREAM.DELETE.KV_ws_claims": {"recovery"},
     "$JS.API.STREAM.DELETE.MINE": set(),

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 import pytest
@@ -288,14 +289,25 @@ async def test_a_tail_that_is_never_idle_is_not_taken_for_one_that_was_cut_off(b
     await batches.aclose()
 
 
-async def test_who_gives_up_while_the_consumer_is_being_made_leaves_none_behind(bus: Bus) -> None:
+async def test_who_gives_up_while_the_consumer_is_being_made_leaves_none_behind(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nc, operator = await bus.connect("gateway"), await bus.connect("operator")
+    making = asyncio.Event()
+
+    async def noticed(nc: Client, operation: str, body: Any = None) -> bytes:
+        if operation.startswith("CONSUMER.CREATE"):
+            making.set()
+        return await api(nc, operation, body)
 
     async def nobody_reads() -> bool:
         return await operator.jsm().consumers_info(subjects.REQUESTS) == []
 
+    monkeypatch.setattr("services.runtime.tail.api", noticed)
     for turns in range(12):
+        making.clear()
         task = asyncio.create_task(Follower(Tail(nc, subjects.REQUESTS, [subjects.ALL_REQUESTS])).follow())
+        await making.wait()
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()

@@ -1,5 +1,6 @@
 """A gateway in this process on a real nats-server, with a directory."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -21,14 +22,21 @@ from services.contracts.directory import (
 )
 from services.gateway.api.server import listen
 from services.gateway.main import start_on
+from services.registry.attaching import Attaching
+from services.registry.gateways import Gateways
+from services.registry.reporting import Reporting
+from services.registry.service import DirectoryCommands, serve_registry
 from services.runtime import jetstream
 from services.runtime.append import Record, append
+from services.runtime.directory import DirectoryFollower
+from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
 from tests.support.proxy import Proxy
 
 ADA, BOB, ADMIN, ONLY_OTHER, AGENT = "wsk_ada", "wsk_bob", "wsk_admin", "wsk_only_other", "wsa_agent"
+SCOPES = ("submit", "read", "manage")
 Body = bytes | AsyncIterator[bytes] | None
 
 
@@ -42,10 +50,16 @@ async def fill_directory(bus: Bus) -> None:
         await _append_entry(nc, SpaceCreated(**_new(), space=space, owner="root", max_attempts=2))
     keys = [(ADA, "ada", []), (BOB, "bob", []), (ADMIN, "root", []), (ONLY_OTHER, "ada", ["other"])]
     for secret, user, spaces in keys:
-        key = ApiKeyCreated(**_new(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, spaces=spaces)
-        await _append_entry(nc, key)
+        await add_key(nc, secret, user, spaces=spaces)
     hashed = ids.secret_hash(AGENT)
     await _append_entry(nc, AgentKeyCreated(**_new(), key_id=AGENT, user="ada", key_hash=hashed, name="a", spaces=["demo"]))
+
+
+async def add_key(nc: Client, secret: str, user: str, **limits: Any) -> None:
+    """An API key whose id is its secret, with all scopes unless `limits` says otherwise; `nc` is a registry's."""
+    limits = {"scopes": SCOPES, **limits}
+    key = ApiKeyCreated(**_new(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, **limits)
+    await _append_entry(nc, key)
 
 
 def _new() -> dict[str, Any]:
@@ -111,6 +125,18 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     def json(self) -> Any:
         """The body, decoded."""
         return msgspec.json.decode(self.body)
+
+
+async def serve_registry_at(bus: Bus) -> None:
+    """A registry in this process, until the bus is gone."""
+    nc = await bus.connect("registry")
+    follower, liveness = DirectoryFollower(nc), Liveness(nc, "registry", "test")
+    gateways = Gateways(nc, liveness)
+    attaching, reporting = Attaching(nc, follower, gateways), Reporting(nc, liveness, gateways)
+    for loop in (follower.follow(), liveness.watch(), reporting.follow()):
+        bus.spawn(loop)
+    await asyncio.wait_for(asyncio.gather(follower.caught_up.wait(), liveness.caught_up.wait()), 30)
+    await serve_registry(nc, DirectoryCommands(nc, follower), attaching, reporting)
 
 
 @contextlib.asynccontextmanager

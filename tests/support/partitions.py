@@ -126,6 +126,16 @@ async def watching(stack: Stack) -> AsyncIterator[Partitions]:
         await nc.close()
 
 
+async def pid_of(stack: Stack, owner: str) -> int:
+    """The process of a dispatcher, once all that are being started run."""
+
+    async def found() -> int | None:
+        return dispatcher_pids(stack).get(owner)
+
+    pid: int = await until(found, f"{owner} runs")
+    return pid
+
+
 def dispatcher_pids(stack: Stack) -> dict[str, int]:
     """The process of each dispatcher, by its id; none while one is being started again."""
     pids = stack.pids("dispatcher")

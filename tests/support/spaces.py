@@ -2,12 +2,15 @@
 
 import secrets
 
+import httpx
+
 from services.contracts import ids, subjects
 from services.contracts.directory import Policy
 from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, Recorded
 from services.runtime import bus
 from services.runtime.rpc import call
 from tests.support.stack import Stack
+from tests.support.world import until
 
 
 def one_in_each_partition() -> dict[int, str]:
@@ -21,7 +24,7 @@ def one_in_each_partition() -> dict[int, str]:
 
 
 async def make_spaces(stack: Stack, names: list[str], policy: Policy = "many") -> tuple[str, str]:
-    """Make the spaces; an API key and an agent key for them and for the stack's own."""
+    """Make the spaces; an API key and an agent key for them and for the stack's own, which every gateway knows."""
     nc = await bus.connect(stack.ready.nats_url, "operator", "test")
     try:
         email = f"{secrets.token_hex(4)}@localhost"
@@ -31,7 +34,7 @@ async def make_spaces(stack: Stack, names: list[str], policy: Policy = "many") -
             space = CreateSpace(space=name, owner=user, connections=policy)
             await call(nc, subjects.registry_rpc("create_space"), space, Recorded)
         api_key, agent_key = f"wsk_{secrets.token_hex(20)}", f"wsa_{secrets.token_hex(20)}"
-        for kind, key in (("api", api_key), ("agent", agent_key)):
+        for kind, key in (("agent", agent_key), ("api", api_key)):
             command = CreateKey(
                 kind=kind,  # type: ignore[arg-type]
                 key_id=secrets.token_hex(8),
@@ -43,4 +46,10 @@ async def make_spaces(stack: Stack, names: list[str], policy: Policy = "many") -
             await call(nc, subjects.registry_rpc("create_key"), command, Recorded)
     finally:
         await nc.close()
+    await until(lambda: _known(stack, api_key), "every gateway knows the key that was made last")
     return api_key, agent_key
+
+
+async def _known(stack: Stack, api_key: str) -> bool:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {api_key}"}) as http:
+        return all([(await http.get(f"{url}/v1/agents")).status_code != 401 for url in stack.ready.urls])

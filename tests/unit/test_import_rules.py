@@ -14,14 +14,28 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
     "services.gateway": {
-        *("decisions", "holding", "intake", "leases", "members", "problems", "refusals", "replies", "results", "session"),
+        *(
+            "decisions",
+            "granting",
+            "holding",
+            "intake",
+            "leases",
+            "members",
+            "problems",
+            "refusals",
+            "replies",
+            "results",
+            "session",
+        ),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("bodies", "cursor", "feed", "items", "spaces", "verdicts", "view"),
+        *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         "web.reference",
     },
-    "services.history": {"chains", "entries", "epochs", "positions", "requests", "restoring", "trim_plan"},
+    "services.history": {
+        *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
+    },
     "services.registry": {"agents", "connections", "directory", "refusal", "spaces"},
-    "services.commands": {"inputs", "showing", "text", "timeline", "transcript"},
+    "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(
             "backoff",
@@ -39,13 +53,27 @@ PURE = {
         *("sockets", "unacknowledged", "work"),
     },
     "spaces_client": {
-        *("address", "answers", "backoff", "errors", "events", "objects", "reading", "submission", "timeline"),
+        *(
+            "address",
+            "answers",
+            "backoff",
+            "errors",
+            "events",
+            "lists",
+            "monitoring",
+            "objects",
+            "reading",
+            "submission",
+            "timeline",
+        ),
     },
 }
 """Modules that decide and perform nothing, by package; all of services.contracts are as well."""
 
 PURE_LIBRARIES = {
     "__future__",
+    "base64",
+    "binascii",
     "bisect",
     "collections",
     "dataclasses",

@@ -1,25 +1,53 @@
 """Who calls, and what of it they may see."""
 
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import Response
 
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
-from services.gateway.auth import Caller, authenticate, may_read
+from services.gateway.api.operation import Operation
+from services.gateway.auth import Caller, Reach, authenticate, may_read, permit, reach_of
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.runtime import telemetry
+from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
+
+Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+
+
+def _nothing() -> None:
+    """Where nothing comes before the key."""
 
 
 class Access:
     """The callers of this gateway, and the requests as they may see them."""
 
-    def __init__(self, follower: DirectoryFollower, reader: Reader) -> None:
-        self._follower, self._reader = follower, reader
+    def __init__(self, follower: DirectoryFollower, reader: Reader, clock: ServerClock) -> None:
+        self._follower, self._reader, self._clock = follower, reader, clock
 
-    def caller(self, request: Request) -> Caller:
-        """Who calls. Raises ApiProblem."""
-        return authenticate(self._follower, request.headers.get("authorization", "").encode("latin-1") or None)
+    def add(self, routes: APIRouter, operation: Operation, endpoint: Endpoint, first: Callable[[], None] = _nothing) -> None:
+        """Offer an operation to those who may call it: nothing but this decides who does. `first` is looked at before
+        the key, and raises ApiProblem."""
+
+        async def answer(request: Request) -> Response:
+            first()
+            return await endpoint(request, self._caller(request, operation))
+
+        routes.add_route(operation.path, answer, methods=[operation.method])
+
+    def _caller(self, request: Request, operation: Operation) -> Caller:
+        headers = dict(request.scope["headers"])
+        caller = authenticate(self._follower, headers.get(b"authorization"), self._clock.now_ns())
+        permit(caller, operation.scopes, operation.role, whole=operation.whole)
+        return caller
+
+    def reach(self, caller: Caller, space: str | None, user: str | None) -> Reach:
+        """What of a list the caller may see, and asks for. Raises ApiProblem."""
+        return reach_of(self._follower, caller, space, user)
 
     async def request(self, caller: Caller, rid: str) -> RequestState:
         """A request, if the caller may see it; whether another's exists is not told. Raises ApiProblem,

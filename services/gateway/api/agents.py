@@ -25,14 +25,14 @@ ANSWER_S = 3.0
 def router(nc: Client, access: Access) -> APIRouter:
     """The routes of agents."""
 
-    async def listed(request: Request) -> Response:
-        agents = await seen_by(access.caller(request))
+    async def listed(_: Request, caller: Caller) -> Response:
+        agents = await seen_by(caller)
         return json_response(AgentsObject(results=[agent_object(agent) for agent in agents]))
 
-    async def drain(request: Request) -> Response:
+    async def drain(request: Request, caller: Caller) -> Response:
         path = request.path_params
         identity = agent_identity(path["owner"], path["name"])
-        for agent in await seen_by(access.caller(request)):
+        for agent in await seen_by(caller):
             if agent.agent == identity and await _told_to_end(nc, agent):
                 return json_response(agent_object(msgspec.structs.replace(agent, state="draining")), 202)
         raise ApiProblem("not_found", "No such agent is connected.")
@@ -43,7 +43,7 @@ def router(nc: Client, access: Access) -> APIRouter:
 
     routes = APIRouter()
     for operation, endpoint in ((AGENTS, listed), (DRAIN, drain)):
-        routes.add_route(operation.path, endpoint, methods=[operation.method])
+        access.add(routes, operation, endpoint)
     return routes
 
 

@@ -34,12 +34,11 @@ class Events:
     def router(self) -> APIRouter:
         """The route of events."""
         routes = APIRouter()
-        routes.add_route(EVENTS.path, self.show, methods=[EVENTS.method])
+        self._access.add(routes, EVENTS, self.show)
         return routes
 
-    async def show(self, request: Request) -> Response:
+    async def show(self, request: Request, caller: Caller) -> Response:
         """Answer GET. Raises ApiProblem, NatsUnavailable."""
-        caller = self._access.caller(request)
         rid, after = request.path_params["id"], request.query_params.get("after")
         last_seen = request.headers.get("last-event-id") or after
         start = cursor.parse(last_seen) if last_seen else None

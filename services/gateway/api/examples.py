@@ -2,6 +2,8 @@
 
 import msgspec
 
+from services.contracts.instants import nanoseconds
+from services.contracts.lists import Place
 from services.gateway.intake import PolicyBody, SubmitBody
 from services.gateway.items import (
     BEGIN,
@@ -14,15 +16,19 @@ from services.gateway.items import (
     RefusedObject,
     sse,
 )
+from services.gateway.lists import cursor
+from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
-from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, SpaceObject, SpacesObject, SpaceUrlsObject
+from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, PurgedObject, SpaceObject, SpacesObject, SpaceUrlsObject
 from services.gateway.view import (
     AgentObject,
     AgentsObject,
     ConnectedAgentObject,
+    ListedRequestObject,
     MetricsObject,
     QueueObject,
     RequestObject,
+    RequestsObject,
     UrlsObject,
     self_url,
 )
@@ -51,6 +57,7 @@ def _urls(rid: str) -> UrlsObject:
 QUEUED = RequestObject(
     id=ID,
     space="demo",
+    user=OWNER,
     status="queued",
     done=False,
     created_at=_CREATED,
@@ -68,6 +75,7 @@ QUEUED = RequestObject(
     metrics=MetricsObject(),
     retry_of=None,
     metadata={"order": 4711},
+    erased=False,
     urls=_urls(ID),
 )
 SUCCEEDED = msgspec.structs.replace(
@@ -83,11 +91,17 @@ SUCCEEDED = msgspec.structs.replace(
     queue=None,
     metrics=MetricsObject(queue_s=0.004, run_s=1.498, total_s=1.506),
 )
+_NULL = msgspec.Raw(b"null")
+ERASED = msgspec.structs.replace(SUCCEEDED, input=_NULL, output=_NULL, metadata={}, erased=True)
 CANCELED = msgspec.structs.replace(
     QUEUED, status="canceled", done=True, completed_at=_ENDED, queue=None, metrics=MetricsObject(total_s=1.506)
 )
 _AGAIN = {"id": RETRY_ID, "retry_of": ID, "urls": _urls(RETRY_ID)}
 RETRIED, RETRIED_TO_ITS_END = msgspec.structs.replace(QUEUED, **_AGAIN), msgspec.structs.replace(SUCCEEDED, **_AGAIN)
+
+PAGE_CURSOR = cursor("older", Place(nanoseconds(_CREATED), ID))
+_LISTED = {name: getattr(SUCCEEDED, name) for name in ListedRequestObject.__struct_fields__}
+REQUESTS = RequestsObject(results=[ListedRequestObject(**_LISTED)], next=PAGE_CURSOR, previous=None)
 
 CONNECTED = ConnectedAgentObject(
     id=_AGENT.id,
@@ -101,6 +115,38 @@ CONNECTED = ConnectedAgentObject(
 AGENTS = AgentsObject(results=[CONNECTED])
 DRAINING = msgspec.structs.replace(CONNECTED, state="draining")
 
+CONNECTIONS = ConnectionsObject(
+    results=[
+        ConnectionObject(
+            id=CONNECTED.connection,
+            agent=_AGENT.id,
+            gateway=CONNECTED.gateway,
+            spaces=["demo"],
+            slots=4,
+            version="0.1.0",
+            address="192.0.2.1",
+            connected_at=_CREATED,
+            disconnected_at=_ENDED,
+            connected_s=1.506,
+            reason="goodbye",
+            code=1000,
+        )
+    ],
+    next=PAGE_CURSOR,
+    previous=None,
+)
+STATS = StatsObject(
+    space="demo",
+    window_s=3600,
+    until=_ENDED,
+    accepted=130,
+    ended={"succeeded": 120, "failed": 5, "canceled": 2, "expired": 0},
+    throughput=0.035278,
+    success_rate=0.96,
+    sampled=127,
+    queue_s=PercentilesObject(p50=0.004, p95=0.9, p99=3.2),
+    run_s=PercentilesObject(p50=1.5, p95=2.4, p99=4.1),
+)
 SPACE = SpaceObject(
     id="demo",
     title="A demonstration",
@@ -116,6 +162,7 @@ SPACE = SpaceObject(
     urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
 )
 SPACES = SpacesObject(results=[SPACE])
+PURGED = PurgedObject(canceled=17, more=False)
 CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 

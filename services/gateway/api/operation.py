@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.contracts.directory import Role, Scope
 from services.contracts.problems import PROBLEMS
 
 STREAMED = 200
@@ -29,7 +30,7 @@ class Parameter:
     place: Literal["path", "query", "header"]
     description: str
     schema: dict[str, Any]
-    example: str
+    example: str | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `answers` by status, all below 400; `problems` says when each code of `contracts.problems` is the
-    answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events."""
+    answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events. The caller's key
+    needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces."""
 
     id: str
     method: str
@@ -84,6 +86,16 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     body: msgspec.Struct | None = None
     streamed: Answer | None = None
+    scopes: tuple[Scope, ...] = ()
+    role: Role = "member"
+    whole: bool = False
+
+    def needs(self) -> str:
+        """What a caller needs, in words."""
+        scopes = " and ".join(f"`{scope}`" for scope in self.scopes)
+        key = "an API key" + (" for all spaces" if self.whole else "")
+        scoped = f"{key} with the scope{'s' if len(self.scopes) > 1 else ''} {scopes}" if scopes else key
+        return f"Needs {scoped}{', of an administrator' if self.role == 'admin' else ''}."
 
     def statuses(self) -> list[int]:
         """All that it answers."""
@@ -106,8 +118,8 @@ ANY_PROBLEMS: Mapping[str, str] = MappingProxyType(
 KEY_PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
         **ANY_PROBLEMS,
-        "unauthenticated": "There is no key, or it is not known, or it has been revoked.",
-        "forbidden": "The key is an agent's.",
+        "unauthenticated": "There is no key, or it is not known, or it has been revoked, or has expired.",
+        "forbidden": "The key is an agent's, or lacks a scope.",
     }
 )
 """What every operation that takes a key may answer."""

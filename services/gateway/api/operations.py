@@ -3,12 +3,17 @@
 A new operation is an `Operation` here, in OPERATIONS, with examples of the wire types in `examples`; its problems are
 KEY_PROBLEMS and what else it raises as ApiProblem."""
 
+import dataclasses
 from typing import Any
 
+from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
+from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
+from services.gateway.lists import DEFAULT_LIMIT, STATUSES
+from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 
 _STRING = {"type": "string"}
 _ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"}, examples.ID)
@@ -32,7 +37,25 @@ _OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _ST
 _NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
 
-_LOCATION = Header("Location", "The path of what was made.", _STRING, f"/v1/requests/{examples.ID}")
+_INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
+_PAGING = (
+    Parameter(
+        "limit",
+        "query",
+        "How many at most; a page may hold fewer although there are more.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+        DEFAULT_LIMIT,
+    ),
+    Parameter(
+        "cursor",
+        "query",
+        "`next` or `previous` of a page; the filters stand beside it again.",
+        _STRING,
+        examples.PAGE_CURSOR,
+    ),
+)
+
+_LOCATION = Header("Location", "The path of the request.", _STRING, f"/v1/requests/{examples.ID}")
 _REPLAYED = Header(
     "Idempotent-Replayed",
     "There when an earlier submission with the same Idempotency-Key had made the request.",
@@ -48,7 +71,7 @@ AGENTS_TAG = Tag("Agents", "The programs that dial out and do the work.")
 _NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's."}
 _SUBMISSION = {
     "invalid_request": "The body is no JSON in UTF-8, or the Idempotency-Key is none.",
-    "forbidden": "The key is an agent's, or not for this space.",
+    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
     "queue_full": "As many requests of the space wait as its `queue_limit` allows.",
     "space_disabled": "The space is disabled.",
     "no_agent_online": "No agent of the space is connected, and it is one that then refuses (`on_no_agent`).",
@@ -57,6 +80,7 @@ _SUBMISSION = {
 
 SUBMIT = Operation(
     id="submit",
+    scopes=("submit",),
     method="POST",
     path="/v1/spaces/{space}/requests",
     tag=REQUESTS_TAG,
@@ -78,8 +102,51 @@ SUBMIT = Operation(
         "input_invalid": "The body does not fit; `errors` says where.",
     },
 )
+_STATUS = "|".join(STATUSES)
+LIST = Operation(
+    id="list",
+    scopes=("read",),
+    method="GET",
+    path="/v1/requests",
+    tag=REQUESTS_TAG,
+    summary="List requests, the newest first: yours, or all for an administrator",
+    description="Without inputs and outputs. Pages stay in place while requests arrive: no gap, no repeat. Shown is all "
+    "that happened before, unless it takes longer than two seconds to be recorded.",
+    parameters=(
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those of this space."),
+        Parameter(
+            "status",
+            "query",
+            "Only those with this status; several: repeated, or separated by commas.",
+            {"type": "string", "pattern": f"^({_STATUS})(,({_STATUS}))*$"},
+            "failed,expired",
+        ),
+        Parameter(
+            "user",
+            "query",
+            "Only those of this user, an id or e-mail address; others': administrators.",
+            _STRING,
+            examples.OWNER,
+        ),
+        Parameter(
+            "created_after", "query", "Only those created at this instant or later.", _INSTANT, "2026-01-01T00:00:00Z"
+        ),
+        Parameter("created_before", "query", "Only those created before this instant.", _INSTANT, "2026-02-01T00:00:00Z"),
+        *_PAGING,
+    ),
+    answers={200: Answer("A page of requests.", examples.REQUESTS)},
+    problems={
+        **KEY_PROBLEMS,
+        "invalid_request": "A parameter is not known, or not as it should be.",
+        "invalid_cursor": "The cursor is none of a page of this list.",
+        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or no administrator's and the "
+        "user is somebody else.",
+        "not_found": "There is no such space or user.",
+    },
+)
 READ = Operation(
     id="read",
+    scopes=("read",),
     method="GET",
     path="/v1/requests/{id}",
     tag=REQUESTS_TAG,
@@ -92,6 +159,7 @@ READ = Operation(
 )
 CANCEL = Operation(
     id="cancel",
+    scopes=("submit", "read"),
     method="POST",
     path="/v1/requests/{id}/cancel",
     tag=REQUESTS_TAG,
@@ -108,6 +176,7 @@ CANCEL = Operation(
 )
 RETRY = Operation(
     id="retry",
+    scopes=("submit", "read"),
     method="POST",
     path="/v1/requests/{id}/retry",
     tag=REQUESTS_TAG,
@@ -129,8 +198,27 @@ RETRY = Operation(
         "data_expired": "The request's input has been erased.",
     },
 )
+ERASE = Operation(
+    id="erase",
+    scopes=("read", "manage"),
+    method="DELETE",
+    path="/v1/requests/{id}/data",
+    tag=REQUESTS_TAG,
+    summary="Erase the data of a request that has ended",
+    description="Its input, output, metadata, logs and what its handler said of a failure: from then on nobody is shown "
+    "them, and they are removed from everywhere. What happened to it stays. Erasing it again changes nothing.",
+    parameters=(_ID,),
+    answers={
+        200: Answer(
+            "Erased, and removed from the database; what NATS holds of it is gone within a minute.", examples.ERASED
+        ),
+        202: Answer("Erased; its data will be removed once that is recorded. Ask again to learn when.", examples.ERASED),
+    },
+    problems={**KEY_PROBLEMS, **_NO_REQUEST, "not_done": "The request has not ended: cancel it first."},
+)
 EVENTS = Operation(
     id="events",
+    scopes=("read",),
     method="GET",
     path="/v1/requests/{id}/events",
     tag=REQUESTS_TAG,
@@ -147,6 +235,7 @@ EVENTS = Operation(
 )
 AGENTS = Operation(
     id="agents",
+    scopes=("read",),
     method="GET",
     path="/v1/agents",
     tag=AGENTS_TAG,
@@ -158,6 +247,7 @@ AGENTS = Operation(
 )
 DRAIN = Operation(
     id="drain",
+    scopes=("manage",),
     method="POST",
     path="/v1/agents/{owner}/{name}/drain",
     tag=AGENTS_TAG,
@@ -168,4 +258,67 @@ DRAIN = Operation(
     answers={202: Answer("The agent has been told.", examples.DRAINING)},
     problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
 )
-OPERATIONS = (SUBMIT, READ, EVENTS, CANCEL, RETRY, AGENTS, DRAIN, *SPACE_OPERATIONS)
+CONNECTIONS = Operation(
+    id="connections",
+    scopes=("read",),
+    method="GET",
+    path="/v1/connections",
+    tag=AGENTS_TAG,
+    summary="List connections of agents, also those that have ended, the newest first",
+    description="With the reason of their end. Those of your agents, or of all for an administrator; a key for some spaces "
+    "shows only agents all of whose spaces are among these. Pages stay in place while agents connect.",
+    parameters=(
+        Parameter("agent", "query", "Only those of this agent, `<owner>/<name>`.", _STRING, examples.CONNECTED.id),
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those that were let serve this space."),
+        *_PAGING,
+    ),
+    answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
+    problems={
+        **KEY_PROBLEMS,
+        "invalid_request": "A parameter is not known, or not as it should be.",
+        "invalid_cursor": "The cursor is none of a page of this list.",
+        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
+        "not_found": "There is no such space.",
+    },
+)
+STATS = Operation(
+    id="stats",
+    scopes=("read",),
+    method="GET",
+    path="/v1/stats",
+    tag=REQUESTS_TAG,
+    summary="How many requests came in and ended, and how long they took: yours, or all for an administrator",
+    description="Durations are those of the latest requests that have ended within the window, 5000 at most.",
+    parameters=(
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those of this space."),
+        Parameter(
+            "window",
+            "query",
+            "How far back to look.",
+            {"type": "string", "enum": list(WINDOWS), "default": DEFAULT_WINDOW},
+            DEFAULT_WINDOW,
+        ),
+    ),
+    answers={200: Answer("The numbers.", examples.STATS)},
+    problems={
+        **KEY_PROBLEMS,
+        "invalid_request": "A parameter is not known, or not as it should be.",
+        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
+        "not_found": "There is no such space.",
+    },
+)
+OPERATIONS = (
+    SUBMIT,
+    LIST,
+    READ,
+    EVENTS,
+    CANCEL,
+    RETRY,
+    ERASE,
+    STATS,
+    AGENTS,
+    DRAIN,
+    CONNECTIONS,
+    *ACCOUNT_OPERATIONS,
+    *SPACE_OPERATIONS,
+)

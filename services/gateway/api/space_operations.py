@@ -13,12 +13,13 @@ SPACES_TAG = Tag("Spaces", "Named inference endpoints: agents serve them, users 
 _LOCATION = Header("Location", "The path of what was made.", {"type": "string"}, "/v1/spaces/demo")
 _SEEN: Mapping[str, str] = {
     **KEY_PROBLEMS,
-    "forbidden": "The key is an agent's, or not for this space.",
+    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
     "not_found": "There is no such space.",
 }
 _CHANGED: Mapping[str, str] = {
     **_SEEN,
-    "forbidden": "The key is an agent's, or not for this space, or the caller is neither its owner nor an administrator.",
+    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or the caller neither owns it nor is "
+    "an administrator.",
 }
 _BODY = {
     "invalid_request": "The body is no JSON in UTF-8.",
@@ -28,6 +29,7 @@ _BODY = {
 
 SPACES = Operation(
     id="spaces",
+    scopes=("read",),
     method="GET",
     path="/v1/spaces",
     tag=SPACES_TAG,
@@ -38,6 +40,7 @@ SPACES = Operation(
 )
 SPACE = Operation(
     id="space",
+    scopes=("read",),
     method="GET",
     path="/v1/spaces/{space}",
     tag=SPACES_TAG,
@@ -49,6 +52,8 @@ SPACE = Operation(
 )
 CREATE_SPACE = Operation(
     id="create_space",
+    scopes=("manage",),
+    whole=True,
     method="POST",
     path="/v1/spaces",
     tag=SPACES_TAG,
@@ -59,13 +64,15 @@ CREATE_SPACE = Operation(
     problems={
         **KEY_PROBLEMS,
         **_BODY,
-        "forbidden": "The key is an agent's, or for some spaces only, or the caller is neither owner nor administrator.",
+        "forbidden": "The key is an agent's, or lacks a scope, or is limited to spaces, or the owner is another and the "
+        "caller no administrator.",
         "not_found": "There is no such user to own it.",
         "exists": "The name is, or was, another space's: names are not given twice.",
     },
 )
 EDIT_SPACE = Operation(
     id="edit_space",
+    scopes=("manage",),
     method="PATCH",
     path="/v1/spaces/{space}",
     tag=SPACES_TAG,
@@ -79,21 +86,23 @@ EDIT_SPACE = Operation(
 )
 DELETE_SPACE = Operation(
     id="delete_space",
+    scopes=("manage",),
     method="DELETE",
     path="/v1/spaces/{space}",
     tag=SPACES_TAG,
     summary="Delete a space",
-    description="It takes no more submissions; its open requests go on to their end, even if it was paused. Its name is not "
-    "given to another one.",
+    description="For good: its name is not given to another one. Only without open requests: disable it first, purge its "
+    "queue, and let what runs come to its end. What somebody submits in that very moment goes on to its end all the same.",
     parameters=(SPACE_PARAMETER,),
     answers={204: Answer("It is no more.")},
-    problems=_CHANGED,
+    problems={**_CHANGED, "space_in_use": "Requests of the space are queued or processing."},
 )
 
 
 def _switch(word: str, summary: str, description: str) -> Operation:
     return Operation(
         id=f"{word}_space",
+        scopes=("manage",),
         method="POST",
         path=f"/v1/spaces/{{space}}/{word}",
         tag=SPACES_TAG,
@@ -118,7 +127,20 @@ DISABLE_SPACE = _switch(
     "Let a space take no submissions",
     "They are refused with `space_disabled`. What the space has accepted goes on.",
 )
+PURGE_QUEUE = Operation(
+    id="purge_queue",
+    scopes=("manage",),
+    method="POST",
+    path="/v1/spaces/{space}/queue/purge",
+    tag=SPACES_TAG,
+    summary="Cancel everything that waits in a space",
+    description="All requests that were accepted before and have not been assigned, whoever submitted them. What runs goes "
+    "on, what comes in meanwhile waits. Answers within about 30 s; if `more` wait, ask again.",
+    parameters=(SPACE_PARAMETER,),
+    answers={200: Answer("So many are canceled.", examples.PURGED)},
+    problems=_CHANGED,
+)
 SPACE_OPERATIONS = (
     *(SPACES, CREATE_SPACE, SPACE, EDIT_SPACE, DELETE_SPACE),
-    *(PAUSE_SPACE, RESUME_SPACE, ENABLE_SPACE, DISABLE_SPACE),
+    *(PAUSE_SPACE, RESUME_SPACE, ENABLE_SPACE, DISABLE_SPACE, PURGE_QUEUE),
 )

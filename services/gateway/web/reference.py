@@ -13,7 +13,7 @@ _CONSTRAINTS = {
     "maxLength": "at most {} characters",
 }
 _SCHEMAS = "#/components/schemas/"
-_STREAM = "text/event-stream"
+_STREAM, STREAM_EVENT = "text/event-stream", "StreamEvent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Reference:
 def reference(document: dict[str, Any]) -> Reference:
     """What an OpenAPI document of ours says."""
     operations = [
-        (each["tags"][0], _operation(path, method, each, document["components"]["headers"]))
+        (each["tags"][0], _operation(path, method, each, document["components"]))
         for path, methods in document["paths"].items()
         for method, each in methods.items()
     ]
@@ -144,9 +144,10 @@ def reference(document: dict[str, Any]) -> Reference:
     )
 
 
-def _operation(path: str, method: str, operation: dict[str, Any], headers: dict[str, Any]) -> Operation:
+def _operation(path: str, method: str, operation: dict[str, Any], components: dict[str, Any]) -> Operation:
+    headers, schemas = components["headers"], components["schemas"]
     responses = {int(status): response for status, response in operation["responses"].items()}
-    bodies = _contents(operation.get("requestBody", {}))
+    bodies = _contents(operation.get("requestBody", {}), schemas)
     return Operation(
         id=operation["operationId"],
         method=method.upper(),
@@ -155,7 +156,7 @@ def _operation(path: str, method: str, operation: dict[str, Any], headers: dict[
         description=operation["description"],
         parameters=[_described(each["name"], each, each["in"]) for each in operation["parameters"]],
         body=bodies[0] if bodies else None,
-        answers=[_answer(status, each, headers) for status, each in responses.items() if status < 400],
+        answers=[_answer(status, each, headers, schemas) for status, each in responses.items() if status < 400],
         problems=[problem for status, each in responses.items() if status >= 400 for problem in _problems(status, each)],
         curls=list(_curls(path, method.upper(), operation)),
     )
@@ -174,21 +175,27 @@ def _described(name: str, described: dict[str, Any], place: str) -> Field:
     )
 
 
-def _answer(status: int, response: dict[str, Any], headers: dict[str, Any]) -> Answer:
+def _answer(status: int, response: dict[str, Any], headers: dict[str, Any], schemas: dict[str, Any]) -> Answer:
     fields = [_described(name, headers[name], "header") for name in response["headers"]]
-    return Answer(status, response["description"], fields, _contents(response))
+    return Answer(status, response["description"], fields, _contents(response, schemas))
 
 
-def _contents(described: dict[str, Any]) -> list[Content]:
+def _contents(described: dict[str, Any], schemas: dict[str, Any]) -> list[Content]:
     return [
         Content(
             media_type=media_type,
             type=_type(content["schema"]),
             example=_text(content["example"]),
-            events={name: _type(schema) for name, schema in content.get("x-events", {}).items()},
+            events=_events(schemas[STREAM_EVENT]) if media_type == _STREAM else {},
         )
         for media_type, content in described.get("content", {}).items()
     ]
+
+
+def _events(schema: dict[str, Any]) -> dict[str, list[Piece]]:
+    """The events that a stream may hold, with the types of their data."""
+    kinds = [each["properties"] for each in schema["oneOf"]]
+    return {kind["event"]["const"]: _type(kind["data"]["contentSchema"]) for kind in kinds}
 
 
 def _problems(status: int, response: dict[str, Any]) -> Iterator[Problem]:
@@ -247,7 +254,7 @@ def _limits(schema: dict[str, Any]) -> str:
 def _curls(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     """Commands that try the operation, one for each form of its answers that a client can choose."""
     for parameter in operation["parameters"]:
-        path = path.replace(f"{{{parameter['name']}}}", parameter["example"])
+        path = path.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
     media_types = {each for answer in operation["responses"].values() for each in answer.get("content", {})}
     plain = "application/json" if method == "GET" and _STREAM in media_types else ""
     accepted = [plain, *([_STREAM] if _STREAM in media_types else [])]

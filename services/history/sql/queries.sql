@@ -72,15 +72,135 @@ WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]) AND epoch = $2
 ORDER BY seq
 
 -- name: chain
--- All events of a request with their payloads.
+-- All events of a request with their payloads. Those of an erased one may still be there for the sake of others.
 SELECT event_log.seq, at, subject, event_log.data, payload_sha, payloads.data AS payload
 FROM event_log LEFT JOIN payloads ON payloads.sha256 = payload_sha
+    AND NOT EXISTS (SELECT FROM event_log AS erased
+                    WHERE erased.stream = 'REQUESTS' AND erased.rid = $1 AND erased.type = 'erased')
 WHERE stream = 'REQUESTS' AND rid = $1
 ORDER BY epoch, seq
+
+-- name: scrub_events
+-- What is left of events whose requests are erased.
+UPDATE event_log SET data = scrubbed.data
+FROM unnest($1::bigint[], $2::bigint[], $3::bytea[]) AS scrubbed (epoch, seq, data)
+WHERE stream = 'REQUESTS' AND event_log.epoch = scrubbed.epoch AND event_log.seq = scrubbed.seq
+
+-- name: delete_payloads
+-- The payloads of erased requests to which no other request refers.
+DELETE FROM payloads
+WHERE sha256 IN (SELECT payload_sha FROM event_log WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[]))
+    AND NOT EXISTS (
+        SELECT FROM event_log AS other
+        WHERE other.payload_sha = payloads.sha256 AND other.type <> 'assigned'
+            AND NOT EXISTS (SELECT FROM event_log AS erased
+                            WHERE erased.stream = 'REQUESTS' AND erased.rid = other.rid AND erased.type = 'erased')
+    )
+
+-- name: scrub_conflicts
+-- Events of erased requests that could not be part of the log.
+UPDATE event_conflicts SET data = '' WHERE stream = 'REQUESTS' AND split_part(subject, '.', 4) = ANY ($1::text[])
+
+-- name: scrub_leftovers
+-- Events of erased requests that recoveries have found.
+UPDATE leftovers SET data = '' WHERE stream = 'REQUESTS' AND split_part(subject, '.', 4) = ANY ($1::text[])
+
+-- name: scrub_erased_leftovers
+-- The same for requests that were erased before a recovery has found them.
+UPDATE leftovers SET data = '' FROM event_log AS erased
+WHERE leftovers.stream = 'REQUESTS' AND leftovers.data <> ''
+    AND erased.stream = 'REQUESTS' AND erased.rid = split_part(leftovers.subject, '.', 4) AND erased.type = 'erased'
+
+-- name: begin_erasures
+INSERT INTO erasures (rid, seq, at) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) ON CONFLICT DO NOTHING
+
+-- name: due_erasures
+SELECT rid, seq FROM erasures WHERE at <= $1 ORDER BY at LIMIT $2
+
+-- name: end_erasure
+DELETE FROM erasures WHERE rid = $1
 
 -- name: refused
 -- Refused frames that concern a request.
 SELECT seq, at, subject, data FROM event_log WHERE stream = 'CONNECTIONS' AND rid = $1 ORDER BY seq
+
+-- name: custom_plans
+-- Until the end of the transaction a statement is planned for its values: filters that are not given vanish from it, and what
+-- remains finds its index.
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true)
+
+-- name: requests_older
+-- Requests in the order of their acceptance, the newest first: of a user ($1), of a space ($2) or of some ($3), with some
+-- statuses ($4), all of them of open requests ($5), accepted in a span of time ($6, $7), behind a place ($8, $9).
+SELECT state FROM requests
+WHERE ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+    AND ($4::text[] IS NULL OR status = ANY ($4))
+    AND (NOT $5::boolean OR completed_at IS NULL)
+    AND accepted_at >= $6 AND accepted_at < $7
+    AND (accepted_at, rid) < ($8, $9)
+ORDER BY accepted_at DESC, rid DESC LIMIT $10
+
+-- name: requests_newer
+-- The same before a place, the nearest to it first.
+SELECT state FROM requests
+WHERE ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+    AND ($4::text[] IS NULL OR status = ANY ($4))
+    AND (NOT $5::boolean OR completed_at IS NULL)
+    AND accepted_at >= $6 AND accepted_at < $7
+    AND (accepted_at, rid) > ($8, $9)
+ORDER BY accepted_at, rid LIMIT $10
+
+-- name: connections_older
+-- Beginnings of connections behind a place, the newest first.
+SELECT at, subject, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'connected' AND (at, subject COLLATE "C") < ($1, $2)
+ORDER BY at DESC, subject COLLATE "C" DESC
+
+-- name: connections_newer
+-- The same before a place, the nearest to it first.
+SELECT at, subject, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'connected' AND (at, subject COLLATE "C") > ($1, $2)
+ORDER BY at, subject COLLATE "C"
+
+-- name: disconnected
+-- How connections have ended, by the subjects of their ends.
+SELECT at, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'disconnected' AND subject = ANY ($1::text[])
+ORDER BY epoch DESC, seq DESC
+
+-- name: count_outcomes
+-- How many requests ended in a span of time ($1, $2), by status: of some partitions ($3), a user ($4), a space ($5), some ($6).
+SELECT status, count(*) AS requests FROM requests
+WHERE completed_at > $1 AND completed_at <= $2 AND part = ANY ($3::smallint[])
+    AND ($4::text IS NULL OR user_id = $4)
+    AND ($5::text IS NULL OR space = $5)
+    AND ($6::text[] IS NULL OR space = ANY ($6))
+GROUP BY status
+
+-- name: count_accepted
+-- How many requests were accepted in that span.
+SELECT count(*) FROM requests
+WHERE accepted_at > $1 AND accepted_at <= $2 AND part = ANY ($3::smallint[])
+    AND ($4::text IS NULL OR user_id = $4)
+    AND ($5::text IS NULL OR space = $5)
+    AND ($6::text[] IS NULL OR space = ANY ($6))
+
+-- name: latest_outcomes
+-- The latest of those that ended in that span and were run, $7 of each partition at most.
+SELECT latest.state FROM unnest($3::smallint[]) AS wanted (part)
+CROSS JOIN LATERAL (
+    SELECT state, completed_at FROM requests
+    WHERE requests.part = wanted.part AND completed_at > $1 AND completed_at <= $2 AND attempt > 0
+        AND ($4::text IS NULL OR user_id = $4)
+        AND ($5::text IS NULL OR space = $5)
+        AND ($6::text[] IS NULL OR space = ANY ($6))
+    ORDER BY completed_at DESC LIMIT $7
+) AS latest
+ORDER BY latest.completed_at DESC LIMIT $7
 
 -- name: open_chains
 -- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.

@@ -22,6 +22,7 @@ from services.runtime import bus
 from tests.faults.suite import handlers, journal
 from tests.faults.suite.members import Member
 from tests.faults.suite.observed import Process
+from tests.faults.suite.shape import Shape
 from tests.faults.suite.short_keep import keeping
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
 from tests.support.cluster import Cluster, running_cluster
@@ -31,26 +32,6 @@ from tests.support.servers import Servers, running_servers
 ROOT = Path(__file__).resolve().parents[3]
 READY_S = 60.0
 SERVICES = ("gateway", "registry", "dispatcher", "history")
-
-
-class Shape:
-    """How many of what. `agents` names handlers of `suite.handlers`, one for each agent. With three NATS servers there are
-    no wires to NATS: clients of a cluster learn other addresses than those that they were given."""
-
-    def __init__(
-        self,
-        *,
-        gateways: int = 2,
-        registries: int = 2,
-        dispatchers: int = 2,
-        histories: int = 2,
-        nats_servers: int = 1,
-        agents: tuple[str, ...] = ("gentle", "gentle", "blocking"),
-        slots: int = 4,
-        keep_s: float = 3600.0,
-    ) -> None:
-        self.counts = {"gateway": gateways, "registry": registries, "dispatcher": dispatchers, "history": histories}
-        self.nats_servers, self.agents, self.slots, self.keep_s = nats_servers, agents, slots, keep_s
 
 
 class Platform:
@@ -159,7 +140,7 @@ class Platform:
         if member.kind == "agent":
             self.processes.append(Process(member.name, member.pid, self.shape.slots, journal.now_ns()))
         else:
-            await self.until(lambda: self._answers(member.name), f"{member.name} is ready")
+            await self.until(lambda: self._started(member), f"{member.name} is ready")
 
     async def _keep_alive(self) -> None:
         """Start again what ends by itself, as whoever runs the platform would."""
@@ -209,6 +190,13 @@ class Platform:
         for path in sorted(self.home.directory("logs").glob("*.log")):
             said += [f"{path.stem}: {line[:300]}" for line in path.read_text(errors="replace").splitlines()[-3:]]
         return "\n".join(said)
+
+    async def _started(self, member: Member) -> bool:
+        """Whether it is ready. One that found no NATS to begin with has ended, and is started again, as whoever runs the
+        platform would."""
+        if not member.running:
+            member.start()
+        return await self._answers(member.name)
 
     async def _answers(self, name: str) -> bool:
         try:

@@ -12,7 +12,8 @@ from tests.faults.suite import journal
 from tests.faults.suite.check import check
 from tests.faults.suite.observed import Fault, History
 from tests.faults.suite.observer import Observer, observing
-from tests.faults.suite.platform import ROOT, Platform, Shape, running_platform
+from tests.faults.suite.platform import ROOT, Platform, running_platform
+from tests.faults.suite.shape import Shape
 from tests.faults.suite.violation import Violation
 from tests.faults.suite.workload import Workload
 

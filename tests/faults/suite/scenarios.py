@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from tests.faults.suite import scenes_agents, scenes_log, scenes_outcomes
-from tests.faults.suite.platform import Shape
 from tests.faults.suite.run import Scenario, World
+from tests.faults.suite.shape import Shape
 from tests.faults.suite.staging import Stage
 
 Scene = Callable[[Stage], Awaitable[None]]

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from services.contracts.requests import CutChain
 from services.gateway.cursor import Cursor, parse
 from services.gateway.feed import MAX_HELD, Feed
 from services.gateway.items import Item, OutputResetEvent, RequeuedEvent
@@ -166,6 +167,14 @@ def test_an_erased_request_is_complete_without_its_payloads() -> None:
     items = here.events(life.links) + here.stored(0)
     assert names(items) == ["queued", "assigned", "completed"]
     assert bytes(items[-1].data.output) == b"null"  # type: ignore[attr-defined]
+
+
+def test_a_reader_whom_the_outcome_of_an_erased_request_cannot_reach_has_to_read_again() -> None:
+    life = Life().accepted().assigned().succeeded().erased()
+    here = feed()
+    here.events(life.links[:2])
+    with pytest.raises(CutChain):
+        here.events(life.links[3:])
 
 
 def test_a_reader_who_has_seen_the_outcome_is_shown_nothing_more() -> None:

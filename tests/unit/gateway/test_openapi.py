@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.contracts.problems import PROBLEMS
-from services.gateway.api import operations, space_operations
+from services.gateway.api import account_operations, operations, space_operations
 from services.gateway.api.operation import ANY_PROBLEMS, Operation
 from services.gateway.api.operations import OPERATIONS
 from services.gateway.items import EVENTS
@@ -49,6 +49,12 @@ def valued(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
+def events_in(stream: str) -> list[dict[str, str]]:
+    """The events of a stream, each as its fields."""
+    blocks = [dict(line.split(": ", 1) for line in block.split("\n")) for block in stream.strip().split("\n\n")]
+    return [block for block in blocks if "event" in block]
+
+
 def test_it_is_openapi_3_1() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()  # type: ignore[arg-type]
 
@@ -60,7 +66,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_that_is_declared_is_offered() -> None:
-    modules = (operations, space_operations)
+    modules = (operations, account_operations, space_operations)
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}
     assert len({each.id for each in declared}) == len({(each.method, each.path) for each in declared}) == len(declared)
@@ -98,12 +104,13 @@ def test_every_problem_code_is_an_operations_or_a_requests() -> None:
 
 @pytest.mark.parametrize(("name", "content"), list(contents()))
 def test_every_body_and_answer_has_examples_that_fit_its_schema(name: str, content: dict[str, Any]) -> None:
-    assert content or name in ("events 204", "delete_space 204")
+    assert content or name in {"events 204", "revoke_key 204", "delete_space 204"}
     for kind in content.values():
         examples = [kind["example"]] if "example" in kind else [each["value"] for each in kind["examples"].values()]
-        assert examples
-        for example in examples:
-            valued(kind["schema"]).validate(example)
+        values = [value for each in examples for value in (events_in(each) if isinstance(each, str) else [each])]
+        assert values
+        for value in values:
+            valued(kind["schema"]).validate(value)
 
 
 def test_examples_of_parameters_and_headers_fit_their_schemas() -> None:
@@ -139,7 +146,12 @@ def test_streams_are_described_with_the_data_of_each_event() -> None:
     paths = DOCUMENT["paths"]
     events = paths["/v1/requests/{id}/events"]["get"]["responses"]
     assert list(events["200"]["content"]) == ["application/json", "text/event-stream"]
-    assert list(events["200"]["content"]["text/event-stream"]["x-events"]) == list(EVENTS)
+    assert events["200"]["content"]["text/event-stream"]["schema"] == {"$ref": "#/components/schemas/StreamEvent"}
+    stream = DOCUMENT["components"]["schemas"]["StreamEvent"]
+    assert [each["properties"]["event"]["const"] for each in stream["oneOf"]] == list(EVENTS)
+    for event in events_in(events["200"]["content"]["text/event-stream"]["example"]):
+        kind = next(each for each in stream["oneOf"] if each["properties"]["event"]["const"] == event["event"])
+        valued(kind["properties"]["data"]["contentSchema"]).validate(msgspec.json.decode(event["data"]))
     assert "content" not in events["204"]
     submit = paths["/v1/spaces/{space}/requests"]["post"]["responses"]
     assert list(submit["200"]["content"]) == ["text/event-stream"]

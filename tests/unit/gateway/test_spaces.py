@@ -7,7 +7,7 @@ import pytest
 
 from services.contracts.accounts import Space
 from services.contracts.rpc import CreateSpace, EditSpace, SpaceQueue
-from services.gateway import bodies
+from services.gateway import intake
 from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, creation, edition, refusal, space_object
 
 SPACE = Space(
@@ -47,12 +47,12 @@ def test_nobody_is_refused_by_a_queue_that_is_not_known() -> None:
 
 
 def test_a_body_becomes_the_command_that_creates_a_space() -> None:
-    body = bodies.parsed(b'{"id":"demo","queue_limit":5}', CreateSpaceBody)
+    body = intake.parsed(b'{"id":"demo","queue_limit":5}', CreateSpaceBody)
     assert creation(body, "ada", "user:ada") == CreateSpace(space="demo", owner="ada", queue_limit=5, actor="user:ada")
 
 
 def test_a_body_becomes_the_command_that_edits_what_it_names() -> None:
-    body = bodies.parsed(b'{"title":""}', EditSpaceBody)
+    body = intake.parsed(b'{"title":""}', EditSpaceBody)
     assert edition(body, "demo", "user:ada") == EditSpace(space="demo", title="", actor="user:ada")
 
 

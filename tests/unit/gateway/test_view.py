@@ -58,6 +58,7 @@ def test_a_queued_request() -> None:
     assert shown(after(ACCEPTED), QueuePlace(position=3, reason="agents_busy")) == {
         "id": RID,
         "space": "demo",
+        "user": "ada",
         "status": "queued",
         "done": False,
         "created_at": "2023-11-14T22:13:21.000000Z",
@@ -75,6 +76,7 @@ def test_a_queued_request() -> None:
         "metrics": {"queue_s": None, "run_s": None, "total_s": None, "first_output_s": None},
         "metadata": {"tag": "x"},
         "retry_of": None,
+        "erased": False,
         "urls": {
             "self": f"/v1/requests/{RID}",
             "events": f"/v1/requests/{RID}/events",

@@ -4,7 +4,7 @@ import msgspec
 from nats.aio.client import Client
 
 from services.contracts import codec
-from services.contracts.events import Accepted, Assigned, RequestEvent, Succeeded
+from services.contracts.events import Accepted, Assigned, Erased, RequestEvent, Succeeded
 from services.contracts.requests import RequestState, fold
 from services.gateway.reading import Reader
 from services.gateway.waiting import Waiter, Waiting
@@ -54,6 +54,7 @@ SUCCEEDED = Succeeded(
     output=msgspec.Raw(b"1"),
     output_sha256="s",
 )
+ERASED = Erased(id="4", rid=RID, space="demo", prev_seq=30, attempt=1, actor="user:ada", origin="g")
 CHAIN: list[tuple[RequestEvent, int]] = [(ACCEPTED, 10), (ASSIGNED, 20), (SUCCEEDED, 30)]
 
 
@@ -75,6 +76,15 @@ def test_it_is_finished_by_the_outcome_only() -> None:
         seen.append((waiter.begun.is_set(), waiter.finished.is_set()))
     assert seen == [(True, False), (True, False), (True, True)]
     assert waiter.state == read(30)
+
+
+def test_of_a_request_that_was_erased_before_its_outcome_came_here_nothing_more_is_waited_for() -> None:
+    waiter = Waiter()
+    for event, seq in CHAIN[:2]:
+        waiter.see(stored(event, seq))
+    waiter.see(stored(ERASED, 40))
+    assert waiter.finished.is_set()
+    assert (waiter.state, waiter.error) == (read(20), None)
 
 
 def test_an_event_seen_twice_counts_once() -> None:

@@ -7,8 +7,26 @@ import pytest
 
 from services.contracts import codec, ids
 from services.contracts.codec import UndecodableEvent
-from services.contracts.events import Accepted, Canceled, RequestEvent, Restored, Succeeded
-from services.history.entries import conflict, connection_entry, directory_entry, request_entry, whole
+from services.contracts.events import (
+    Accepted,
+    Assigned,
+    Canceled,
+    Failed,
+    Problem,
+    RequestEvent,
+    Requeued,
+    Restored,
+    Succeeded,
+)
+from services.history.entries import (
+    conflict,
+    connection_entry,
+    directory_entry,
+    refers_rightly,
+    request_entry,
+    scrubbed,
+    whole,
+)
 from services.runtime.append import request_record
 
 RID = ids.request_id("demo", 1, bytes(10))
@@ -80,6 +98,41 @@ def test_events_without_a_payload_stay_as_they_are() -> None:
     entry, same = request_entry(*stored(event))
     assert (entry.data, entry.payload, same) == (stored(event)[3], None, event)
     assert whole(entry.data, None, None) == entry.data
+
+
+SAID: dict[str, Any] = {"agent": "a/b", "gateway": "g1", "log_tail": "secret log"}
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        accepted(metadata={"note": "secret"}),
+        accepted(input=msgspec.Raw(b'"secret"'), metadata={"note": '"input":"secret"'}),
+        Assigned(**COMMON | {"prev_seq": 1, "id": "e"}, agent="a/b", conn="c", gateway="g", user="u", execution_timeout_s=1,
+                 input=msgspec.Raw(b'{"a":"secret"}'), metadata={"note": "secret"}),
+        Requeued(**COMMON | {"prev_seq": 1, "id": "e"}, reason="retryable", gateway="g", detail="secret"),
+        Succeeded(**COMMON | {"prev_seq": 1, "id": "e"}, **SAID, output=msgspec.Raw(b'"secret"'), output_sha256="0"),
+        Failed(**COMMON | {"prev_seq": 1, "id": "e"}, **SAID, error=Problem(code="handler_error", message="secret")),
+        Restored(**COMMON, id="e", accepted=accepted(metadata={"note": "secret"}), accepted_at="2026-01-01T00:00:00Z"),
+    ],
+    ids=lambda event: type(event).__name__,
+)  # fmt: skip
+def test_what_is_left_of_an_erased_event_is_an_event_still(event: RequestEvent) -> None:
+    entry, _ = request_entry(*stored(event))
+    left = scrubbed(entry.data)
+    assert b"secret" not in left
+    again = codec.requests.decode(left)
+    assert (type(again), again.prev_seq, again.id) == (type(event), event.prev_seq, event.id)
+    assert refers_rightly(again, entry.payload_sha)
+    assert scrubbed(left) == left
+    # Nor does it hold what could not be cut out, say of an older schema.
+    assert b"secret" not in scrubbed(stored(event)[3])
+    assert refers_rightly(codec.requests.decode(scrubbed(stored(event)[3])), None)
+
+
+def test_an_erased_event_that_held_nothing_stays_byte_for_byte() -> None:
+    data = stored(Canceled(**(COMMON | {"id": "e4", "prev_seq": 1})))[3].replace(b",", b" , ")
+    assert scrubbed(data) == data
 
 
 OTHER = ids.request_id("demo", 2, bytes(10))

@@ -213,6 +213,21 @@ def test_erasing_and_expiring_fold_too() -> None:
     assert (state.status, state.erased, state.completed_at) == ("expired", True, 20)
 
 
+def test_a_request_of_an_epoch_before_is_erased_in_this_one() -> None:
+    events = request()
+    accepted = events[0][0]
+    common = {name: getattr(accepted, name) for name in ("rid", "space", "actor", "origin")}
+    erased: list[tuple[RequestEvent, int]] = [(Erased(**common, id="9", prev_seq=5, attempt=2), 1000)]
+    refolded = refold_chain(logged(events) + logged(erased, epoch=2))
+    assert refolded.faults == []
+    assert refolded.row is not None
+    assert (refolded.row.epoch, refolded.row.status, refolded.row.last_seq) == (2, "succeeded", 1000)
+    assert refolded.row == row_of(
+        fold_batch({accepted.rid: state_after(events)}, decoded(erased), NONE).states[accepted.rid], 2
+    )
+    assert refold_chain(logged(events[:4]) + logged(erased, epoch=2)).faults != [], "an open one cannot be"
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

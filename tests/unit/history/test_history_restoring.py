@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.contracts.directory import ApiKeyCreated, DirectoryEvent, KeyRevoked, UserCreated
+from services.contracts.directory import ApiKeyCreated, DirectoryEvent, KeyRevoked, UserCreated, UserDisabled, UserEnabled
 from services.contracts.events import (
     Accepted,
     Assigned,
@@ -21,7 +21,7 @@ from services.contracts.events import (
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ids import request_id
 from services.contracts.requests import RequestState, fold
-from services.history.restoring import Link, Unrestorable, directory_again, keys, restoration
+from services.history.restoring import Link, Unrestorable, directory_again, erasure, keys, restoration
 
 S = 1_000_000_000
 NOW = 900 * S
@@ -147,6 +147,24 @@ def test_an_outcome_without_an_assignment_and_what_came_after_it_are_kept() -> N
     assert folded(events).erased
 
 
+def test_what_has_ended_in_the_log_and_is_erased_in_the_replaced_stream_alone_is_erased_again() -> None:
+    logged, erased = links(ACCEPTED, Expired(**base(10, 0))), links(Erased(**base(20, 0)), first=25)
+    event = erasure(logged, erased, 2)
+    assert event is not None
+    assert (event.prev_seq, event.rid) == (20, RID), "it follows what the log has last"
+    assert event == erasure(logged, erased, 2), "a recovery that is run again appends nothing twice"
+    assert event.id not in {link.event.id for link in erased}
+    assert erasure([*logged, *erased], erased, 2) is None, "the log knows"
+    assert erasure(logged, links(succeeded(10)), 2) is None
+    assert erasure(logged, [], 2) is None
+
+
+def test_the_instants_of_a_restored_request_are_those_of_before_to_the_nanosecond() -> None:
+    at = 10 * S + 123_456_789
+    state = folded(restored([Link(ACCEPTED, 1, 10, at), Link(assigned(10), 1, 20, at), Link(requeued(20), 1, 30, at + 1)]))
+    assert (state.accepted_at, state.waiting_since) == (at, at + 1)
+
+
 def test_an_outcome_after_other_events_than_the_log_s_is_kept() -> None:
     logged = links(ACCEPTED, assigned(10), requeued(20), assigned(30, 2))
     left = [Link(succeeded(20), 1, 26, 26 * S)]
@@ -190,6 +208,15 @@ def test_the_directory_s_events_come_once_and_in_order() -> None:
     user = UserCreated(id="e1", prev_seq=0, actor="system", user="u1", email="a@b", role="admin", password_hash="h")
     log = [user, key("e2"), revoked("e3"), key("e4", "k2")]
     assert list(directory_again([*log, *log])) == log
+
+
+def test_a_user_that_is_disabled_stays_so() -> None:
+    user = UserCreated(id="e1", prev_seq=0, actor="system", user="u1", email="a@b", role="admin", password_hash="h")
+    disabled = UserDisabled(id="e2", prev_seq=1, actor="system", user="u1")
+    enabled = UserEnabled(id="e3", prev_seq=2, actor="system", user="u1")
+    log = [user, disabled, enabled, msgspec.structs.replace(disabled, id="e4")]
+    assert list(directory_again([*log, *log])) == log
+    assert list(directory_again([disabled])) == []
 
 
 def test_what_cannot_follow_in_the_directory_is_left_out() -> None:

@@ -13,10 +13,12 @@ from services.contracts.directory import (
     KeyRevoked,
     SpaceCreated,
     UserCreated,
+    UserDisabled,
+    UserEnabled,
     entry_of,
 )
 from services.contracts.ids import secret_hash
-from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, RevokeKey
+from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DisableUser, EnableUser, RevokeKey
 from services.registry.directory import DirectoryCommand, decide, entry_named, user_id
 from services.registry.refusal import Existing, Refusal
 
@@ -251,3 +253,34 @@ def test_the_answer_names_the_entry_of_the_event(command: DirectoryCommand) -> N
     event = decide(command, directory(DEMO) if command is AGENT_KEY else directory(), "event")
     assert not isinstance(event, Existing)
     assert entry_of(event)[1] == entry_named(command)
+
+
+def test_a_key_has_its_scopes_and_its_expiry() -> None:
+    instant = "2026-01-01T00:00:00.000000Z"
+    event = decide(msgspec.structs.replace(API_KEY, scopes=("manage",), expires_at=instant), directory(DEMO), "event")
+    assert isinstance(event, ApiKeyCreated)
+    assert (event.scopes, event.expires_at) == (("manage",), instant)
+    agents = decide(msgspec.structs.replace(AGENT_KEY, expires_at=instant), directory(DEMO), "event")
+    assert isinstance(agents, AgentKeyCreated)
+    assert agents.expires_at == instant
+
+
+@pytest.mark.parametrize("instant", ["tomorrow", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00"])
+def test_an_expiry_is_an_instant_that_every_fold_can_read(instant: str) -> None:
+    assert refused(msgspec.structs.replace(API_KEY, expires_at=instant), directory(DEMO)) == "invalid"
+
+
+def test_a_key_names_each_scope_once() -> None:
+    assert refused(msgspec.structs.replace(API_KEY, scopes=("read", "read")), directory(DEMO)) == "invalid"
+
+
+def test_a_user_is_disabled_and_enabled_once() -> None:
+    disabled = decide(DisableUser(user=MEMBER, actor="user:x"), directory(), "event")
+    assert disabled == UserDisabled(id="event", prev_seq=2, actor="user:x", user=MEMBER)
+    there = directory(disabled)
+    assert decide(DisableUser(user=MEMBER), there, "again") == Existing(3)
+    assert decide(EnableUser(user=MEMBER), there, "event") == UserEnabled(
+        id="event", prev_seq=3, actor="system", user=MEMBER
+    )
+    assert decide(EnableUser(user=MEMBER), directory(), "again") == Existing(2)
+    assert refused(DisableUser(user="nobody"), directory()) == "not_found"

@@ -1,0 +1,40 @@
+"""What stays of the events of a request that is erased."""
+
+from typing import Any, assert_never
+
+import msgspec
+
+from services.contracts.events import (
+    Accepted,
+    Assigned,
+    Canceled,
+    Erased,
+    Expired,
+    Failed,
+    RequestEvent,
+    Requeued,
+    Restored,
+    Succeeded,
+)
+
+
+def without_words(event: RequestEvent) -> RequestEvent:
+    """The event without metadata, logs and what a handler said of its failure: it may have quoted the input. Inputs and
+    outputs are another matter: in the log they are references."""
+    changes: dict[str, Any] = {}
+    match event:
+        case Accepted() | Assigned():
+            changes = {"metadata": {}}
+        case Restored():
+            changes = {"accepted": msgspec.structs.replace(event.accepted, metadata={})}
+        case Requeued():
+            changes = {"detail": ""}
+        case Succeeded():
+            changes = {"log_tail": ""}
+        case Failed():
+            changes = {"log_tail": "", "error": msgspec.structs.replace(event.error, message="")}
+        case Canceled() | Expired() | Erased():
+            pass
+        case _:
+            assert_never(event)
+    return msgspec.structs.replace(event, **changes)
