@@ -28,13 +28,13 @@ PURE = {
             "session",
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("cursor", "feed", "items", "lists", "monitoring", "verdicts", "view"),
+        *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
-    "services.registry": {"agents", "connections", "directory"},
+    "services.registry": {"agents", "connections", "directory", "refusal", "spaces"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(

@@ -65,7 +65,7 @@ CHALLENGE = Header(
 )
 ALWAYS_SENT = (REQUEST_ID,)
 """Headers of every answer."""
-SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,), 503: (RETRY_AFTER,)})
+SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,), 429: (RETRY_AFTER,), 503: (RETRY_AFTER,)})
 """Headers of problems, by status."""
 
 
