@@ -34,7 +34,7 @@ PURE = {
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
-    "services.registry": {"agents", "connections", "directory"},
+    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(
