@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, requests, users
+from services.gateway.api import keys, lists, requests, sign_in, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -14,6 +14,7 @@ from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
 from services.gateway.reading import Reader
+from services.gateway.sessions import Sessions
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
@@ -39,7 +40,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     submissions = Submissions(nc, process.id, reader, waiting)
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
-    access, streams = Access(directory, reader, clock), Streams(directory, clock)
+    sessions = Sessions(nc)
+    access, streams = Access(directory, sessions, reader, clock), Streams(directory, sessions, clock)
     erasures = Erasures(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
@@ -51,6 +53,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         lists.router(nc, access, reader),
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
+        sign_in.router(nc, access, directory, sessions, clock, process.settings.sign_up),
     )
     server = HttpServer(app, listener)
 
@@ -62,6 +65,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.on_drain(liveness.withdraw)
     process.spawn("liveness", liveness.keep_announcing())
     process.spawn("directory", directory.follow())
+    process.ready_when("sessions", sessions.caught_up.is_set)
+    process.spawn("sessions", sessions.watch())
     process.spawn("admission", admission.keep_looking())
     process.spawn("waiting", waiting.follow())
     process.spawn("streams", streams.keep_looking())

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from functools import cache
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
+from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
 from services.runtime.errors import Retryable
 
@@ -55,13 +55,14 @@ class Turn:
 
     async def fits(self, password_hash: str, password: str) -> bool:
         """Whether the hash is of this password. An empty hash is of none, and it takes as long to find that out."""
-        return await asyncio.to_thread(_fits, password_hash or _nobodys(), password) and bool(password_hash)
+        return await asyncio.to_thread(_fits, password_hash, password)
 
 
 def _fits(password_hash: str, password: str) -> bool:
+    nobodys = _nobodys()  # also where it is not needed: the first time takes longer
     try:
-        return _hasher.verify(password_hash, password)
-    except VerifyMismatchError:
+        return _hasher.verify(password_hash or nobodys, password) and bool(password_hash)
+    except (VerifyMismatchError, InvalidHashError):
         return False
 
 

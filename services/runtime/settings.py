@@ -1,7 +1,7 @@
 """Settings: `WS_*` environment variables, read once at start."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,6 +32,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """How much output the stream for those who watch holds; the oldest goes first."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
+    sign_up: Literal["open", "closed"] = "open"
+    """Whether people may make themselves members."""
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -111,10 +111,13 @@ def test_every_operation_of_history_is_published() -> None:
     assert offered == {channel.address for channel in CHANNELS if channel.address.startswith("ws.rpc.history.")}
 
 
-@pytest.mark.parametrize(("source", "prefix"), [("registry/service.py", "registry"), ("dispatcher/main.py", "dispatcher")])
-def test_every_operation_of_the_other_services_is_published(source: str, prefix: str) -> None:
-    text = (ROOT / "services" / source).read_text()
-    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place)', text))
+@pytest.mark.parametrize(
+    ("sources", "prefix"),
+    [(("registry/service.py", "registry/signing_in.py"), "registry"), (("dispatcher/main.py",), "dispatcher")],
+)
+def test_every_operation_of_the_other_services_is_published(sources: tuple[str, ...], prefix: str) -> None:
+    text = "".join((ROOT / "services" / source).read_text() for source in sources)
+    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|\([A-Z])', text))
     assert offered
     assert offered == {channel.address.rpartition(".")[2] for channel in CHANNELS if f"rpc.{prefix}." in channel.address}
 

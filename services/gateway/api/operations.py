@@ -10,6 +10,7 @@ from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.intake import MAX_WAIT_S
 from services.gateway.lists import DEFAULT_LIMIT, STATUSES
 from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
@@ -304,4 +305,18 @@ STATS = Operation(
         "not_found": "There is no such space.",
     },
 )
-OPERATIONS = (SUBMIT, LIST, READ, EVENTS, CANCEL, RETRY, ERASE, STATS, AGENTS, DRAIN, CONNECTIONS, *ACCOUNT_OPERATIONS)
+OPERATIONS = (
+    SUBMIT,
+    LIST,
+    READ,
+    EVENTS,
+    CANCEL,
+    RETRY,
+    ERASE,
+    STATS,
+    AGENTS,
+    DRAIN,
+    CONNECTIONS,
+    *ACCOUNT_OPERATIONS,
+    *SIGN_IN_OPERATIONS,
+)
