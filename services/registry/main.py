@@ -4,6 +4,7 @@ import asyncio
 
 from services.contracts import subjects
 from services.registry.attaching import Attaching
+from services.registry.first_admin import make_first_admin
 from services.registry.gateways import Gateways
 from services.registry.janitor import Janitor
 from services.registry.reporting import Reporting
@@ -40,6 +41,7 @@ async def start(process: Process) -> None:
     await clock.measure(nc)
     process.spawn("clock", clock.keep_measuring(nc))
     commands = DirectoryCommands(nc, follower)
+    await make_first_admin(process.settings, commands, follower)
     signing_in = SigningIn(nc, follower, commands, clock)
     service = await serve_registry(nc, commands, attaching, reporting, signing_in.operations())
     process.on_drain(service.stop)

@@ -34,6 +34,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """Replicas of each stream and bucket: 1 or 3."""
     sign_up: Literal["open", "closed"] = "open"
     """Whether people may make themselves members."""
+    admin_email: str = ""
+    """An administrator whom the registry makes when it starts, unless there is a user with this address; empty: none."""
+    admin_password: str = ""
 
 
 def read(environment: Mapping[str, str]) -> Settings:
