@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from services.admin_command import admin
 from services.commands.agents import agents
 from services.commands.erasing import erase
 from services.commands.lists import ls
@@ -40,6 +41,7 @@ def main() -> None:
 
 for _command in (submit, requests, cancel, retry, agents, connections, stats):
     main.add_command(_command)
+main.add_command(admin)
 requests.add_command(ls)
 requests.add_command(erase)
 

@@ -11,6 +11,8 @@ from services.contracts.directory import (
     DirectoryEvent,
     KeyRevoked,
     OnNoAgent,
+    PasswordChanged,
+    PasswordResetMade,
     Policy,
     Role,
     Scope,
@@ -25,6 +27,7 @@ from services.contracts.directory import (
     UserCreated,
     UserDisabled,
     UserEnabled,
+    UserEvent,
 )
 from services.contracts.instants import nanoseconds
 
@@ -46,6 +49,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     role: Role
     password_hash: str
     disabled: bool = False
+
+
+class PasswordReset(msgspec.Struct, frozen=True, kw_only=True):
+    """That a user may be given a new password by who has the token; `expires_at` is in nanoseconds since 1970."""
+
+    user: str
+    expires_at: int
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,20 +101,20 @@ class Directory:
         self.keys: dict[str, Key] = {}
         self.sequences: dict[tuple[str, str], int] = {}
         """(kind, id) of an entry -> the sequence of its last event: what its next event must expect."""
+        self.password_seqs: dict[str, int] = {}
+        """User -> the sequence of the event that gave them the password they have."""
+        self.resets: dict[str, PasswordReset] = {}
+        """Hash of a token -> the reset that it is good for, which may have expired."""
         self._key_by_hash: dict[str, Key] = {}
+        self._reset_of: dict[str, str] = {}
         self._user_by_email: dict[str, User] = {}
 
     def apply(self, event: DirectoryEvent, kind: str, id: str, seq: int) -> None:
         """Fold one event of the entry (kind, id)."""
         self.sequences[kind, id] = seq
         match event:
-            case UserCreated():
-                user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
-                self.users[event.user] = self._user_by_email[event.email.casefold()] = user
-            case UserDisabled() | UserEnabled():
-                if (known := self.users.get(event.user)) is not None:
-                    changed = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
-                    self.users[event.user] = self._user_by_email[known.email.casefold()] = changed
+            case UserCreated() | UserDisabled() | UserEnabled() | PasswordChanged() | PasswordResetMade():
+                self._apply_to_user(event, seq)
             case ApiKeyCreated() | AgentKeyCreated():
                 self._add_key(event)
             case KeyRevoked():
@@ -147,6 +157,28 @@ class Directory:
                 self.deleted[event.space] = space
             else:
                 self.spaces[event.space] = _altered(space, event)
+
+    def _apply_to_user(self, event: UserEvent, seq: int) -> None:
+        if isinstance(event, UserCreated):
+            user = User(user=event.user, email=event.email, role=event.role, password_hash=event.password_hash)
+            self.password_seqs[event.user] = seq
+        elif (known := self.users.get(event.user)) is None:
+            return
+        elif isinstance(event, PasswordResetMade):
+            self._forget_reset(event.user)
+            self._reset_of[event.user] = event.token_hash
+            self.resets[event.token_hash] = PasswordReset(user=event.user, expires_at=nanoseconds(event.expires_at))
+            return
+        elif isinstance(event, PasswordChanged):
+            user = msgspec.structs.replace(known, password_hash=event.password_hash)
+            self.password_seqs[event.user] = seq
+            self._forget_reset(event.user)
+        else:
+            user = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
+        self.users[event.user] = self._user_by_email[user.email.casefold()] = user
+
+    def _forget_reset(self, user: str) -> None:
+        self.resets.pop(self._reset_of.pop(user, ""), None)
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(

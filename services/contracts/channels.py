@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from services.contracts import connections, directory, events, lists, output, reports, rpc, subjects
+from services.contracts import connections, directory, events, lists, output, reports, rpc, sign_in, subjects
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
@@ -29,6 +29,9 @@ PARAMETERS: Mapping[str, str] = {
     "gateway": "The gateway's id, new with each process.",
     "service": "The kind of the process: `gateway`, `registry`, `dispatcher` or `history`.",
     "digest": "The digest of caller, space and Idempotency-Key.",
+    "session": "The digest of the session's token.",
+    "address": "The digest of the e-mail address.",
+    "key": "The id of the API key or agent key.",
     "owner": "The id of the user whose agent it is.",
     "agent": "The agent's name, with `=` in place of dots.",
     "stream": "The stream that is made anew.",
@@ -158,6 +161,11 @@ CALLS = (
     _call(REGISTRY, "delete_space", rpc.DeleteSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "check_password", sign_in.CheckPassword, sign_in.PasswordChecked, GATEWAY, OPERATOR),
+    _call(REGISTRY, "change_password", sign_in.ChangePassword, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "make_password_reset", sign_in.MakePasswordReset, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "reset_password", sign_in.ResetPassword, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "sign_up", sign_in.SignUp, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
     _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR),
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
@@ -217,6 +225,30 @@ BUCKETS = (
         {GATEWAY: (KeyRecord,)},
         dict.fromkeys((GATEWAY, RECOVERY, OPERATOR), (KeyRecord,)),
         "KV_ws_keys",
+    ),
+    Channel(
+        "sessions",
+        "$KV.ws_sessions.{session}",
+        "Who is signed in; kept for 14 days.",
+        {GATEWAY: (sign_in.SessionRecord,)},
+        dict.fromkeys((GATEWAY, OPERATOR), (sign_in.SessionRecord,)),
+        "KV_ws_sessions",
+    ),
+    Channel(
+        "failed_sign_ins",
+        "$KV.ws_sign_ins.{address}",
+        "Wrong passwords of an e-mail address within the last 15 minutes.",
+        {REGISTRY: (sign_in.FailedSignIns,)},
+        dict.fromkeys((REGISTRY, OPERATOR), (sign_in.FailedSignIns,)),
+        "KV_ws_sign_ins",
+    ),
+    Channel(
+        "key_uses",
+        "$KV.ws_key_uses.{key}",
+        "When a key was used last, to a minute.",
+        {GATEWAY: (sign_in.KeyUse,)},
+        dict.fromkeys((GATEWAY, OPERATOR), (sign_in.KeyUse,)),
+        "KV_ws_key_uses",
     ),
 )
 """Keys of buckets."""

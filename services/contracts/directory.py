@@ -52,6 +52,22 @@ class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabl
     user: str
 
 
+class PasswordChanged(DirectoryEventBase, frozen=True, kw_only=True, tag="password_changed"):
+    """The user has another password: sessions begun with an earlier one are worth nothing, and so is a reset that waited."""
+
+    user: str
+    password_hash: str
+
+
+class PasswordResetMade(DirectoryEventBase, frozen=True, kw_only=True, tag="password_reset_made"):
+    """Who shows the token with this hash before `expires_at` (RFC 3339) sets the user's password, once. An earlier reset of
+    the user is worth nothing any more."""
+
+    user: str
+    token_hash: str
+    expires_at: str
+
+
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
     """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
     while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
@@ -144,13 +160,14 @@ class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked
     key_id: str
 
 
-DirectoryEvent = UserCreated | UserDisabled | UserEnabled | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
+UserEvent = UserCreated | UserDisabled | UserEnabled | PasswordChanged | PasswordResetMade
+DirectoryEvent = UserEvent | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
 def entry_of(event: DirectoryEvent) -> tuple[str, str]:
     """The (kind, id) of the directory entry that the event is about; together they name its subject."""
     match event:
-        case UserCreated() | UserDisabled() | UserEnabled():
+        case UserCreated() | UserDisabled() | UserEnabled() | PasswordChanged() | PasswordResetMade():
             return "user", event.user
         case ApiKeyCreated() | AgentKeyCreated() | KeyRevoked():
             return "key", event.key_id

@@ -27,6 +27,7 @@ PROBLEMS: dict[str, Kind] = {
     "input_invalid": Kind(422, "The input does not fit"),
     "idempotency_mismatch": Kind(422, "This idempotency key was used for another body"),
     "queue_full": Kind(429, "Too many requests wait already", True),
+    "locked_out": Kind(429, "Too many wrong passwords", True),
     "internal": Kind(500, "Something went wrong on our side", True),
     "unavailable": Kind(503, "Not possible right now", True),
     "space_disabled": Kind(503, "The space takes no submissions", True),

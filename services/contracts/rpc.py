@@ -12,10 +12,12 @@ Switch = Literal["enable", "disable", "pause", "resume"]
 
 
 class RpcError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
-    """The operation was refused. `code`: `exists`, `not_found`, `invalid`, `conflict` or `unavailable`."""
+    """The operation was refused. `code`: `exists`, `not_found`, `invalid`, `conflict` or `unavailable`; of passwords also
+    `wrong`, `disabled` or `locked_out`, which ends in `retry_after_s`."""
 
     code: str
     message: str
+    retry_after_s: float = 0.0
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

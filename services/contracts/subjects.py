@@ -10,6 +10,7 @@ from services.contracts.ids import PARTS, is_request_id, is_space, part_of_reque
 
 REQUESTS, CONNECTIONS, DIRECTORY, OUTPUT = "REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT"
 LIVE, LEASES, CLAIMS, KEYS = "ws_live", "ws_leases", "ws_claims", "ws_keys"
+SESSIONS, SIGN_INS, KEY_USES = "ws_sessions", "ws_sign_ins", "ws_key_uses"
 
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
@@ -194,6 +195,21 @@ def lease_key(part: int) -> str:
 def idempotency_key(digest: str) -> str:
     """The key of an idempotency record: the digest of caller, space and the caller's key."""
     return token("digest", digest)
+
+
+def session_key(digest: str) -> str:
+    """The key of a sign-in session: the digest of its token."""
+    return token("digest", digest)
+
+
+def sign_ins_key(digest: str) -> str:
+    """The key of the failed sign-ins of an e-mail address: the digest of the address."""
+    return token("digest", digest)
+
+
+def key_use_key(key_id: str) -> str:
+    """The key of the last use of an API key or agent key."""
+    return token("key id", key_id)
 
 
 def agent_claim(agent: str) -> str:

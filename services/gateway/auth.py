@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from services.contracts.accounts import Key, KeyFlaw, Space, User, may_submit
 from services.contracts.connections import agent_identity
@@ -10,11 +10,12 @@ from services.contracts.directory import Role, Scope
 from services.contracts.ids import is_space, secret_hash
 from services.contracts.requests import RequestState
 from services.contracts.rpc import ConnectedAgent
-from services.gateway.problems import ApiProblem
+from services.gateway.problems import ApiProblem, unauthenticated
+from services.gateway.sessions import Session
 from services.runtime.directory import DirectoryFollower
 
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="websocket-spaces"'}
-
+SESSION_KEY = "session"
+"""What requests that were submitted in a session have for a key's id."""
 _WORTHLESS: Mapping[KeyFlaw, str] = {
     "revoked": "This key has been revoked.",
     "expired": "This key has expired.",
@@ -24,10 +25,11 @@ _WORTHLESS: Mapping[KeyFlaw, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A person, by one of their API keys."""
+    """A person, by one of their API keys, or signed in: then `key` is one that may do all that the user may."""
 
     key: Key
     user: User
+    session: Session | None = None
 
     @property
     def actor(self) -> str:
@@ -47,8 +49,7 @@ def authenticate(follower: DirectoryFollower, authorization: bytes | None, now: 
     """The caller named by an `Authorization: Bearer wsk_…` header (RFC 6750) at an instant of JetStream's clock
     (nanoseconds since 1970). Raises ApiProblem."""
     secret = _bearer(authorization)
-    if not follower.fresh:
-        raise ApiProblem("unavailable", "Keys cannot be checked right now.", headers={"Retry-After": "1"})
+    check_fresh(follower)
     directory = follower.directory
     key = directory.key_by_hash(secret_hash(secret))
     if key is None:
@@ -61,6 +62,29 @@ def authenticate(follower: DirectoryFollower, authorization: bytes | None, now: 
     if user is None:
         raise unauthenticated("This key's user is not known.")
     return Caller(key, user)
+
+
+def signed_in(follower: DirectoryFollower, session: Session) -> Caller:
+    """Who calls in a session that is good."""
+    user = follower.directory.users[session.record.user]
+    scopes: frozenset[Scope] = frozenset(get_args(Scope))
+    key = Key(
+        key_id=SESSION_KEY,
+        kind="api",
+        user=user.user,
+        name="",
+        key_hash="",
+        spaces=frozenset(),
+        scopes=scopes,
+        expires_at=None,
+    )
+    return Caller(key, user, session)
+
+
+def check_fresh(follower: DirectoryFollower) -> None:
+    """Raises ApiProblem while the directory is not to be trusted."""
+    if not follower.fresh:
+        raise ApiProblem("unavailable", "Keys and sessions cannot be checked right now.", headers={"Retry-After": "1"})
 
 
 def permit(caller: Caller, scopes: Iterable[Scope], role: Role, *, whole: bool) -> None:
@@ -139,7 +163,7 @@ def may_see_agent(caller: Caller, agent: ConnectedAgent) -> bool:
 
 def _bearer(authorization: bytes | None) -> str:
     if authorization is None:
-        raise unauthenticated("Send your API key as `Authorization: Bearer wsk_…`.")
+        raise unauthenticated("Send your API key as `Authorization: Bearer wsk_…`, or sign in with POST /v1/session.")
     scheme, _, secret = authorization.partition(b" ")
     if scheme.lower() != b"bearer" or not secret.strip():
         raise unauthenticated("The Authorization header must read `Bearer wsk_…`.")
@@ -149,8 +173,3 @@ def _bearer(authorization: bytes | None) -> str:
 def worthless(flaw: KeyFlaw) -> ApiProblem:
     """The answer to who shows a key that was good once."""
     return unauthenticated(_WORTHLESS[flaw])
-
-
-def unauthenticated(detail: str) -> ApiProblem:
-    """The answer to who shows no valid key."""
-    return ApiProblem("unauthenticated", detail, headers=_CHALLENGE)

@@ -1,6 +1,8 @@
 """Commands of callers to the registry."""
 
 import contextlib
+import math
+from collections.abc import Mapping
 
 import msgspec
 from nats.aio.client import Client
@@ -12,7 +14,13 @@ from services.runtime import rpc
 from services.runtime.directory import DirectoryFollower
 
 FOLDED_S = 1.0
-_CODES = {"not_found": "not_found", "exists": "exists", "conflict": "exists"}
+_CODES = {
+    "not_found": "not_found",
+    "exists": "exists",
+    "conflict": "exists",
+    "wrong": "forbidden",
+    "locked_out": "locked_out",
+}
 
 
 async def command(nc: Client, follower: DirectoryFollower, operation: str, asked: msgspec.Struct) -> Recorded:
@@ -20,9 +28,15 @@ async def command(nc: Client, follower: DirectoryFollower, operation: str, asked
     try:
         recorded = await rpc.call(nc, registry_rpc(operation), asked, Recorded)
     except rpc.Refused as error:
-        detail = f"{error.message[:1].upper()}{error.message[1:]}."
-        raise ApiProblem(_CODES.get(error.code, "input_invalid"), detail) from error
+        raise refused(error, _CODES) from error
     # What is recorded is done, whenever this gateway hears of it: usually now, so that its caller finds it here at once.
     with contextlib.suppress(TimeoutError):
         await follower.wait_for(recorded.seq, FOLDED_S)
     return recorded
+
+
+def refused(error: rpc.Refused, codes: Mapping[str, str]) -> ApiProblem:
+    """The answer to what the registry refused; `codes` names our code for each of its codes."""
+    detail = f"{error.message[:1].upper()}{error.message[1:]}."
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
+    return ApiProblem(codes.get(error.code, "input_invalid"), detail, headers=headers)

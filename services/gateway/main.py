@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, requests, spaces, users
+from services.gateway.api import keys, lists, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -17,6 +17,7 @@ from services.gateway.inventory import Inventory
 from services.gateway.purging import Purges
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
+from services.gateway.sessions import Sessions
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
@@ -42,7 +43,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
-    access, streams = Access(directory, reader, clock), Streams(directory, clock)
+    sessions = Sessions(nc)
+    access, streams = Access(directory, sessions, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
@@ -55,6 +57,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
+        sign_in.router(nc, access, directory, sessions, clock, process.settings.sign_up),
     )
     server = HttpServer(app, listener)
 
@@ -66,6 +69,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.on_drain(liveness.withdraw)
     process.spawn("liveness", liveness.keep_announcing())
     process.spawn("directory", directory.follow())
+    process.ready_when("sessions", sessions.caught_up.is_set)
+    process.spawn("sessions", sessions.watch())
     process.spawn("admission", admission.keep_looking())
     process.spawn("waiting", waiting.follow())
     process.spawn("streams", streams.keep_looking())

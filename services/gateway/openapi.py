@@ -19,6 +19,7 @@ from services.gateway.api.operation import (
 )
 from services.gateway.items import EVENT_STREAM, EVENTS
 from services.gateway.problems import MEDIA_TYPE, ProblemObject
+from services.gateway.web_sessions import COOKIE, CSRF_HEADER
 
 JSON = "application/json"
 STREAM_EVENT = "StreamEvent"
@@ -32,6 +33,10 @@ Names are snake_case, durations are seconds, instants RFC 3339 in UTC. Errors ar
 request that failed is none: it is read with 200 and has an `error`."""
 
 
+_SESSION = (
+    f"A sign-in session, for pages of this gateway; an Authorization header is stronger. All but GET and HEAD need "
+    f"`{CSRF_HEADER}` too, with `csrf_token` of GET /v1/session, and come from no page of another host; otherwise 403."
+)
 _KEY = "An API key: wsk_… An operation names the scopes that it needs: `submit`, `read`, `manage`."
 
 
@@ -55,7 +60,10 @@ def built(operations: Sequence[Operation]) -> dict[str, Any]:
         "components": {
             "schemas": {**schemas, STREAM_EVENT: _stream_event()},
             "headers": {header.name: _header(header) for header in _headers(operations)},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": _KEY}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": _KEY},
+                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": _SESSION},
+            },
         },
     }
 
@@ -80,13 +88,20 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag.name],
         "summary": operation.summary,
         "description": f"{operation.description}\n\n{operation.needs()}",
-        "security": [{"key": list(operation.scopes)}],
+        "security": _security(operation),
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {str(status): _response(operation, status) for status in operation.statuses()},
     }
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
     return described
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.callers == "none":
+        return []
+    session: dict[str, list[str]] = {"session": []}
+    return [session] if operation.callers == "session" else [{"key": list(operation.scopes)}, session]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

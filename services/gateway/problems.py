@@ -62,6 +62,11 @@ class ApiProblem(Exception):
         )
 
 
+def unauthenticated(detail: str) -> ApiProblem:
+    """The answer to who shows no valid key, and is not signed in."""
+    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="websocket-spaces"'})
+
+
 def request_error(code: str, detail: str, retryable: bool) -> ProblemObject:
     """The `error` of a request that ended without an output; handlers may bring codes that are not in our table."""
     title = PROBLEMS[code].title if code in PROBLEMS else code

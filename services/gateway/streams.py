@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from services.gateway.auth import Caller, worthless
 from services.gateway.metrics import STREAMS
 from services.gateway.problems import ApiProblem
+from services.gateway.sessions import Sessions
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
@@ -33,8 +34,8 @@ class Stream:
 class Streams:
     """All streams of a gateway."""
 
-    def __init__(self, follower: DirectoryFollower, clock: ServerClock) -> None:
-        self._follower, self._clock = follower, clock
+    def __init__(self, follower: DirectoryFollower, sessions: Sessions, clock: ServerClock) -> None:
+        self._follower, self._sessions, self._clock = follower, sessions, clock
         self._open: set[Stream] = set()
         self._stopping = False
 
@@ -60,13 +61,19 @@ class Streams:
             self._open.discard(stream)
 
     async def keep_looking(self) -> None:
-        """End for ever the streams whose keys are worth nothing any more."""
+        """End for ever the streams whose keys or sessions are worth nothing any more."""
         while True:
             await asyncio.sleep(LOOK_S)
-            directory, now = self._follower.directory, self._clock.now_ns()
             for stream in self._open:
-                if flaw := directory.flaw(stream.caller.key, now):
-                    stream.end(worthless(flaw))
+                if why := self._why_ended(stream.caller):
+                    stream.end(why)
+
+    def _why_ended(self, caller: Caller) -> ApiProblem | None:
+        directory, now = self._follower.directory, self._clock.now_ns()
+        if caller.session is not None:
+            return self._sessions.ended(caller.session, directory, now)
+        flaw = directory.flaw(caller.key, now)
+        return worthless(flaw) if flaw else None
 
     async def end(self) -> None:
         """End them all, and those that come yet: the process stops. Readers go on elsewhere."""

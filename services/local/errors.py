@@ -17,6 +17,14 @@ class HomeInUse(LocalError):
         self.home = home
 
 
+class NotRunning(LocalError):
+    """What is to be done needs a stack that is up."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"no stack runs in {home}: start it with `spaces up`, or name another --home")
+        self.home = home
+
+
 class HomeUnwritable(LocalError):
     """The home directory cannot be made or written."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from services.local.database import NoDatabase, database_server
-from services.local.errors import HomeInUse
+from services.local.errors import HomeInUse, NotRunning
 from services.local.guard import guarded
 from services.local.home import Home
 from services.local.leftovers import nats_directories
@@ -46,6 +46,17 @@ def nats_servers(home: Home, count: int, port: PortOf, sync_interval: str = "alw
 def url_at(nats: list[NatsServer], user: str) -> str:
     """The URL under which one of USERS connects to any of these servers."""
     return ",".join(server.url(user) for server in nats)
+
+
+def running_nats_url(home: Home, user: str) -> str:
+    """The URL under which one of USERS connects to the NATS of a home whose stack is up. Raises LocalError."""
+    with contextlib.suppress(HomeInUse), home.lock():
+        raise NotRunning(home.path)
+    try:
+        nats = nats_servers(home, home.nats_servers(), functools.partial(_known_port, home))
+    except NoDatabase as error:  # it is only just starting
+        raise NotRunning(home.path) from error
+    return url_at(nats, user)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,8 @@ _THREADS = 32
 
 NOTHING: Mapping[str, str] = {}
 OnChange = Callable[[Supervisor, str], None]
+_REGISTRYS = frozenset({"WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"})
+"""Settings that only the registry is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,8 @@ class Stack:
         return Program(self._home, name, f"services.{kind}.main", settings)
 
     def _service_settings(self, kind: str) -> dict[str, str]:
-        return {**self._settings, "WS_NATS_URL": url_at(self._nats, kind)}
+        settings = {name: value for name, value in self._settings.items() if kind == "registry" or name not in _REGISTRYS}
+        return {**settings, "WS_NATS_URL": url_at(self._nats, kind)}
 
     def _provisioner_settings(self) -> Settings:
         chosen = {

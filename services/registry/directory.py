@@ -63,7 +63,8 @@ def decide(
     `password_hash` is for CreateUser: of its password, and the very hash in the directory when that fits the password."""
     match command:
         case CreateUser():
-            _check_user(command)
+            check_email(command.email)
+            check_password(command.password)
             return _created(_user(command, event_id, password_hash), directory)
         case DisableUser() | EnableUser():
             return _switch(command, directory, event_id)
@@ -163,10 +164,15 @@ def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
     return ApiKeyCreated(**common, scopes=command.scopes) if command.kind == "api" else AgentKeyCreated(**common)
 
 
-def _check_user(command: CreateUser) -> None:
-    if len(command.email) > MAX_EMAIL or _EMAIL.fullmatch(command.email) is None:
+def check_email(email: str) -> None:
+    """Raises Refusal."""
+    if len(email) > MAX_EMAIL or _EMAIL.fullmatch(email) is None:
         raise Refusal("invalid", "this is no e-mail address")
-    if not MIN_PASSWORD <= len(command.password) <= MAX_PASSWORD:
+
+
+def check_password(password: str) -> None:
+    """Whether it may be somebody's. Raises Refusal."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise Refusal("invalid", f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
 
 
@@ -183,7 +189,7 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
         raise Refusal("invalid", f"a key names each space once, and at most {MAX_KEY_SPACES}")
     if len(set(command.scopes)) != len(command.scopes):
         raise Refusal("invalid", "a key names each scope once")
-    if command.expires_at and not _is_instant(command.expires_at):
+    if command.expires_at and not is_instant(command.expires_at):
         raise Refusal("invalid", "expires_at is an instant in UTC, as in RFC 3339")
     if command.user not in directory.users:
         raise Refusal("not_found", "no such user")
@@ -207,7 +213,7 @@ def _check_agent_key(command: CreateKey, directory: Directory) -> None:
             raise Refusal("invalid", f"only its owner or an admin may have agents serve the space {space}")
 
 
-def _is_instant(text: str) -> bool:
+def is_instant(text: str) -> bool:
     """Whether every fold of the directory can read it as an instant."""
     if _INSTANT.fullmatch(text) is None:
         return False

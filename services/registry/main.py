@@ -2,11 +2,15 @@
 
 import asyncio
 
+from services.contracts import subjects
 from services.registry.attaching import Attaching
+from services.registry.first_admin import make_first_admin
 from services.registry.gateways import Gateways
 from services.registry.janitor import Janitor
 from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
+from services.registry.signing_in import SigningIn
+from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
 from services.runtime.process import Process, run
@@ -16,7 +20,7 @@ async def start(process: Process) -> None:
     """Wire the parts and answer once the directory is known."""
     nc = process.nc
     liveness, follower = Liveness(nc, "registry", process.id), DirectoryFollower(nc)
-    gateways = Gateways(nc, liveness)
+    gateways, clock = Gateways(nc, liveness), ServerClock(subjects.DIRECTORY)
     attaching = Attaching(nc, follower, gateways)
     janitor = Janitor(nc, attaching, gateways)
     reporting = Reporting(nc, liveness, gateways)
@@ -34,7 +38,12 @@ async def start(process: Process) -> None:
     process.ready_when("directory", follower.caught_up.is_set)
     process.ready_when("serving", serving.is_set)
     await _first(follower.caught_up, process.stopping)
-    service = await serve_registry(nc, DirectoryCommands(nc, follower), attaching, reporting)
+    await clock.measure(nc)
+    process.spawn("clock", clock.keep_measuring(nc))
+    commands = DirectoryCommands(nc, follower)
+    await make_first_admin(process.settings, commands, follower)
+    signing_in = SigningIn(nc, follower, commands, clock)
+    service = await serve_registry(nc, commands, attaching, reporting, signing_in.operations())
     process.on_drain(service.stop)
     serving.set()
 

@@ -1,7 +1,8 @@
 """The registry's operations, answered as the micro service `registry`."""
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -39,36 +40,49 @@ TRIES = 5
 APPEND_S = 4.0
 """Less than a caller waits for its answer."""
 
+Handler = Callable[[Any], Awaitable[msgspec.Struct]]
+Decided = Callable[[str], Awaitable[DirectoryEvent | Existing | None]]
+
 
 class DirectoryCommands:
     """Changes of the directory."""
 
     def __init__(self, nc: Client, follower: DirectoryFollower) -> None:
         self._nc, self._follower = nc, follower
-        self._passwords = Passwords()
+        self.passwords = Passwords()
 
     async def execute(self, command: DirectoryCommand) -> Recorded:
-        """Carry out a command. It sees all that any replica recorded before it came.
+        """Carry out a command. Raises as `record`."""
+
+        async def decided(event_id: str) -> DirectoryEvent | Existing | None:
+            known = self._known_hash(command)
+            password_hash = await self.passwords.hash(command.password, known) if isinstance(command, CreateUser) else ""
+            if self._known_hash(command) != known:
+                return None  # The user came into being while the password was hashed.
+            return decide(command, self._follower.directory, event_id, password_hash)
+
+        return await self.record(entry_named(command), decided)
+
+    async def record(self, id: str, decided: Decided) -> Recorded:
+        """Have an event appended that `decided`, which is given its id, makes of the directory as it is then; again when
+        another replica was first, or it has made None. It sees all that any replica recorded before it came.
 
         Raises Refused, NatsUnavailable, StreamFull, Undecided."""
         event_id = uuid.uuid4().hex
         for _ in range(TRIES):
             await self._follower.catch_up()
-            known = self._known_hash(command)
-            password_hash = await self._passwords.hash(command.password, known) if isinstance(command, CreateUser) else ""
-            if self._known_hash(command) != known:
-                continue  # The user came into being while the password was hashed.
             try:
-                decided = decide(command, self._follower.directory, event_id, password_hash)
+                event = await decided(event_id)
             except Refusal as error:
                 raise Refused(error.code, error.message) from error
-            if isinstance(decided, Existing):
-                return Recorded(seq=decided.seq, id=entry_named(command))
+            if isinstance(event, Existing):
+                return Recorded(seq=event.seq, id=id)
+            if event is None:
+                continue
             try:
-                seq = await self._record(decided)
+                return Recorded(seq=await self._record(event), id=id)
             except Superseded:
                 continue  # Another replica was first: its event decides what this command comes to.
-            return Recorded(seq=seq, id=entry_named(command))
         raise NatsUnavailable("the entry changes all the time")
 
     def _known_hash(self, command: DirectoryCommand) -> str:
@@ -82,10 +96,16 @@ class DirectoryCommands:
         return await append(self._nc, Record(subjects.DIRECTORY, subject, chain, event.prev_seq, event.id, data), APPEND_S)
 
 
-async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Attaching, reporting: Reporting) -> Serving:
-    """Answer on `ws.rpc.registry.*`."""
+async def serve_registry(
+    nc: Client,
+    commands: DirectoryCommands,
+    attaching: Attaching,
+    reporting: Reporting,
+    further: Mapping[str, tuple[type[Any], Handler]] = MappingProxyType({}),
+) -> Serving:
+    """Answer on `ws.rpc.registry.*`; `further`: by name, other questions and who answers them."""
 
-    def operation(name: str, request: type[Any], handler: Callable[[Any], Awaitable[msgspec.Struct]]) -> Operation:
+    def operation(name: str, request: type[Any], handler: Handler) -> Operation:
         return Operation(subjects.registry_rpc(name), request, _refusing_hostile_tokens(handler))
 
     operations = {
@@ -101,13 +121,12 @@ async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Att
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),
         "agents": operation("agents", GetAgents, reporting.agents),
+        **{name: operation(name, request, handler) for name, (request, handler) in further.items()},
     }
     return await serve(nc, "registry", "The directory, and the claims on who is connected", operations)
 
 
-def _refusing_hostile_tokens(
-    handler: Callable[[Any], Awaitable[msgspec.Struct]],
-) -> Callable[[Any], Awaitable[msgspec.Struct]]:
+def _refusing_hostile_tokens(handler: Handler) -> Handler:
     async def handle(message: Any) -> msgspec.Struct:
         try:
             return await handler(message)

@@ -16,9 +16,11 @@ ROUND_TRIP_S = 1.0
 
 
 class ServerClock:
-    """Estimates JetStream's time from this process's monotonic clock. A wall clock that jumps changes nothing."""
+    """Estimates JetStream's time from this process's monotonic clock. A wall clock that jumps changes nothing. `stream` is
+    one that this process may ask about."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: str = subjects.REQUESTS) -> None:
+        self._stream = stream
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._measured = False
 
@@ -30,7 +32,7 @@ class ServerClock:
         """One measurement, good to half a round trip; a slow one counts only while there is no other. Raises
         NatsUnavailable."""
         before = time.monotonic_ns()
-        info = await stream_info(nc, subjects.REQUESTS)
+        info = await stream_info(nc, self._stream)
         after = time.monotonic_ns()
         if info.ts and (not self._measured or after - before < ROUND_TRIP_S * 1e9):
             self._offset_ns = nanoseconds(info.ts) - (before + after) // 2

@@ -26,11 +26,11 @@ VERSION = "1.0.0"
 
 
 class Refused(Final):
-    """The service's answer was no; `code` and the message say why."""
+    """The service's answer was no; `code` and the message say why. `retry_after_s`: after that it may be another."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.retry_after_s = code, message, retry_after_s
 
 
 class _Probe(msgspec.Struct):
@@ -58,7 +58,7 @@ async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T
         refusal = msgspec.json.decode(reply.data, type=RpcError)
         if refusal.code == "unavailable":
             raise NatsUnavailable(refusal.message)
-        raise Refused(refusal.code, refusal.message)
+        raise Refused(refusal.code, refusal.message, refusal.retry_after_s)
     return msgspec.json.decode(reply.data, type=answer)
 
 
@@ -110,7 +110,7 @@ async def _answer(request: Request, operation: Operation) -> None:
     except msgspec.MsgspecError as error:
         answer = RpcError(code="invalid", message=str(error))
     except Refused as error:
-        answer = RpcError(code=error.code, message=error.message)
+        answer = RpcError(code=error.code, message=error.message, retry_after_s=error.retry_after_s)
     except Retryable as error:
         answer = RpcError(code="unavailable", message=str(error))
     except Exception:

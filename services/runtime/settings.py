@@ -1,7 +1,7 @@
 """Settings: `WS_*` environment variables, read once at start."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -32,6 +32,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """How much output the stream for those who watch holds; the oldest goes first."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
+    sign_up: Literal["open", "closed"] = "open"
+    """Whether people may make themselves members."""
+    admin_email: str = ""
+    """An administrator whom the registry makes when it starts, unless there is a user with this address; empty: none."""
+    admin_password: str = ""
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -67,7 +67,10 @@ def streams(settings: Settings) -> list[Declaration]:
         Declaration(subjects.OUTPUT, common | _output(settings)),
         *(
             Declaration(f"KV_{name}", common | _bucket(name))
-            for name in (subjects.LIVE, subjects.LEASES, subjects.CLAIMS, subjects.KEYS)
+            for name in (
+                *(subjects.LIVE, subjects.LEASES, subjects.CLAIMS, subjects.KEYS),
+                *(subjects.SESSIONS, subjects.SIGN_INS, subjects.KEY_USES),
+            )
         ),
     ]
 

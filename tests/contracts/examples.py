@@ -17,6 +17,7 @@ from services.contracts import (
     reports,
     requests,
     rpc,
+    sign_in,
 )
 from spaces_agent import frames
 
@@ -116,6 +117,8 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
     directory.UserDisabled(**_ENTRY, user="u1"),
     directory.UserEnabled(**_ENTRY, user="u1"),
+    directory.PasswordChanged(**_ENTRY, user="u1", password_hash="$argon2id$v=19$y"),
+    directory.PasswordResetMade(**_ENTRY, user="u1", token_hash=SHA, expires_at=_LIMITS["expires_at"]),
     directory.SpaceCreated(
         **_ENTRY,
         space="demo",
@@ -213,7 +216,7 @@ _PAST = lists.PastConnection(
 )
 _CHAIN = rpc.Chain(events=[_LOGGED], refused=[_LOGGED])
 MESSAGES: list[msgspec.Struct] = [
-    rpc.RpcError(code="exists", message="the space exists already"),
+    rpc.RpcError(code="locked_out", message="too many wrong passwords for this address", retry_after_s=899.5),
     rpc.Attach(
         conn="c1",
         gateway="gateway-2",
@@ -310,6 +313,15 @@ MESSAGES: list[msgspec.Struct] = [
     reports.ControlAnswer(answer="held"),
     idempotency.KeyRecord(rid=RID, body_sha256=SHA),
     ownership.PartitionLease(owner="dispatcher-1"),
+    sign_in.CheckPassword(email="a@example.org", password="long enough"),
+    sign_in.PasswordChecked(user="u1", seq=42),
+    sign_in.ChangePassword(user="u1", current_password="long enough", new_password="longer still", actor="user:u1"),
+    sign_in.MakePasswordReset(user="u1", token_hash=SHA, expires_at=_LIMITS["expires_at"], actor="user:u2"),
+    sign_in.ResetPassword(token_hash=SHA, password="long enough"),
+    sign_in.SignUp(email="a@example.org", password="long enough"),
+    sign_in.SessionRecord(user="u1", made_at=1735725600000000000, password_seq=42),
+    sign_in.FailedSignIns(at=[1735725600000000000]),
+    sign_in.KeyUse(at=1735725600000000000),
 ]
 
 FAMILIES: dict[str, list[msgspec.Struct]] = {
@@ -346,7 +358,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, frames, output),
-        *(rpc, lists, reports, idempotency, ownership),
+        *(rpc, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:
         for value in vars(module).values():

@@ -1,6 +1,7 @@
 """The gateway keeps what its OpenAPI document promises, whatever it is sent: generated requests to every operation of a real
 stack, each answer compared with the document. The same requests every time."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ CHECKS = (
     response_schema_conformance,
 )
 ANSWER_S = 20.0
+MEMBER = {"email": "member@localhost", "password": "long enough"}
 PHASES = (Phase.generate, Phase.shrink)
 
 
@@ -44,6 +46,10 @@ class Contract:
     http: requests.Session
     paths: dict[str, list[dict[str, str]]]
     """Path parameters that lead somewhere, by operation; those of requests by default."""
+    bodies: dict[str, dict[str, str]]
+    """Fields of bodies that lead somewhere, by operation."""
+    callers: dict[str, requests.Session]
+    """Who else than the first administrator's key calls, by operation."""
     answered: dict[str, Counter[int]] = field(default_factory=dict)
 
 
@@ -72,7 +78,47 @@ def contract() -> Iterator[Contract]:
                 "purge_queue": [space],
                 "delete_space": [other],
             }
-            yield Contract(stack.ready.url, schema, http, paths)
+            with contextlib.ExitStack() as sessions:
+                people = People(stack, http, sessions)
+                paths["make_password_reset"] = [{"id": people.member}]
+                yield Contract(stack.ready.url, schema, http, paths, people.bodies(), people.callers())
+
+
+class People:
+    """A member who signs in and changes their password, and one who has forgotten it."""
+
+    def __init__(self, stack: Stack, http: requests.Session, sessions: contextlib.ExitStack) -> None:
+        self._stack, self._http, self._sessions = stack, http, sessions
+        self.member = made(stack, http, "users", MEMBER)
+
+    def bodies(self) -> dict[str, dict[str, str]]:
+        """Bodies that lead somewhere."""
+        forgetful = made(self._stack, self._http, "users", {**MEMBER, "email": "forgetful@localhost"})
+        url = f"{self._stack.ready.url}/v1/users/{forgetful}/password-reset"
+        link = self._http.post(url, timeout=ANSWER_S)
+        return {
+            "sign_in": MEMBER,
+            "sign_up": {**MEMBER, "email": "joining@localhost"},
+            "change_password": {"current_password": MEMBER["password"], "new_password": MEMBER["password"]},
+            "reset_password": {"token": link.json()["token"]},
+        }
+
+    def callers(self) -> dict[str, requests.Session]:
+        """Two pages of the member, and their key."""
+        body = {"name": "changing", "user": self.member, "scopes": ["manage"]}
+        key = self._http.post(f"{self._stack.ready.url}/v1/keys", json=body, timeout=ANSWER_S).json()["secret"]
+        changing = self._caller({"Authorization": f"Bearer {key}"})
+        return {"session": self._page(), "sign_out": self._page(), "change_password": changing}
+
+    def _page(self) -> requests.Session:
+        answer = requests.post(f"{self._stack.ready.url}/v1/session", json=MEMBER, timeout=ANSWER_S)
+        cookie = answer.headers["Set-Cookie"].partition(";")[0]
+        return self._caller({"Cookie": cookie, "X-CSRF-Token": answer.json()["csrf_token"]})
+
+    def _caller(self, headers: dict[str, str]) -> requests.Session:
+        caller = self._sessions.enter_context(requests.Session())
+        caller.headers.update(headers)
+        return caller
 
 
 def made(stack: Stack, http: requests.Session, what: str, body: dict[str, str]) -> str:
@@ -91,14 +137,18 @@ def connected_agent(stack: Stack, http: requests.Session) -> dict[str, str]:
 
 def cases(contract: Contract, id: str, mode: GenerationMode) -> st.SearchStrategy[Case]:
     """Requests to an operation, most of them about something that exists."""
-    known = st.sampled_from(contract.paths.get(id, contract.paths[""]))
+    known = st.sampled_from([(path, contract.bodies.get(id, {})) for path in contract.paths.get(id, contract.paths[""])])
+    nothing: st.SearchStrategy[tuple[dict[str, str], dict[str, str]]] = st.just(({}, {}))
 
-    def about(path: dict[str, str], case: Case) -> Case:
+    def about(there: tuple[dict[str, str], dict[str, str]], case: Case) -> Case:
+        path, body = there
         if case.path_parameters:
             case.path_parameters = {**case.path_parameters, **path}
+        if isinstance(case.body, dict):
+            case.body = {**case.body, **body}
         return case
 
-    return st.builds(about, known | known | known | st.just({}), generated(contract, id, mode))
+    return st.builds(about, known | known | known | nothing, generated(contract, id, mode))
 
 
 def generated(contract: Contract, id: str, mode: GenerationMode) -> st.SearchStrategy[Case]:
@@ -112,7 +162,7 @@ def send(contract: Contract, id: str, *checks: Callable[..., Any]) -> Callable[[
     answered = contract.answered.setdefault(id, Counter())
 
     def sent(case: Case) -> None:
-        answer = case.call(session=contract.http, timeout=ANSWER_S)
+        answer = case.call(session=contract.callers.get(id, contract.http), timeout=ANSWER_S)
         answered[answer.status_code] += 1
         case.validate_response(answer, checks=[*CHECKS, *checks])
         assert answer.status_code < 500 or answer.status_code == 503
@@ -163,5 +213,8 @@ def test_without_a_key_every_operation_says_so(contract: Contract) -> None:
         for parameter in operation.parameters:
             path = path.replace(f"{{{parameter.name}}}", str(parameter.example))
         answer = requests.request(operation.method, contract.url + path, json={"input": {}}, timeout=ANSWER_S)
+        if operation.callers == "none":
+            assert (answer.status_code, answer.json()["code"]) == (422, "input_invalid")
+            continue
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
         assert answer.headers["WWW-Authenticate"]

@@ -23,9 +23,12 @@ MAY_APPEND = {
     "dispatcher": {"assigned", "requeued", "expired", "failed"},
     "recovery": set(),
 }
-STREAMS = ("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys")
+STREAMS = (
+    *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
+    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses"),
+)
 MAY_FOLLOW = {
-    "gateway": {"REQUESTS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_claims"},
+    "gateway": {"REQUESTS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_claims", "KV_ws_sessions", "KV_ws_key_uses"},
     "registry": {"CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_claims"},
     "dispatcher": {"REQUESTS", "DIRECTORY", "KV_ws_live", "KV_ws_leases"},
     "history": {"REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live"},
@@ -45,6 +48,9 @@ OTHERS = {
     "ws.rpc.dispatcher.00.queue": {"gateway"},
     "$SRV.PING": {"operator"},
     "$KV.ws_keys.k1": {"gateway"},
+    "$KV.ws_sessions.s1": {"gateway"},
+    "$KV.ws_sign_ins.a1": {"registry"},
+    "$KV.ws_key_uses.k1": {"gateway"},
     "$KV.ws_claims.agent.a1": {"registry"},
     "$KV.ws_leases.part.00": {"dispatcher"},
     "$KV.ws_live.halted": {"history", "recovery"},

@@ -10,7 +10,10 @@ from services.history.migrations import migrate
 from tests.support.servers import Servers
 from tests.support.stack import spaces
 
-STREAMS = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
+STREAMS = [
+    *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
+    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses"),
+]
 
 
 @pytest.fixture

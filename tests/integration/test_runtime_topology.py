@@ -17,7 +17,10 @@ from tests.support.bus import Bus
 from tests.support.chains import record
 from tests.support.topologies import Topology
 
-NAMES = ["REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"]
+NAMES = [
+    *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
+    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses"),
+]
 
 
 @pytest.fixture

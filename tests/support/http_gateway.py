@@ -26,8 +26,10 @@ from services.registry.attaching import Attaching
 from services.registry.gateways import Gateways
 from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
+from services.registry.signing_in import SigningIn
 from services.runtime import jetstream
 from services.runtime.append import Record, append
+from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
 from services.runtime.process import Process, new_process_id
@@ -140,14 +142,17 @@ async def serve_registry_at(bus: Bus) -> None:
     for loop in (follower.follow(), liveness.watch(), reporting.follow()):
         bus.spawn(loop)
     await asyncio.wait_for(asyncio.gather(follower.caught_up.wait(), liveness.caught_up.wait()), 30)
-    await serve_registry(nc, DirectoryCommands(nc, follower), attaching, reporting)
+    commands, clock = DirectoryCommands(nc, follower), ServerClock(subjects.DIRECTORY)
+    await clock.measure(nc)
+    signing_in = SigningIn(nc, follower, commands, clock)
+    await serve_registry(nc, commands, attaching, reporting, signing_in.operations())
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(bus: Bus, through: Proxy | None = None) -> AsyncIterator[Gateway]:
-    """A gateway as `main` wires it, ready; its way to NATS may go through a proxy."""
+async def running_gateway(bus: Bus, through: Proxy | None = None, **settings: Any) -> AsyncIterator[Gateway]:
+    """A gateway as `main` wires it, ready, with these settings; its way to NATS may go through a proxy."""
     nc = await bus.connect("gateway", through=through)
-    process = Process("gateway", Settings(), nc, new_process_id("gateway"))
+    process = Process("gateway", Settings(**settings), nc, new_process_id("gateway"))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     try:

@@ -34,7 +34,7 @@ PURE = {
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
-    "services.registry": {"agents", "connections", "directory", "refusal", "spaces"},
+    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(
@@ -94,7 +94,7 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"cli", "local", "log_commands", "provision", "recover_command", "reference"})
+COMPOSITION = frozenset({"admin_command", "cli", "local", "log_commands", "provision", "recover_command", "reference"})
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})

@@ -37,6 +37,9 @@ SAMPLES = {
     "live_key": subjects.bucket_entry(subjects.LIVE, subjects.live_key("gateway", "g1")),
     "lease_key": subjects.bucket_entry(subjects.LEASES, subjects.lease_key(11)),
     "idempotency_key": subjects.bucket_entry(subjects.KEYS, subjects.idempotency_key("d1")),
+    "session_key": subjects.bucket_entry(subjects.SESSIONS, subjects.session_key("d1")),
+    "sign_ins_key": subjects.bucket_entry(subjects.SIGN_INS, subjects.sign_ins_key("d1")),
+    "key_use_key": subjects.bucket_entry(subjects.KEY_USES, subjects.key_use_key("k1")),
     "agent_claim": subjects.bucket_entry(subjects.CLAIMS, subjects.agent_claim("u1/gpu.1")),
     "space_claim": subjects.bucket_entry(subjects.CLAIMS, subjects.space_claim("demo")),
     "bucket_entry": subjects.bucket_entry(subjects.LIVE, subjects.HALTED_KEY),
@@ -108,10 +111,13 @@ def test_every_operation_of_history_is_published() -> None:
     assert offered == {channel.address for channel in CHANNELS if channel.address.startswith("ws.rpc.history.")}
 
 
-@pytest.mark.parametrize(("source", "prefix"), [("registry/service.py", "registry"), ("dispatcher/main.py", "dispatcher")])
-def test_every_operation_of_the_other_services_is_published(source: str, prefix: str) -> None:
-    text = (ROOT / "services" / source).read_text()
-    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue)', text))
+@pytest.mark.parametrize(
+    ("sources", "prefix"),
+    [(("registry/service.py", "registry/signing_in.py"), "registry"), (("dispatcher/main.py",), "dispatcher")],
+)
+def test_every_operation_of_the_other_services_is_published(sources: tuple[str, ...], prefix: str) -> None:
+    text = "".join((ROOT / "services" / source).read_text() for source in sources)
+    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue|\([A-Z])', text))
     assert offered
     assert offered == {channel.address.rpartition(".")[2] for channel in CHANNELS if f"rpc.{prefix}." in channel.address}
 

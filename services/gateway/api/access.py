@@ -9,14 +9,17 @@ from starlette.responses import Response
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
 from services.gateway.api.operation import Operation
-from services.gateway.auth import Caller, Reach, authenticate, may_read, permit, reach_of
+from services.gateway.auth import Caller, Reach, authenticate, check_fresh, may_read, permit, reach_of, signed_in
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
+from services.gateway.sessions import Sessions
+from services.gateway.web_sessions import check_origin, check_page, token_of
 from services.runtime import telemetry
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
+OpenEndpoint = Callable[[Request], Awaitable[Response]]
 
 
 def _nothing() -> None:
@@ -26,8 +29,8 @@ def _nothing() -> None:
 class Access:
     """The callers of this gateway, and the requests as they may see them."""
 
-    def __init__(self, follower: DirectoryFollower, reader: Reader, clock: ServerClock) -> None:
-        self._follower, self._reader, self._clock = follower, reader, clock
+    def __init__(self, follower: DirectoryFollower, sessions: Sessions, reader: Reader, clock: ServerClock) -> None:
+        self._follower, self._sessions, self._reader, self._clock = follower, sessions, reader, clock
 
     def add(self, routes: APIRouter, operation: Operation, endpoint: Endpoint, first: Callable[[], None] = _nothing) -> None:
         """Offer an operation to those who may call it: nothing but this decides who does. `first` is looked at before
@@ -35,13 +38,32 @@ class Access:
 
         async def answer(request: Request) -> Response:
             first()
-            return await endpoint(request, self._caller(request, operation))
+            return await endpoint(request, await self._caller(request, operation))
 
         routes.add_route(operation.path, answer, methods=[operation.method])
 
-    def _caller(self, request: Request, operation: Operation) -> Caller:
+    def add_open(self, routes: APIRouter, operation: Operation, endpoint: OpenEndpoint) -> None:
+        """Offer an operation to everybody, but not to pages of other hosts."""
+
+        async def answer(request: Request) -> Response:
+            check_origin(request.method, dict(request.scope["headers"]))
+            return await endpoint(request)
+
+        routes.add_route(operation.path, answer, methods=[operation.method])
+
+    async def _caller(self, request: Request, operation: Operation) -> Caller:
         headers = dict(request.scope["headers"])
-        caller = authenticate(self._follower, headers.get(b"authorization"), self._clock.now_ns())
+        authorization, now = headers.get(b"authorization"), self._clock.now_ns()
+        token = token_of(headers) if authorization is None else None
+        if token is None:
+            caller = authenticate(self._follower, authorization, now)
+        else:
+            check_fresh(self._follower)
+            session = await self._sessions.find(token, self._follower.directory, now)
+            check_page(request.method, headers, token)
+            caller = signed_in(self._follower, session)
+        if operation.callers == "session" and caller.session is None:
+            raise ApiProblem("forbidden", "This is about a sign-in session, and needs its cookie instead of a key.")
         permit(caller, operation.scopes, operation.role, whole=operation.whole)
         return caller
 

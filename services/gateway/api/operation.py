@@ -73,7 +73,8 @@ SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,
 class Operation:
     """One operation. `answers` by status, all below 400; `problems` says when each code of `contracts.problems` is the
     answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events. The caller's key
-    needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces."""
+    needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces. `callers`: who shows a key or
+    is signed in (any), only the latter (session), or everybody (none)."""
 
     id: str
     method: str
@@ -89,13 +90,18 @@ class Operation:
     scopes: tuple[Scope, ...] = ()
     role: Role = "member"
     whole: bool = False
+    callers: Literal["any", "session", "none"] = "any"
 
     def needs(self) -> str:
         """What a caller needs, in words."""
+        if self.callers == "none":
+            return "Needs no key."
+        if self.callers == "session":
+            return "Needs a sign-in session."
         scopes = " and ".join(f"`{scope}`" for scope in self.scopes)
         key = "an API key" + (" for all spaces" if self.whole else "")
         scoped = f"{key} with the scope{'s' if len(self.scopes) > 1 else ''} {scopes}" if scopes else key
-        return f"Needs {scoped}{', of an administrator' if self.role == 'admin' else ''}."
+        return f"Needs a sign-in session or {scoped}{', of an administrator' if self.role == 'admin' else ''}."
 
     def statuses(self) -> list[int]:
         """All that it answers."""
@@ -118,7 +124,8 @@ ANY_PROBLEMS: Mapping[str, str] = MappingProxyType(
 KEY_PROBLEMS: Mapping[str, str] = MappingProxyType(
     {
         **ANY_PROBLEMS,
-        "unauthenticated": "There is no key, or it is not known, or it has been revoked, or has expired.",
+        "unauthenticated": "There is no key, or it is not known, or it has been revoked, or has expired; or the session has "
+        "ended.",
         "forbidden": "The key is an agent's, or lacks a scope.",
     }
 )
