@@ -1,5 +1,6 @@
 """The directory as a fold of its events: users, spaces, keys. Gateways, registries and dispatchers all keep one."""
 
+from collections.abc import Mapping
 from typing import Literal, assert_never
 
 import msgspec
@@ -10,24 +11,29 @@ from services.contracts.directory import (
     ApiKeyCreated,
     DirectoryEvent,
     KeyRevoked,
+    MemberRole,
     OnNoAgent,
     PasswordChanged,
     PasswordResetMade,
     Policy,
     Role,
     Scope,
+    SpaceChange,
     SpaceCreated,
     SpaceDeleted,
     SpaceDisabled,
     SpaceEdited,
     SpaceEnabled,
     SpaceEvent,
+    SpaceMemberRemoved,
+    SpaceMemberSet,
     SpacePaused,
     SpaceResumed,
     UserCreated,
     UserDisabled,
     UserEnabled,
     UserEvent,
+    Visibility,
 )
 from services.contracts.instants import nanoseconds
 
@@ -36,7 +42,7 @@ KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 
 SETTINGS = (
     *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
-    *("on_no_agent", "queue_limit"),
+    *("on_no_agent", "queue_limit", "visibility"),
 )
 """What of a space can be edited; commands, events and the space name it alike."""
 
@@ -60,7 +66,8 @@ class PasswordReset(msgspec.Struct, frozen=True, kw_only=True):
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
     """A space with its defaults for requests (seconds). One that is not `enabled` takes no submissions; of one that is
-    `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number."""
+    `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number. What its `members` may,
+    `standing` says."""
 
     space: str
     owner: str
@@ -73,6 +80,8 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int = 0
     enabled: bool = True
     paused: bool = False
+    visibility: Visibility = "everyone"
+    members: Mapping[str, MemberRole] = {}
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,10 +214,11 @@ def _created(event: SpaceCreated) -> Space:
         max_attempts=event.max_attempts,
         on_no_agent=event.on_no_agent,
         queue_limit=event.queue_limit,
+        visibility=event.visibility,
     )
 
 
-def _altered(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed) -> Space:
+def _altered(space: Space, event: SpaceChange) -> Space:
     """The space after the event."""
     match event:
         case SpaceEdited():
@@ -218,6 +228,11 @@ def _altered(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | S
             return msgspec.structs.replace(space, enabled=isinstance(event, SpaceEnabled))
         case SpacePaused() | SpaceResumed():
             return msgspec.structs.replace(space, paused=isinstance(event, SpacePaused))
+        case SpaceMemberSet():
+            return msgspec.structs.replace(space, members={**space.members, event.user: event.role})
+        case SpaceMemberRemoved():
+            left = {user: role for user, role in space.members.items() if user != event.user}
+            return msgspec.structs.replace(space, members=left)
         case _:
             assert_never(event)
 

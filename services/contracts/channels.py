@@ -158,6 +158,8 @@ CALLS = (
     _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "set_member", rpc.SetMember, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "remove_member", rpc.RemoveMember, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "delete_space", rpc.DeleteSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, GATEWAY, OPERATOR),

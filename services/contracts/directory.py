@@ -8,6 +8,8 @@ from msgspec import UNSET, UnsetType
 Policy = Literal["one", "many"]
 Role = Literal["admin", "member"]
 OnNoAgent = Literal["queue", "reject"]
+Visibility = Literal["everyone", "private"]
+MemberRole = Literal["viewer", "submitter", "manager"]
 
 START_TIMEOUT_S = (1.0, 48 * 3600.0)
 EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
@@ -70,7 +72,8 @@ class PasswordResetMade(DirectoryEventBase, frozen=True, kw_only=True, tag="pass
 
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
     """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
-    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
+    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number. `visibility`: for everyone,
+    or only for its members."""
 
     space: str
     owner: str
@@ -81,6 +84,7 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     max_attempts: int = 1
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
+    visibility: Visibility = "everyone"
 
 
 class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
@@ -94,6 +98,7 @@ class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edit
     max_attempts: int | UnsetType = UNSET
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: int | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
 
 
 class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):
@@ -126,7 +131,24 @@ class SpaceDeleted(DirectoryEventBase, frozen=True, kw_only=True, tag="space_del
     space: str
 
 
-SpaceEvent = SpaceCreated | SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed | SpaceDeleted
+class SpaceMemberSet(DirectoryEventBase, frozen=True, kw_only=True, tag="space_member_set"):
+    """The user is a member of the space, in this role and no other."""
+
+    space: str
+    user: str
+    role: MemberRole
+
+
+class SpaceMemberRemoved(DirectoryEventBase, frozen=True, kw_only=True, tag="space_member_removed"):
+    """The user is no member of the space."""
+
+    space: str
+    user: str
+
+
+SpaceChange = SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed | SpaceMemberSet | SpaceMemberRemoved
+"""What leaves a space there."""
+SpaceEvent = SpaceCreated | SpaceChange | SpaceDeleted
 
 
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.contracts.directory import FIRST_SCOPES, OnNoAgent, Policy, Role, Scope
+from services.contracts.directory import FIRST_SCOPES, MemberRole, OnNoAgent, Policy, Role, Scope, Visibility
 from services.contracts.reports import AgentState
 
 Switch = Literal["enable", "disable", "pause", "resume"]
@@ -112,6 +112,7 @@ class CreateSpace(Message, frozen=True, kw_only=True):
     max_attempts: int = 1
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
+    visibility: Visibility = "everyone"
     actor: str = "system"
 
 
@@ -126,6 +127,7 @@ class EditSpace(Message, frozen=True, kw_only=True):
     max_attempts: int | UnsetType = UNSET
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: int | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
     actor: str = "system"
 
 
@@ -134,6 +136,23 @@ class SwitchSpace(Message, frozen=True, kw_only=True):
 
     space: str
     to: Switch
+    actor: str = "system"
+
+
+class SetMember(Message, frozen=True, kw_only=True):
+    """Make a user a member of a space, or give one another role."""
+
+    space: str
+    user: str
+    role: MemberRole
+    actor: str = "system"
+
+
+class RemoveMember(Message, frozen=True, kw_only=True):
+    """Let a user be no member of a space."""
+
+    space: str
+    user: str
     actor: str = "system"
 
 

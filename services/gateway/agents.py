@@ -13,7 +13,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from services.contracts import ids
 from services.contracts.accounts import Key, KeyFlaw
 from services.contracts.connections import agent_identity
-from services.contracts.directory import DirectoryEvent, KeyRevoked, UserDisabled
+from services.contracts.directory import (
+    DirectoryEvent,
+    KeyRevoked,
+    SpaceEdited,
+    SpaceMemberRemoved,
+    SpaceMemberSet,
+    UserDisabled,
+)
+from services.contracts.standing import may_have_agents
 from services.gateway.adopted import Adopted
 from services.gateway.claims import Claims
 from services.gateway.connections import Connections
@@ -240,7 +248,7 @@ class Agents:
 
         def on_event(event: DirectoryEvent) -> None:
             before(event)
-            if isinstance(event, KeyRevoked | UserDisabled):
+            if isinstance(event, KeyRevoked | UserDisabled | SpaceEdited | SpaceMemberSet | SpaceMemberRemoved):
                 self._close_worthless()
 
         self._directory.on_event = on_event
@@ -251,6 +259,16 @@ class Agents:
             if flaw := directory.flaw(connection.key, now):
                 connection.session.refuse("bad_key", _WORTHLESS[flaw], frames.CLOSE_BAD_KEY)
                 self._connections.act(connection.session)
+            elif self._is_shut_out(connection):
+                # It comes back at once, and is told which of its spaces it still has.
+                connection.session.close(frames.CLOSE_GOAWAY, "its user does not manage a space that is private")
+                self._connections.act(connection.session)
+
+    def _is_shut_out(self, connection: Connection) -> bool:
+        directory, member = self._directory.directory, connection.session.member
+        user = directory.users.get(connection.key.user)
+        served = [directory.serviceable(space) for space in (member.spaces if member else [])]
+        return any(space is not None and not may_have_agents(space, user) for space in served)
 
     async def _tick(self) -> None:
         while True:

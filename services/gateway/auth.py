@@ -10,6 +10,7 @@ from services.contracts.directory import Role, Scope
 from services.contracts.ids import is_space, secret_hash
 from services.contracts.requests import RequestState
 from services.contracts.rpc import ConnectedAgent
+from services.contracts.standing import is_at_least
 from services.gateway.problems import ApiProblem, unauthenticated
 from services.gateway.sessions import Session
 from services.runtime.directory import DirectoryFollower
@@ -100,8 +101,16 @@ def permit(caller: Caller, scopes: Iterable[Scope], role: Role, *, whole: bool) 
 
 def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
     """The space, if the caller may submit to it. Raises ApiProblem."""
+    space = visible(follower, caller, slug)
+    if not is_at_least(space, caller.user, "submitter"):
+        raise ApiProblem("forbidden", f"In the space {slug} you are a viewer: you cannot submit to it.")
+    return space
+
+
+def visible(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
+    """The space, if the caller may see it; that a private one exists is told to its members alone. Raises ApiProblem."""
     space = follower.directory.spaces.get(slug) if is_space(slug) else None
-    if space is None:
+    if space is None or not is_at_least(space, caller.user, "viewer"):
         raise ApiProblem("not_found", "There is no such space.")
     if not may_submit(caller.key, slug):
         raise ApiProblem("forbidden", f"This key is not for the space {slug}.")
@@ -109,17 +118,30 @@ def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space
 
 
 def manageable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
-    """The space, if the caller may change it: its owner or an administrator, by a key that is for it. Raises ApiProblem."""
-    space = submittable(follower, caller, slug)
-    if space.owner != caller.user.user and caller.user.role != "admin":
-        raise ApiProblem("forbidden", "Only its owner or an administrator may change a space.")
+    """The space, if the caller may change it: its owner, a manager or an administrator, by a key that is for it. Raises
+    ApiProblem."""
+    space = visible(follower, caller, slug)
+    if not is_at_least(space, caller.user, "manager"):
+        raise ApiProblem("forbidden", "Only its owner, its managers and administrators may change a space.")
     return space
 
 
-def usable(follower: DirectoryFollower, caller: Caller) -> list[Space]:
-    """The spaces that the caller may submit to, by name."""
-    spaces = follower.directory.spaces
-    return [spaces[slug] for slug in sorted(spaces) if may_submit(caller.key, slug)]
+def deletable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
+    """The space, if the caller may delete it: its owner or an administrator, by a key that is for it. Raises ApiProblem."""
+    space = visible(follower, caller, slug)
+    if space.owner != caller.user.user and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only its owner or an administrator may delete a space.")
+    return space
+
+
+def seen_by(follower: DirectoryFollower, caller: Caller) -> list[Space]:
+    """The spaces that the caller may see, by name."""
+    seen = [
+        space
+        for slug, space in follower.directory.spaces.items()
+        if may_submit(caller.key, slug) and is_at_least(space, caller.user, "viewer")
+    ]
+    return sorted(seen, key=lambda space: space.space)
 
 
 def owner_of_new(caller: Caller, wanted: str) -> str:
@@ -139,7 +161,7 @@ def reach_of(follower: DirectoryFollower, caller: Caller, space: str | None, use
     """What a list may show that was asked for a space and a user (an id or an e-mail address; None: for any). Raises
     ApiProblem."""
     if space is not None:
-        spaces: list[str] | None = [submittable(follower, caller, space).space]
+        spaces: list[str] | None = [visible(follower, caller, space).space]
     else:
         spaces = sorted(caller.key.spaces) or None
     admin = caller.user.role == "admin"

@@ -9,6 +9,7 @@ from services.contracts.accounts import Directory, Key, User
 from services.contracts.directory import FIRST_SCOPES, Role, Scope
 from services.contracts.instants import rfc3339
 from services.contracts.rpc import CreateKey
+from services.contracts.standing import is_at_least
 from services.gateway.problems import ApiProblem, Flaw
 from services.gateway.view import Instant
 
@@ -107,7 +108,7 @@ def grant(body: KeyBody, key: Key, user: User, directory: Directory, now: int, k
     owner = directory.users.get(user.user if body.user is UNSET else body.user)
     if owner is None or (owner.user != user.user and user.role != "admin"):
         raise ApiProblem("forbidden", "Only administrators make keys for others, and only for users that there are.")
-    spaces = _spaces(body, key, directory)
+    spaces = _spaces(body, key, user, directory)
     if body.kind == "agent":
         _check_agents_spaces(spaces, owner, directory)
     return CreateKey(
@@ -135,13 +136,12 @@ def _scopes(body: KeyBody, key: Key) -> tuple[Scope, ...]:
     return scopes
 
 
-def _spaces(body: KeyBody, key: Key, directory: Directory) -> list[str]:
+def _spaces(body: KeyBody, key: Key, user: User, directory: Directory) -> list[str]:
     spaces = sorted(key.spaces) if body.spaces is UNSET else list(dict.fromkeys(body.spaces))
     if key.spaces and (not spaces or not key.spaces.issuperset(spaces)):
         raise ApiProblem("forbidden", "This key is only for some spaces, so it cannot make one for others.")
-    flaws = [
-        Flaw(f"/spaces/{at}", "There is no such space.") for at, each in enumerate(spaces) if each not in directory.spaces
-    ]
+    seen = {each for each in spaces if each in directory.spaces and is_at_least(directory.spaces[each], user, "viewer")}
+    flaws = [Flaw(f"/spaces/{at}", "There is no such space.") for at, each in enumerate(spaces) if each not in seen]
     if flaws:
         raise ApiProblem("input_invalid", "The body does not fit; see errors.", flaws)
     return spaces
@@ -151,8 +151,10 @@ def _check_agents_spaces(spaces: list[str], owner: User, directory: Directory) -
     if not spaces:
         raise _unfit("/spaces", "An agent key is for at least one space.")
     for space in spaces:
-        if owner.role != "admin" and directory.spaces[space].owner != owner.user:
-            raise ApiProblem("forbidden", f"Only its owner or an administrator may have agents serve the space {space}.")
+        if not is_at_least(directory.spaces[space], owner, "manager"):
+            raise ApiProblem(
+                "forbidden", f"Only its owner, managers and administrators may have agents serve the space {space}."
+            )
 
 
 def _expiry(body: KeyBody, key: Key, now: int) -> str:

@@ -10,6 +10,7 @@ from services.contracts.accounts import Directory, Key, may_serve
 from services.contracts.connections import agent_identity
 from services.contracts.events import Assigned, RequestEvent
 from services.contracts.rpc import Attach, Attached, Chain, GetChain, SpaceAnswer
+from services.contracts.standing import may_have_agents
 from services.gateway.members import Member
 from services.gateway.outputs import last_record
 from services.gateway.verdicts import Work, given_to, judge
@@ -33,9 +34,10 @@ def permitted(directory: Directory, key: Key, wanted: list[str]) -> list[frames.
     """Which of the spaces an agent may serve by its key."""
     verdicts = []
     for space in dict.fromkeys(wanted):
-        if space not in directory.spaces:
+        there = directory.serviceable(space)
+        if there is None:
             verdicts.append(frames.SpaceVerdict(space=space, accepted=False, reason="unknown_space"))
-        elif not may_serve(key, space):
+        elif not may_serve(key, space) or not may_have_agents(there, directory.users.get(key.user)):
             verdicts.append(frames.SpaceVerdict(space=space, accepted=False, reason="forbidden"))
         else:
             verdicts.append(frames.SpaceVerdict(space=space, accepted=True))

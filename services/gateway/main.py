@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, requests, sign_in, spaces, users
+from services.gateway.api import keys, lists, members, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -56,6 +56,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         lists.router(nc, access, reader),
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
+        members.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         sign_in.router(nc, access, directory, sessions, clock, process.settings.sign_up),
     )

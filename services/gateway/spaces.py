@@ -12,8 +12,10 @@ from services.contracts.directory import (
     MAX_TITLE,
     QUEUE_LIMIT,
     START_TIMEOUT_S,
+    MemberRole,
     OnNoAgent,
     Policy,
+    Visibility,
 )
 from services.contracts.rpc import CreateSpace, EditSpace, SpaceQueue
 from services.gateway.problems import ApiProblem
@@ -38,6 +40,7 @@ class EditSpaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_attempts: _MaxAttempts | UnsetType = UNSET
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: _QueueLimit | UnsetType = UNSET
+    visibility: Visibility | UnsetType = UNSET
 
 
 class CreateSpaceBody(EditSpaceBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,7 +61,8 @@ class SpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     """A space. Timeouts (seconds) and `max_attempts` are what a submission has that does not say otherwise. `connections`:
     `one` agent may be connected, or `many`. `on_no_agent`: while none is, a submission waits (`queue`) or is refused
     (`reject`). `queue_limit`: so many requests may wait, 0 for any number. One that is not `enabled` takes no submissions;
-    of one that is `paused` no request is assigned."""
+    of one that is `paused` no request is assigned. `visibility`: `everyone` with a key may see it and submit to it, or, of a
+    `private` one, its members, according to their roles."""
 
     id: str
     title: str
@@ -69,6 +73,7 @@ class SpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     on_no_agent: OnNoAgent
     queue_limit: int
+    visibility: Visibility
     enabled: bool
     paused: bool
     urls: SpaceUrlsObject
@@ -78,6 +83,25 @@ class SpacesObject(msgspec.Struct, frozen=True, kw_only=True):
     """A list of spaces."""
 
     results: list[SpaceObject]
+
+
+class MemberBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user is to be in a space."""
+
+    role: MemberRole
+
+
+class MemberObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of a space: a `viewer` sees it, a `submitter` also submits to it, a `manager` also changes it."""
+
+    user: str
+    role: MemberRole
+
+
+class MembersObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of members."""
+
+    results: list[MemberObject]
 
 
 class PurgedObject(msgspec.Struct, frozen=True, kw_only=True):

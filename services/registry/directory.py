@@ -31,13 +31,16 @@ from services.contracts.rpc import (
     DisableUser,
     EditSpace,
     EnableUser,
+    RemoveMember,
     RevokeKey,
+    SetMember,
     SwitchSpace,
 )
+from services.contracts.standing import is_at_least
 from services.registry import spaces
 from services.registry.refusal import Existing, Refusal
 
-SpaceCommand = CreateSpace | EditSpace | SwitchSpace | DeleteSpace
+SpaceCommand = CreateSpace | EditSpace | SwitchSpace | SetMember | RemoveMember | DeleteSpace
 DirectoryCommand = CreateUser | DisableUser | EnableUser | SpaceCommand | CreateKey | RevokeKey
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
@@ -77,6 +80,10 @@ def decide(
             return spaces.edit(command, directory, event_id)
         case SwitchSpace():
             return spaces.switch(command, directory, event_id)
+        case SetMember():
+            return spaces.set_member(command, directory, event_id)
+        case RemoveMember():
+            return spaces.remove_member(command, directory, event_id)
         case DeleteSpace():
             return spaces.delete(command, directory, event_id)
         case CreateKey():
@@ -95,7 +102,7 @@ def entry_named(command: DirectoryCommand) -> str:
             return user_id(command.email)
         case DisableUser() | EnableUser():
             return command.user
-        case CreateSpace() | EditSpace() | SwitchSpace() | DeleteSpace():
+        case CreateSpace() | EditSpace() | SwitchSpace() | SetMember() | RemoveMember() | DeleteSpace():
             return command.space
         case CreateKey() | RevokeKey():
             return command.key_id
@@ -206,11 +213,9 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
 def _check_agent_key(command: CreateKey, directory: Directory) -> None:
     if not command.spaces:
         raise Refusal("invalid", "an agent key is for at least one space")
-    if directory.users[command.user].role == "admin":
-        return
     for space in command.spaces:
-        if directory.spaces[space].owner != command.user:
-            raise Refusal("invalid", f"only its owner or an admin may have agents serve the space {space}")
+        if not is_at_least(directory.spaces[space], directory.users[command.user], "manager"):
+            raise Refusal("invalid", f"only its owner, a manager or an admin may have agents serve the space {space}")
 
 
 def is_instant(text: str) -> bool:

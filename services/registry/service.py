@@ -23,7 +23,9 @@ from services.contracts.rpc import (
     EnableUser,
     GetAgents,
     Recorded,
+    RemoveMember,
     RevokeKey,
+    SetMember,
     SwitchSpace,
 )
 from services.registry.attaching import Attaching
@@ -117,6 +119,8 @@ async def serve_registry(
         "create_space": operation("create_space", CreateSpace, commands.execute),
         "edit_space": operation("edit_space", EditSpace, commands.execute),
         "switch_space": operation("switch_space", SwitchSpace, commands.execute),
+        "set_member": operation("set_member", SetMember, commands.execute),
+        "remove_member": operation("remove_member", RemoveMember, commands.execute),
         "delete_space": operation("delete_space", DeleteSpace, commands.execute),
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),

@@ -20,10 +20,12 @@ from services.contracts.directory import (
     SpaceEdited,
     SpaceEnabled,
     SpaceEvent,
+    SpaceMemberRemoved,
+    SpaceMemberSet,
     SpacePaused,
     SpaceResumed,
 )
-from services.contracts.rpc import CreateSpace, DeleteSpace, EditSpace, Switch, SwitchSpace
+from services.contracts.rpc import CreateSpace, DeleteSpace, EditSpace, RemoveMember, SetMember, Switch, SwitchSpace
 from services.registry.refusal import Existing, Refusal
 
 _SWITCHED: Mapping[Switch, type[SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed]] = MappingProxyType(
@@ -35,6 +37,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "max_attempts": MAX_ATTEMPTS,
     "queue_limit": QUEUE_LIMIT,
 }
+
+MAX_MEMBERS = 1000
 
 
 def check(command: CreateSpace | EditSpace) -> None:
@@ -76,6 +80,28 @@ def switch(command: SwitchSpace, directory: Directory, event_id: str) -> SpaceEv
     if _is(space, command.to):
         return Existing(seq)
     return _SWITCHED[command.to](id=event_id, prev_seq=seq, actor=command.actor, space=command.space)
+
+
+def set_member(command: SetMember, directory: Directory, event_id: str) -> SpaceEvent | Existing:
+    """Nothing when the user has this role already. Raises Refusal."""
+    space, seq = _there(command.space, directory)
+    if command.user not in directory.users:
+        raise Refusal("not_found", "no such user")
+    if space.members.get(command.user) == command.role:
+        return Existing(seq)
+    if command.user not in space.members and len(space.members) >= MAX_MEMBERS:
+        raise Refusal("invalid", f"a space has at most {MAX_MEMBERS} members")
+    entry: dict[str, Any] = {"id": event_id, "prev_seq": seq, "actor": command.actor, "space": command.space}
+    return SpaceMemberSet(**entry, user=command.user, role=command.role)
+
+
+def remove_member(command: RemoveMember, directory: Directory, event_id: str) -> SpaceEvent | Existing:
+    """Nothing when the user is no member. Raises Refusal."""
+    space, seq = _there(command.space, directory)
+    if command.user not in space.members:
+        return Existing(seq)
+    entry: dict[str, Any] = {"id": event_id, "prev_seq": seq, "actor": command.actor, "space": command.space}
+    return SpaceMemberRemoved(**entry, user=command.user)
 
 
 def delete(command: DeleteSpace, directory: Directory, event_id: str) -> SpaceEvent | Existing:

@@ -111,6 +111,7 @@ _SETTINGS: dict[str, Any] = {
     "max_attempts": 2,
     "on_no_agent": "reject",
     "queue_limit": 100,
+    "visibility": "private",
 }
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
@@ -130,6 +131,8 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.SpaceDisabled(**_ENTRY, space="demo"),
     directory.SpacePaused(**_ENTRY, space="demo"),
     directory.SpaceResumed(**_ENTRY, space="demo"),
+    directory.SpaceMemberSet(**_ENTRY, space="demo", user="u2", role="submitter"),
+    directory.SpaceMemberRemoved(**_ENTRY, space="demo", user="u2"),
     directory.SpaceDeleted(**_ENTRY, space="demo"),
     directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
@@ -244,6 +247,8 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     rpc.EditSpace(space="demo", **_SETTINGS, actor="user:u1"),
     rpc.SwitchSpace(space="demo", to="pause", actor="user:u1"),
+    rpc.SetMember(space="demo", user="u2", role="viewer", actor="user:u1"),
+    rpc.RemoveMember(space="demo", user="u2", actor="user:u1"),
     rpc.DeleteSpace(space="demo", actor="user:u1"),
     rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),

@@ -76,6 +76,8 @@ def contract() -> Iterator[Contract]:
                 "space": [space],
                 **{f"{word}_space": [space] for word in ("edit", "pause", "resume", "enable", "disable")},
                 "purge_queue": [space],
+                "members": [space],
+                **{f"{word}_member": [space | {"user": user["id"]}] for word in ("set", "remove")},
                 "delete_space": [other],
             }
             with contextlib.ExitStack() as sessions:

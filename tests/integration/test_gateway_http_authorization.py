@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 USERS: dict[Role, str] = {"member": "ada", "admin": "root"}
 SETS = [subset for size in range(len(SCOPES) + 1) for subset in itertools.combinations(SCOPES, size)]
-PARAMETERS = {"id": "0" * 34, "owner": "ada", "name": "gpu"}
+PARAMETERS = {"id": "0" * 34, "owner": "ada", "name": "gpu", "user": "ada"}
 
 
 class Expected(NamedTuple):
@@ -71,6 +71,9 @@ EXPECTED = {
     "resume_space": Expected(("manage",), 404, space="nowhere"),
     "enable_space": Expected(("manage",), 404, space="nowhere"),
     "disable_space": Expected(("manage",), 404, space="nowhere"),
+    "members": Expected(("manage",), 404, space="nowhere"),
+    "set_member": Expected(("manage",), 404, space="nowhere"),
+    "remove_member": Expected(("manage",), 404, space="nowhere"),
     "purge_queue": Expected(("manage",), 404, space="nowhere"),
     "sign_in": Expected((), 400, callers="none"),
     "session": Expected((), 200, callers="session"),

@@ -91,6 +91,7 @@ async def test_who_creates_a_space_owns_it_and_reads_it_at_once(spaces: Gateway)
         "max_attempts": 3,
         "on_no_agent": "reject",
         "queue_limit": 7,
+        "visibility": "everyone",
         "enabled": True,
         "paused": False,
         "urls": {"self": "/v1/spaces/new", "requests": "/v1/spaces/new/requests"},

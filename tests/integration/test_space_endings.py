@@ -115,6 +115,22 @@ async def test_a_purge_while_others_submit_and_assign_leaves_every_request_in_on
     assert purge.json["canceled"] == 20 + assigned.count(False) + ended.count("canceled")
 
 
+async def test_what_is_assigned_after_it_was_found_waiting_is_left_alone_until_it_waits_again(
+    world: World, pair: Pair
+) -> None:
+    [rid] = await submitted(pair.one, 1)
+    reader = Reader(world.clients["gateway"])
+    cancellations = Cancellations(world.clients["gateway"], reader)
+    found = await reader.read(rid)
+    assert found is not None
+    await pair.elsewhere.assign(rid)
+    assert not await cancellations.withdraw(found, "root")
+    assert await status(pair.one, rid) == "processing"
+    await pair.elsewhere.requeue(rid)
+    assert await cancellations.withdraw(found, "root")
+    assert await status(pair.one, rid) == "canceled"
+
+
 async def test_a_purge_that_has_no_more_time_says_that_more_wait(world: World, pair: Pair) -> None:
     world.record()
     await submitted(pair.one, MAX_LIMIT + 1)

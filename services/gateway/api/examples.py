@@ -19,7 +19,17 @@ from services.gateway.items import (
 from services.gateway.lists import cursor
 from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
-from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, PurgedObject, SpaceObject, SpacesObject, SpaceUrlsObject
+from services.gateway.spaces import (
+    CreateSpaceBody,
+    EditSpaceBody,
+    MemberBody,
+    MemberObject,
+    MembersObject,
+    PurgedObject,
+    SpaceObject,
+    SpacesObject,
+    SpaceUrlsObject,
+)
 from services.gateway.view import (
     AgentObject,
     AgentsObject,
@@ -157,11 +167,15 @@ SPACE = SpaceObject(
     max_attempts=1,
     on_no_agent="queue",
     queue_limit=1000,
+    visibility="everyone",
     enabled=True,
     paused=False,
     urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
 )
 SPACES = SpacesObject(results=[SPACE])
+MEMBER = MemberObject(user=OWNER, role="submitter")
+MEMBERS = MembersObject(results=[MEMBER])
+MEMBER_BODY = MemberBody(role="submitter")
 PURGED = PurgedObject(canceled=17, more=False)
 CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)

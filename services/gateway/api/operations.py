@@ -9,6 +9,7 @@ from typing import Any
 from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
@@ -323,4 +324,5 @@ OPERATIONS = (
     *ACCOUNT_OPERATIONS,
     *SPACE_OPERATIONS,
     *SIGN_IN_OPERATIONS,
+    *MEMBER_OPERATIONS,
 )

@@ -14,12 +14,12 @@ _LOCATION = Header("Location", "The path of what was made.", {"type": "string"},
 _SEEN: Mapping[str, str] = {
     **KEY_PROBLEMS,
     "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
-    "not_found": "There is no such space.",
+    "not_found": "There is no such space, or none that the caller may see.",
 }
 _CHANGED: Mapping[str, str] = {
     **_SEEN,
-    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or the caller neither owns it nor is "
-    "an administrator.",
+    "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or the caller does not manage it: "
+    "is neither its owner nor a manager nor an administrator.",
 }
 _BODY = {
     "invalid_request": "The body is no JSON in UTF-8.",
@@ -33,8 +33,8 @@ SPACES = Operation(
     method="GET",
     path="/v1/spaces",
     tag=SPACES_TAG,
-    summary="List the spaces that the caller may submit to",
-    description="All, or those that the key is for.",
+    summary="List the spaces that the caller may see",
+    description="Without private ones of which the caller is no member; of those that the key is for.",
     answers={200: Answer("The spaces, by name.", examples.SPACES)},
     problems=KEY_PROBLEMS,
 )
@@ -45,7 +45,7 @@ SPACE = Operation(
     path="/v1/spaces/{space}",
     tag=SPACES_TAG,
     summary="Read a space",
-    description="Whoever may submit to it may read it.",
+    description="Whoever may see it: of a private one its members.",
     parameters=(SPACE_PARAMETER,),
     answers={200: Answer("The space.", examples.SPACE)},
     problems=_SEEN,

@@ -15,7 +15,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.operation import Operation
 from services.gateway.api.requests import body_of
 from services.gateway.api.responses import NO_STORE, json_response
-from services.gateway.auth import Caller, manageable, owner_of_new, submittable, usable
+from services.gateway.auth import Caller, deletable, manageable, owner_of_new, seen_by, visible
 from services.gateway.commands import command
 from services.gateway.inventory import Inventory
 from services.gateway.problems import ApiProblem
@@ -41,10 +41,10 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, inventory: I
     """The routes of spaces."""
 
     async def listed(_: Request, caller: Caller) -> Response:
-        return json_response(SpacesObject(results=[space_object(space) for space in usable(follower, caller)]))
+        return json_response(SpacesObject(results=[space_object(space) for space in seen_by(follower, caller)]))
 
     async def read(request: Request, caller: Caller) -> Response:
-        return json_response(space_object(submittable(follower, caller, request.path_params["space"])))
+        return json_response(space_object(visible(follower, caller, request.path_params["space"])))
 
     async def create(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), CreateSpaceBody)
@@ -59,7 +59,8 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, inventory: I
         return shown(slug)
 
     async def delete(request: Request, caller: Caller) -> Response:
-        slug = await managed(request, caller)
+        await follower.catch_up()
+        slug = deletable(follower, caller, request.path_params["space"]).space
         if await inventory.any_open(slug):
             raise ApiProblem("space_in_use", _IN_USE)
         await carry_out("delete_space", DeleteSpace(space=slug, actor=caller.actor))
