@@ -120,7 +120,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
         execution_timeout_s=30.0,
         max_attempts=2,
     ),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"]),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
@@ -235,7 +235,7 @@ MESSAGES: list[msgspec.Struct] = [
         max_attempts=2,
         actor="user:u1",
     ),
-    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,
