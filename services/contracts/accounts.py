@@ -86,7 +86,8 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was not revoked. `kind` says what it is for; an API key without spaces is good for all its user's, and
-    only API keys have scopes. `expires_at` is in nanoseconds since 1970; None: it does not."""
+    only API keys have scopes. `expires_at` is in nanoseconds since 1970; None: it does not. An API key with `origins` is for
+    pages of these alone."""
 
     key_id: str
     kind: Literal["api", "agent"]
@@ -96,6 +97,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     spaces: frozenset[str]
     scopes: frozenset[Scope] = frozenset()
     expires_at: int | None = None
+    origins: frozenset[str] = frozenset()
 
 
 class Directory:
@@ -199,6 +201,7 @@ class Directory:
             spaces=frozenset(event.spaces),
             scopes=frozenset(event.scopes) if isinstance(event, ApiKeyCreated) else frozenset(),
             expires_at=nanoseconds(event.expires_at) if event.expires_at else None,
+            origins=frozenset(event.origins) if isinstance(event, ApiKeyCreated) else frozenset(),
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
 

@@ -153,7 +153,8 @@ SpaceEvent = SpaceCreated | SpaceChange | SpaceDeleted
 
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
     """A key for the HTTP API; an empty list of spaces means all that the user may use. `expires_at` (RFC 3339): worth
-    nothing from then on, by JetStream's clock; empty: it does not expire."""
+    nothing from then on, by JetStream's clock; empty: it does not expire. With `origins` it is good for pages of these
+    alone (RFC 6454, as browsers send them), and may stand in them for everybody to read."""
 
     key_id: str
     user: str
@@ -162,6 +163,7 @@ class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_
     spaces: list[str] = []
     scopes: tuple[Scope, ...] = FIRST_SCOPES
     expires_at: str = ""
+    origins: list[str] = []
 
 
 class AgentKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="agent_key_created"):

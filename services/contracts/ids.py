@@ -11,6 +11,8 @@ import uuid
 PARTS = 16
 """Number of partitions; fixed for the life of a stream and written in its metadata."""
 
+ORIGIN_PATTERN = r"^https?://[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?(:[0-9]{1,5})?$"
+"""An origin (RFC 6454, 6.2) as browsers send it, of a host with a name or an IPv4 address."""
 SPACE_RE = re.compile(r"[a-z0-9][a-z0-9-]{0,47}")
 REQUEST_ID_RE = re.compile(r"[0-9a-f]{32}(?P<part>[0-9a-f]{2})")
 _FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
@@ -28,6 +30,11 @@ def fnv1a32(text: str) -> int:
 def is_space(slug: str) -> bool:
     """Whether the text can be the immutable slug of a space."""
     return SPACE_RE.fullmatch(slug) is not None
+
+
+def is_origin(text: str) -> bool:
+    """Whether the text can be the origin of a page."""
+    return re.fullmatch(ORIGIN_PATTERN, text) is not None and not text.endswith("\n")
 
 
 def is_request_id(text: str) -> bool:

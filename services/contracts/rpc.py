@@ -164,8 +164,8 @@ class DeleteSpace(Message, frozen=True, kw_only=True):
 
 
 class CreateKey(Message, frozen=True, kw_only=True):
-    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes are an API key's alone.
-    `expires_at` (RFC 3339) empty: it does not expire."""
+    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes and origins are
+    an API key's alone. `expires_at` (RFC 3339) empty: it does not expire."""
 
     kind: Literal["api", "agent"]
     key_id: str
@@ -175,6 +175,7 @@ class CreateKey(Message, frozen=True, kw_only=True):
     spaces: list[str] = []
     scopes: tuple[Scope, ...] = FIRST_SCOPES
     expires_at: str = ""
+    origins: list[str] = []
     actor: str = "system"
 
 

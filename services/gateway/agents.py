@@ -5,7 +5,7 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nats.aio.client import Client
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -87,6 +87,8 @@ class Agents:
         self._control = Control(nc, process.id, self._delivery, drain, report, process.fail)
         self._draining = False
         self._connected_at = time.monotonic()
+        self.on_key_used: Callable[[str], None] = lambda key_id: None
+        """Told the id of each connection's key, again and again while it is connected."""
 
     async def start(self) -> None:
         """Start all loops and return when the gateway can serve agents. Raises NatsUnavailable."""
@@ -278,6 +280,7 @@ class Agents:
             lost = self._lost_nats(now)
             self._close_worthless()
             for connection in self._connections:
+                self.on_key_used(connection.key.key_id)
                 connection.session.tick(now)
                 connection.tick(now)
                 if lost and connection.session.routable:

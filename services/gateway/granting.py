@@ -7,14 +7,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from services.contracts.accounts import Directory, Key, User
 from services.contracts.directory import FIRST_SCOPES, Role, Scope
+from services.contracts.ids import ORIGIN_PATTERN
 from services.contracts.instants import rfc3339
 from services.contracts.rpc import CreateKey
 from services.contracts.standing import is_at_least
 from services.gateway.problems import ApiProblem, Flaw
 from services.gateway.view import Instant
 
+MAX_ORIGINS = 20
 MAX_EXPIRES_S = 10 * 365 * 86400
 _NS = 1_000_000_000
+
+
+Origin = Annotated[str, Meta(pattern=ORIGIN_PATTERN, description="As browsers send it: `https://example.org`.")]
 
 
 class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +32,10 @@ class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ) = UNSET
     spaces: Annotated[list[str], Meta(description="An empty list, for an API key: all.")] | UnsetType = UNSET
     expires_in_s: Annotated[float, Meta(gt=0, le=MAX_EXPIRES_S)] | UnsetType = UNSET
+    origins: Annotated[
+        list[Origin],
+        Meta(max_length=MAX_ORIGINS, description="Pages of these alone may use it; with the scope `submit` and no other."),
+    ] = []
     user: Annotated[str, Meta(description="Whose it is to be; another's only for administrators.")] | UnsetType = UNSET
 
 
@@ -39,7 +48,8 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that was not revoked. No spaces: it is for all. Only API keys have scopes. `expires_at` null: it does not."""
+    """A key that was not revoked. No spaces: it is for all. Only API keys have scopes. `expires_at` null: it does not.
+    `last_used_at` is right to a minute; null: never. With `origins` it is good for pages of these alone."""
 
     id: str
     kind: Literal["api", "agent"]
@@ -47,7 +57,9 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     scopes: list[Scope]
     spaces: list[str]
+    origins: list[str]
     expires_at: Instant | None
+    last_used_at: Instant | None
 
 
 class MadeKeyObject(KeyObject, frozen=True, kw_only=True):
@@ -77,8 +89,8 @@ class UsersObject(msgspec.Struct, frozen=True, kw_only=True):
     results: list[UserObject]
 
 
-def key_object(key: Key) -> KeyObject:
-    """A key as it is shown."""
+def key_object(key: Key, last_used: int | None) -> KeyObject:
+    """A key as it is shown; `last_used` in nanoseconds since 1970."""
     return KeyObject(
         id=key.key_id,
         kind=key.kind,
@@ -86,7 +98,9 @@ def key_object(key: Key) -> KeyObject:
         user=key.user,
         scopes=sorted(key.scopes),
         spaces=sorted(key.spaces),
+        origins=sorted(key.origins),
         expires_at=None if key.expires_at is None else rfc3339(key.expires_at),
+        last_used_at=None if last_used is None else rfc3339(last_used),
     )
 
 
@@ -111,6 +125,8 @@ def grant(body: KeyBody, key: Key, user: User, directory: Directory, now: int, k
     spaces = _spaces(body, key, user, directory)
     if body.kind == "agent":
         _check_agents_spaces(spaces, owner, directory)
+    scopes = _scopes(body, key)
+    _check_origins(body, scopes)
     return CreateKey(
         kind=body.kind,
         key_id=key_id,
@@ -118,7 +134,8 @@ def grant(body: KeyBody, key: Key, user: User, directory: Directory, now: int, k
         key_hash=key_hash,
         name=body.name,
         spaces=spaces,
-        scopes=_scopes(body, key),
+        scopes=scopes,
+        origins=body.origins,
         expires_at=_expiry(body, key, now),
         actor=f"user:{user.user}",
     )
@@ -134,6 +151,13 @@ def _scopes(body: KeyBody, key: Key) -> tuple[Scope, ...]:
         if scope not in key.scopes:
             raise ApiProblem("forbidden", f"This key lacks the scope {scope}, so it cannot give it.")
     return scopes
+
+
+def _check_origins(body: KeyBody, scopes: tuple[Scope, ...]) -> None:
+    if body.origins and (body.kind != "api" or scopes != ("submit",)):
+        raise _unfit("/origins", 'Only an API key with the scopes ["submit"] has origins: everybody can read it in a page.')
+    if len(set(body.origins)) != len(body.origins):
+        raise _unfit("/origins", "Name each origin once.")
 
 
 def _spaces(body: KeyBody, key: Key, user: User, directory: Directory) -> list[str]:

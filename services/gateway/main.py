@@ -9,11 +9,13 @@ from services.gateway.api import agents as api_agents
 from services.gateway.api import keys, lists, members, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
+from services.gateway.api.cors import Cors
 from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
 from services.gateway.inventory import Inventory
+from services.gateway.key_uses import KeyUses
 from services.gateway.purging import Purges
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
@@ -43,8 +45,9 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
-    sessions = Sessions(nc)
-    access, streams = Access(directory, sessions, reader, clock), Streams(directory, sessions, clock)
+    sessions, uses = Sessions(nc), KeyUses(nc, clock)
+    agents.on_key_used = uses.used
+    access, streams = Access(directory, sessions, uses, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
@@ -54,11 +57,12 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         events.router(),
         api_agents.router(nc, access),
         lists.router(nc, access, reader),
-        keys.router(nc, access, directory, clock),
+        keys.router(nc, access, directory, uses, clock),
         users.router(nc, access, directory),
         members.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         sign_in.router(nc, access, directory, sessions, clock, process.settings.sign_up),
+        around=lambda app: Cors(app, directory),
     )
     server = HttpServer(app, listener)
 
@@ -72,6 +76,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.spawn("directory", directory.follow())
     process.ready_when("sessions", sessions.caught_up.is_set)
     process.spawn("sessions", sessions.watch())
+    process.spawn("uses of keys", uses.watch())
+    process.spawn("recording uses of keys", uses.keep_recording())
     process.spawn("admission", admission.keep_looking())
     process.spawn("waiting", waiting.follow())
     process.spawn("streams", streams.keep_looking())
@@ -84,6 +90,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.on_drain(stop_serving)
     process.on_drain(agents.drain)
     process.on_drain(streams.end)
+    process.on_drain(uses.record)
     process.spawn("http", server.serve())
     log.info("listening on %s port %d", *listener.getsockname()[:2])
 

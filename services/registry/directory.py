@@ -10,7 +10,7 @@ import hashlib
 import re
 from typing import Any, assert_never
 
-from services.contracts import subjects
+from services.contracts import ids, subjects
 from services.contracts.accounts import Directory
 from services.contracts.directory import (
     AgentKeyCreated,
@@ -45,6 +45,7 @@ DirectoryCommand = CreateUser | DisableUser | EnableUser | SpaceCommand | Create
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
+MAX_ORIGINS = 20
 
 # What browsers take for an address in <input type=email> (WHATWG HTML, 4.10.5.1.5).
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -168,7 +169,9 @@ def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
         "spaces": command.spaces,
         "expires_at": command.expires_at,
     }
-    return ApiKeyCreated(**common, scopes=command.scopes) if command.kind == "api" else AgentKeyCreated(**common)
+    if command.kind == "agent":
+        return AgentKeyCreated(**common)
+    return ApiKeyCreated(**common, scopes=command.scopes, origins=command.origins)
 
 
 def check_email(email: str) -> None:
@@ -203,11 +206,24 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
     for space in command.spaces:
         if space not in directory.spaces:
             raise Refusal("not_found", f"no such space: {space[:64]!r}")
+    _check_origins(command)
     if command.kind == "agent":
         _check_agent_key(command, directory)
     holder = directory.key_by_hash(command.key_hash)
     if holder is not None and holder.key_id != command.key_id:
         raise Refusal("conflict", "another key has this secret")
+
+
+def _check_origins(command: CreateKey) -> None:
+    if not command.origins:
+        return
+    if command.kind != "api" or command.scopes != ("submit",):
+        raise Refusal("invalid", "origins are for an API key that only submits: everybody can read it in a page")
+    if len(command.origins) > MAX_ORIGINS or len(set(command.origins)) != len(command.origins):
+        raise Refusal("invalid", f"a key names each origin once, and at most {MAX_ORIGINS}")
+    for origin in command.origins:
+        if not ids.is_origin(origin):
+            raise Refusal("invalid", f"no origin as browsers send it, like https://example.org: {origin[:64]!r}")
 
 
 def _check_agent_key(command: CreateKey, directory: Directory) -> None:

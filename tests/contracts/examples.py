@@ -134,7 +134,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.SpaceMemberSet(**_ENTRY, space="demo", user="u2", role="submitter"),
     directory.SpaceMemberRemoved(**_ENTRY, space="demo", user="u2"),
     directory.SpaceDeleted(**_ENTRY, space="demo"),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"]),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
@@ -250,7 +250,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.SetMember(space="demo", user="u2", role="viewer", actor="user:u1"),
     rpc.RemoveMember(space="demo", user="u2", actor="user:u1"),
     rpc.DeleteSpace(space="demo", actor="user:u1"),
-    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,

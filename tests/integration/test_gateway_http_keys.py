@@ -74,7 +74,9 @@ async def test_a_key_is_made_shown_once_and_good_at_once(gateway: Gateway, bus: 
     assert (await gateway.submit(key=secret, space="other")).status == 403
     assert (await gateway.call("GET", "/v1/keys", key=secret)).status == 403
     listed = await gateway.call("GET", "/v1/keys")
-    assert {key: value for key, value in made.json.items() if key != "secret"} in listed.json["results"]
+    [shown] = [each for each in listed.json["results"] if each["id"] == made.json["id"]]
+    assert made.json == {**shown, "secret": secret, "last_used_at": None}
+    assert shown["last_used_at"] is not None
     assert secret.encode() not in listed.body
     assert secret_hash(secret).encode() not in listed.body
 

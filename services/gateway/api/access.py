@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
+from services.gateway.api.cors import let_in
 from services.gateway.api.operation import Operation
 from services.gateway.auth import Caller, Reach, authenticate, check_fresh, may_read, permit, reach_of, signed_in
+from services.gateway.key_uses import KeyUses
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.gateway.sessions import Sessions
@@ -29,8 +31,10 @@ def _nothing() -> None:
 class Access:
     """The callers of this gateway, and the requests as they may see them."""
 
-    def __init__(self, follower: DirectoryFollower, sessions: Sessions, reader: Reader, clock: ServerClock) -> None:
-        self._follower, self._sessions, self._reader, self._clock = follower, sessions, reader, clock
+    def __init__(
+        self, follower: DirectoryFollower, sessions: Sessions, uses: KeyUses, reader: Reader, clock: ServerClock
+    ) -> None:
+        self._follower, self._sessions, self._uses, self._reader, self._clock = follower, sessions, uses, reader, clock
 
     def add(self, routes: APIRouter, operation: Operation, endpoint: Endpoint, first: Callable[[], None] = _nothing) -> None:
         """Offer an operation to those who may call it: nothing but this decides who does. `first` is looked at before
@@ -57,6 +61,8 @@ class Access:
         token = token_of(headers) if authorization is None else None
         if token is None:
             caller = authenticate(self._follower, authorization, now)
+            let_in(request.scope, headers, caller.key)
+            self._uses.used(caller.key.key_id)
         else:
             check_fresh(self._follower)
             session = await self._sessions.find(token, self._follower.directory, now)

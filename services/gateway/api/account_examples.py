@@ -14,9 +14,11 @@ KEY = KeyObject(
     user=USER_ID,
     scopes=["read", "submit"],
     spaces=["demo"],
+    origins=[],
     expires_at="2026-01-02T10:00:00.000000Z",
+    last_used_at="2026-01-01T12:30:00.000000Z",
 )
-MADE_KEY = MadeKeyObject(**msgspec.structs.asdict(KEY), secret=f"wsk_{'0123456789' * 4}")
+MADE_KEY = MadeKeyObject(**{**msgspec.structs.asdict(KEY), "last_used_at": None}, secret=f"wsk_{'0123456789' * 4}")
 KEYS = KeysObject(results=[KEY])
 USER_BODY = msgspec.convert({"email": "ada@example.org", "password": "correct horse"}, UserBody)
 USER = UserObject(id=USER_ID, email="ada@example.org", role="member", disabled=False)

@@ -21,8 +21,10 @@ from spaces_agent.frames import CONNECT_PATH
 Socket = Callable[[WebSocket], Awaitable[None]]
 
 
-def application(not_ready: NotReady, socket: Socket, *routers: APIRouter) -> ASGIApp:
-    """The API's routers, the agents' socket, health and documentation."""
+def application(
+    not_ready: NotReady, socket: Socket, *routers: APIRouter, around: Callable[[ASGIApp], ASGIApp] = lambda app: app
+) -> ASGIApp:
+    """The API's routers, the agents' socket, health and documentation; `around` puts a layer around all of these."""
     every: list[BaseRoute] = [
         # The routers' own routes, not `include_router`: that costs each request a second round of matching.
         *(route for router in routers for route in router.routes),
@@ -47,4 +49,4 @@ def application(not_ready: NotReady, socket: Socket, *routers: APIRouter) -> ASG
         # Ours are on /metrics and in the events; the framework's look for a provider costs time on every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    return Boundary(app)
+    return Boundary(around(app))

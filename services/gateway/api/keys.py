@@ -17,6 +17,7 @@ from services.gateway.api.responses import NO_STORE, json_response
 from services.gateway.auth import Caller
 from services.gateway.commands import command
 from services.gateway.granting import KeyBody, KeysObject, MadeKeyObject, grant, key_object, may_see_key
+from services.gateway.key_uses import KeyUses
 from services.gateway.problems import ApiProblem
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -25,7 +26,7 @@ SECRET_BYTES = 20
 _PREFIX = {"api": "wsk", "agent": "wsa"}
 
 
-def router(nc: Client, access: Access, follower: DirectoryFollower, clock: ServerClock) -> APIRouter:
+def router(nc: Client, access: Access, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock) -> APIRouter:
     """The routes of keys."""
 
     async def listed(request: Request, caller: Caller) -> Response:
@@ -33,7 +34,8 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, clock: Serve
         if asked != caller.user.user and caller.user.role != "admin":
             raise ApiProblem("forbidden", "Only an administrator may list the keys of others.")
         seen = [key for key in follower.directory.keys.values() if may_see_key(caller.key, caller.user, key)]
-        return json_response(KeysObject(results=[key_object(key) for key in seen if asked in ("", key.user)]))
+        shown = [key_object(key, uses.last(key.key_id)) for key in seen if asked in ("", key.user)]
+        return json_response(KeysObject(results=shown))
 
     async def make(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), KeyBody)
@@ -49,7 +51,9 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, clock: Serve
             user=asked.user,
             scopes=sorted(asked.scopes) if asked.kind == "api" else [],
             spaces=sorted(asked.spaces),
+            origins=sorted(asked.origins),
             expires_at=asked.expires_at or None,
+            last_used_at=None,
             secret=secret,
         )
         return json_response(made, 201)

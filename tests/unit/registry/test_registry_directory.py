@@ -284,3 +284,30 @@ def test_a_user_is_disabled_and_enabled_once() -> None:
     )
     assert decide(EnableUser(user=MEMBER), directory(), "again") == Existing(2)
     assert refused(DisableUser(user="nobody"), directory()) == "not_found"
+
+
+PAGE_KEY = msgspec.structs.replace(API_KEY, scopes=("submit",), origins=["https://example.org", "http://localhost:3000"])
+
+
+def test_a_key_for_pages_names_their_origins() -> None:
+    event = decide(PAGE_KEY, directory(DEMO), "event")
+    assert isinstance(event, ApiKeyCreated)
+    assert event.origins == ["https://example.org", "http://localhost:3000"]
+    assert directory(event).keys["k2"].origins == {"https://example.org", "http://localhost:3000"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scopes": ("submit", "read")},
+        {"kind": "agent", "spaces": ["demo"]},
+        {"origins": ["https://example.org"] * 2},
+        {"origins": [f"https://{n}.example.org" for n in range(21)]},
+        *(
+            {"origins": [origin]}
+            for origin in ("*", "null", "https://example.org/", "https://EXAMPLE.org", "https://a\n", "")
+        ),
+    ],
+)
+def test_a_key_for_pages_only_submits_and_names_origins_as_browsers_do(wrong: dict[str, Any]) -> None:
+    assert refused(msgspec.structs.replace(PAGE_KEY, **wrong), directory(DEMO)) == "invalid"
