@@ -25,6 +25,7 @@ PROBLEMS: dict[str, Kind] = {
     "payload_too_large": Kind(413, "The body is too large"),
     "input_invalid": Kind(422, "The input does not fit"),
     "idempotency_mismatch": Kind(422, "This idempotency key was used for another body"),
+    "quota_exceeded": Kind(429, "That is more than is allowed at a time", True),
     "internal": Kind(500, "Something went wrong on our side", True),
     "unavailable": Kind(503, "Not possible right now", True),
     # In a request's `error`, never as an HTTP answer of their own.

@@ -13,6 +13,7 @@ from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
+from services.gateway.limits import Limits, limit
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
@@ -39,7 +40,9 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     submissions = Submissions(nc, process.id, reader, waiting)
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
-    access, streams = Access(directory, reader, clock), Streams(directory, clock)
+    settings = process.settings
+    limits = Limits(limit(settings.rate_limit), limit(settings.rate_limit_unknown))
+    access, streams = Access(directory, reader, clock, limits), Streams(directory, clock)
     erasures = Erasures(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(

@@ -25,7 +25,10 @@ from services.runtime.topology import RecoveryNeeded
 log = logging.getLogger("services.local")
 T = TypeVar("T")
 
-PASSED_ON = ("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES", "WS_OUTPUT_MAX_BYTES")
+PASSED_ON = (
+    *("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES", "WS_OUTPUT_MAX_BYTES"),
+    *("WS_RATE_LIMIT", "WS_RATE_LIMIT_UNKNOWN"),
+)
 """Settings that the services of an embedded stack take from the environment of `spaces up`."""
 CHECK_S = 1.0
 """How often a stack is looked at whose status nobody reads."""

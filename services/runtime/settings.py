@@ -14,6 +14,10 @@ class SettingsError(Final):
     """A variable is missing or does not fit; the message names it."""
 
 
+_Limit = Annotated[str, msgspec.Meta(pattern="^([1-9][0-9]{0,6}/[1-9][0-9]{0,4})?$")]
+"""Calls, and in how many seconds; empty: no limit."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: PREFIX + field.upper()):
     """All that a service may be told from outside. Durations are seconds, sizes bytes."""
 
@@ -32,6 +36,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """How much output the stream for those who watch holds; the oldest goes first."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
+    rate_limit: _Limit = "60000/60"
+    """How often one API key may call one gateway."""
+    rate_limit_unknown: _Limit = "600/60"
+    """How often one address may call one gateway without a key that is good."""
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -132,10 +132,12 @@ async def serve_registry_at(bus: Bus) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(bus: Bus, through: Proxy | None = None) -> AsyncIterator[Gateway]:
+async def running_gateway(
+    bus: Bus, through: Proxy | None = None, settings: Settings | None = None
+) -> AsyncIterator[Gateway]:
     """A gateway as `main` wires it, ready; its way to NATS may go through a proxy."""
     nc = await bus.connect("gateway", through=through)
-    process = Process("gateway", Settings(), nc, new_process_id("gateway"))
+    process = Process("gateway", settings or Settings(), nc, new_process_id("gateway"))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     try:

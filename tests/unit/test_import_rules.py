@@ -20,6 +20,7 @@ PURE = {
             "holding",
             "intake",
             "leases",
+            "limits",
             "members",
             "problems",
             "refusals",
@@ -82,6 +83,7 @@ PURE_LIBRARIES = {
     "functools",
     "hashlib",
     "heapq",
+    "ipaddress",
 } | {
     *("itertools", "json", "math", "msgspec", "operator", "re", "string", "types", "typing", "urllib.parse", "uuid"),
 }

@@ -1,5 +1,6 @@
 """Who calls, and what of it they may see."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
@@ -8,8 +9,10 @@ from starlette.responses import Response
 
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
+from services.gateway.api.boundary import ADDED
 from services.gateway.api.operation import Operation
 from services.gateway.auth import Caller, Reach, authenticate, may_read, permit, reach_of
+from services.gateway.limits import Limits
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.runtime import telemetry
@@ -26,8 +29,8 @@ def _nothing() -> None:
 class Access:
     """The callers of this gateway, and the requests as they may see them."""
 
-    def __init__(self, follower: DirectoryFollower, reader: Reader, clock: ServerClock) -> None:
-        self._follower, self._reader, self._clock = follower, reader, clock
+    def __init__(self, follower: DirectoryFollower, reader: Reader, clock: ServerClock, limits: Limits) -> None:
+        self._follower, self._reader, self._clock, self._limits = follower, reader, clock, limits
 
     def add(self, routes: APIRouter, operation: Operation, endpoint: Endpoint, first: Callable[[], None] = _nothing) -> None:
         """Offer an operation to those who may call it: nothing but this decides who does. `first` is looked at before
@@ -40,9 +43,21 @@ class Access:
         routes.add_route(operation.path, answer, methods=[operation.method])
 
     def _caller(self, request: Request, operation: Operation) -> Caller:
-        headers = dict(request.scope["headers"])
-        caller = authenticate(self._follower, headers.get(b"authorization"), self._clock.now_ns())
+        caller = self._counted(request)
         permit(caller, operation.scopes, operation.role, whole=operation.whole)
+        return caller
+
+    def _counted(self, request: Request) -> Caller:
+        """Who calls, if they have not called too often. Raises ApiProblem."""
+        headers = dict(request.scope["headers"])
+        address, now = request.client.host if request.client else "", time.monotonic_ns()
+        try:
+            caller = authenticate(self._follower, headers.get(b"authorization"), self._clock.now_ns())
+        except ApiProblem as problem:
+            if problem.code != "unavailable":
+                self._limits.unknown(address, now)
+            raise
+        request.scope[ADDED].update(self._limits.known(caller.key.key_id, address, now))
         return caller
 
     def reach(self, caller: Caller, space: str | None, user: str | None) -> Reach:

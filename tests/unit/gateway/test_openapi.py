@@ -127,11 +127,12 @@ def test_an_example_with_a_flaw_is_found() -> None:
 
 def test_headers_are_described_where_they_are_sent() -> None:
     submit = DOCUMENT["paths"]["/v1/spaces/{space}/requests"]["post"]["responses"]
-    assert set(submit["202"]["headers"]) == {"X-Request-Id", "Location", "Idempotent-Replayed", "Retry-After"}
+    every = {"X-Request-Id", "RateLimit", "RateLimit-Policy"}
+    assert set(submit["202"]["headers"]) == every | {"Location", "Idempotent-Replayed", "Retry-After"}
     assert set(submit["201"]["headers"]) == set(submit["200"]["headers"]) == set(submit["202"]["headers"]) - {"Retry-After"}
-    assert set(submit["503"]["headers"]) == {"X-Request-Id", "Retry-After"}
+    assert set(submit["503"]["headers"]) == set(submit["429"]["headers"]) == every | {"Retry-After"}
     assert set(submit["401"]["headers"]) == {"X-Request-Id", "WWW-Authenticate"}
-    assert set(submit["404"]["headers"]) == {"X-Request-Id"}
+    assert set(submit["404"]["headers"]) == every
 
 
 def test_a_submission_is_described_by_the_type_that_validates_it() -> None:
