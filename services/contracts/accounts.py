@@ -3,16 +3,25 @@
 from typing import Literal, assert_never
 
 import msgspec
+from msgspec import UNSET
 
 from services.contracts.directory import (
     AgentKeyCreated,
     ApiKeyCreated,
     DirectoryEvent,
     KeyRevoked,
+    OnNoAgent,
     Policy,
     Role,
     Scope,
     SpaceCreated,
+    SpaceDeleted,
+    SpaceDisabled,
+    SpaceEdited,
+    SpaceEnabled,
+    SpaceEvent,
+    SpacePaused,
+    SpaceResumed,
     UserCreated,
     UserDisabled,
     UserEnabled,
@@ -21,6 +30,12 @@ from services.contracts.instants import nanoseconds
 
 KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 """Why a key is worth nothing; empty: it is not so."""
+
+SETTINGS = (
+    *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
+    *("on_no_agent", "queue_limit"),
+)
+"""What of a space can be edited; commands, events and the space name it alike."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +49,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Space(msgspec.Struct, frozen=True, kw_only=True):
-    """A space with its defaults for requests (seconds)."""
+    """A space with its defaults for requests (seconds). One that is not `enabled` takes no submissions; of one that is
+    `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number."""
 
     space: str
     owner: str
@@ -43,6 +59,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     start_timeout_s: float
     execution_timeout_s: float
     max_attempts: int
+    on_no_agent: OnNoAgent = "queue"
+    queue_limit: int = 0
+    enabled: bool = True
+    paused: bool = False
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +86,8 @@ class Directory:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.spaces: dict[str, Space] = {}
+        self.deleted: dict[str, Space] = {}
+        """Spaces that are no more, as they were: agents still run what was open of them."""
         self.keys: dict[str, Key] = {}
         self.sequences: dict[tuple[str, str], int] = {}
         """(kind, id) of an entry -> the sequence of its last event: what its next event must expect."""
@@ -83,23 +105,13 @@ class Directory:
                 if (known := self.users.get(event.user)) is not None:
                     changed = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
                     self.users[event.user] = self._user_by_email[known.email.casefold()] = changed
-            case SpaceCreated():
-                self.spaces[event.space] = Space(
-                    space=event.space,
-                    owner=event.owner,
-                    title=event.title,
-                    connections=event.connections,
-                    start_timeout_s=event.start_timeout_s,
-                    execution_timeout_s=event.execution_timeout_s,
-                    max_attempts=event.max_attempts,
-                )
             case ApiKeyCreated() | AgentKeyCreated():
                 self._add_key(event)
             case KeyRevoked():
                 if (key := self.keys.pop(event.key_id, None)) is not None:
                     self._key_by_hash.pop(key.key_hash, None)  # two keys may share a secret
             case _:
-                assert_never(event)
+                self._apply_to_space(event)
 
     def key_by_hash(self, key_hash: str) -> Key | None:
         """The key with this hash, if it was not revoked."""
@@ -109,6 +121,15 @@ class Directory:
         """The user with this e-mail address, whatever its case."""
         return self._user_by_email.get(email.casefold())
 
+    def paused(self, space: str) -> bool:
+        """Whether nothing of a space may be assigned now; what is open of a deleted one may."""
+        there = self.spaces.get(space)
+        return there is not None and there.paused
+
+    def serviceable(self, space: str) -> Space | None:
+        """The space, if agents may serve it: also a deleted one, whose open requests go on."""
+        return self.spaces.get(space) or self.deleted.get(space)
+
     def flaw(self, key: Key, now: int) -> KeyFlaw:
         """Why a key, which was live once, is worth nothing now (nanoseconds since 1970)."""
         if key.key_id not in self.keys:
@@ -117,6 +138,15 @@ class Directory:
             return "expired"
         user = self.users.get(key.user)
         return "disabled" if user is not None and user.disabled else ""
+
+    def _apply_to_space(self, event: SpaceEvent) -> None:
+        if isinstance(event, SpaceCreated):
+            self.spaces[event.space] = _created(event)
+        elif (space := self.spaces.pop(event.space, None)) is not None:
+            if isinstance(event, SpaceDeleted):
+                self.deleted[event.space] = space
+            else:
+                self.spaces[event.space] = _altered(space, event)
 
     def _add_key(self, event: ApiKeyCreated | AgentKeyCreated) -> None:
         key = Key(
@@ -130,6 +160,34 @@ class Directory:
             expires_at=nanoseconds(event.expires_at) if event.expires_at else None,
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
+
+
+def _created(event: SpaceCreated) -> Space:
+    return Space(
+        space=event.space,
+        owner=event.owner,
+        title=event.title,
+        connections=event.connections,
+        start_timeout_s=event.start_timeout_s,
+        execution_timeout_s=event.execution_timeout_s,
+        max_attempts=event.max_attempts,
+        on_no_agent=event.on_no_agent,
+        queue_limit=event.queue_limit,
+    )
+
+
+def _altered(space: Space, event: SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed) -> Space:
+    """The space after the event."""
+    match event:
+        case SpaceEdited():
+            given = {name: getattr(event, name) for name in SETTINGS}
+            return msgspec.structs.replace(space, **{name: value for name, value in given.items() if value is not UNSET})
+        case SpaceEnabled() | SpaceDisabled():
+            return msgspec.structs.replace(space, enabled=isinstance(event, SpaceEnabled))
+        case SpacePaused() | SpaceResumed():
+            return msgspec.structs.replace(space, paused=isinstance(event, SpacePaused))
+        case _:
+            assert_never(event)
 
 
 def may_submit(key: Key, space: str) -> bool:

@@ -152,7 +152,10 @@ CALLS = (
     _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "disable_user", rpc.DisableUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "enable_user", rpc.EnableUser, rpc.Recorded, GATEWAY, OPERATOR),
-    _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, OPERATOR),
+    _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "delete_space", rpc.DeleteSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_key", rpc.CreateKey, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "revoke_key", rpc.RevokeKey, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
@@ -163,6 +166,7 @@ CALLS = (
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
+    _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
 )
 """Operations of the micro services."""
 BUCKETS = (

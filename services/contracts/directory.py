@@ -3,9 +3,18 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 Policy = Literal["one", "many"]
 Role = Literal["admin", "member"]
+OnNoAgent = Literal["queue", "reject"]
+
+START_TIMEOUT_S = (1.0, 48 * 3600.0)
+EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
+MAX_ATTEMPTS = (1, 20)
+QUEUE_LIMIT = (0, 1_000_000)
+MAX_TITLE = 200
+"""What the settings of a space may be."""
 Scope = Literal["submit", "read", "manage"]
 """What an API key is for. `manage`: keys, users, agents."""
 FIRST_SCOPES: tuple[Scope, ...] = ("submit", "read")
@@ -44,7 +53,8 @@ class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabl
 
 
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
-    """A named inference endpoint, with its defaults for requests (seconds)."""
+    """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
+    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
 
     space: str
     owner: str
@@ -53,6 +63,54 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     start_timeout_s: float = 3600.0
     execution_timeout_s: float = 120.0
     max_attempts: int = 1
+    on_no_agent: OnNoAgent = "queue"
+    queue_limit: int = 0
+
+
+class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
+    """The settings that have changed; the others are absent. They are for requests and connections that come later."""
+
+    space: str
+    title: str | UnsetType = UNSET
+    connections: Policy | UnsetType = UNSET
+    start_timeout_s: float | UnsetType = UNSET
+    execution_timeout_s: float | UnsetType = UNSET
+    max_attempts: int | UnsetType = UNSET
+    on_no_agent: OnNoAgent | UnsetType = UNSET
+    queue_limit: int | UnsetType = UNSET
+
+
+class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):
+    """It takes submissions again."""
+
+    space: str
+
+
+class SpaceDisabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_disabled"):
+    """It takes no submissions; what it has accepted goes on."""
+
+    space: str
+
+
+class SpacePaused(DirectoryEventBase, frozen=True, kw_only=True, tag="space_paused"):
+    """None of its requests is assigned; they are accepted, and wait."""
+
+    space: str
+
+
+class SpaceResumed(DirectoryEventBase, frozen=True, kw_only=True, tag="space_resumed"):
+    """Its requests are assigned again."""
+
+    space: str
+
+
+class SpaceDeleted(DirectoryEventBase, frozen=True, kw_only=True, tag="space_deleted"):
+    """It takes no more submissions for ever, and its name is not given again; its open requests go on to their end."""
+
+    space: str
+
+
+SpaceEvent = SpaceCreated | SpaceEdited | SpaceEnabled | SpaceDisabled | SpacePaused | SpaceResumed | SpaceDeleted
 
 
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
@@ -86,7 +144,7 @@ class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked
     key_id: str
 
 
-DirectoryEvent = UserCreated | UserDisabled | UserEnabled | SpaceCreated | ApiKeyCreated | AgentKeyCreated | KeyRevoked
+DirectoryEvent = UserCreated | UserDisabled | UserEnabled | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
 def entry_of(event: DirectoryEvent) -> tuple[str, str]:
@@ -94,7 +152,7 @@ def entry_of(event: DirectoryEvent) -> tuple[str, str]:
     match event:
         case UserCreated() | UserDisabled() | UserEnabled():
             return "user", event.user
-        case SpaceCreated():
-            return "space", event.space
         case ApiKeyCreated() | AgentKeyCreated() | KeyRevoked():
             return "key", event.key_id
+        case _:
+            return "space", event.space

@@ -3,9 +3,12 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from services.contracts.directory import FIRST_SCOPES, Policy, Role, Scope
+from services.contracts.directory import FIRST_SCOPES, OnNoAgent, Policy, Role, Scope
 from services.contracts.reports import AgentState
+
+Switch = Literal["enable", "disable", "pause", "resume"]
 
 
 class RpcError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
@@ -105,6 +108,37 @@ class CreateSpace(Message, frozen=True, kw_only=True):
     start_timeout_s: float = 3600.0
     execution_timeout_s: float = 120.0
     max_attempts: int = 1
+    on_no_agent: OnNoAgent = "queue"
+    queue_limit: int = 0
+    actor: str = "system"
+
+
+class EditSpace(Message, frozen=True, kw_only=True):
+    """Other settings for a space; those that are absent stay as they are."""
+
+    space: str
+    title: str | UnsetType = UNSET
+    connections: Policy | UnsetType = UNSET
+    start_timeout_s: float | UnsetType = UNSET
+    execution_timeout_s: float | UnsetType = UNSET
+    max_attempts: int | UnsetType = UNSET
+    on_no_agent: OnNoAgent | UnsetType = UNSET
+    queue_limit: int | UnsetType = UNSET
+    actor: str = "system"
+
+
+class SwitchSpace(Message, frozen=True, kw_only=True):
+    """Let a space take submissions or not (`enable`, `disable`), let its requests be assigned or not (`resume`, `pause`)."""
+
+    space: str
+    to: Switch
+    actor: str = "system"
+
+
+class DeleteSpace(Message, frozen=True, kw_only=True):
+    """Let a space be no more."""
+
+    space: str
     actor: str = "system"
 
 
@@ -225,7 +259,9 @@ class Positions(Message, frozen=True, kw_only=True):
 # Dispatcher
 
 
-WaitReason = Literal["waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining", "retry_delay"]
+WaitReason = Literal[
+    "waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining", "retry_delay", "space_paused"
+]
 
 
 class GetQueue(Message, frozen=True, kw_only=True):
@@ -239,3 +275,17 @@ class QueuePlace(Message, frozen=True, kw_only=True):
 
     position: int
     reason: WaitReason | Literal[""] = ""
+
+
+class GetSpaceQueue(Message, frozen=True, kw_only=True):
+    """How many requests of this space wait, and is there an agent?"""
+
+    space: str
+
+
+class SpaceQueue(Message, frozen=True, kw_only=True):
+    """The answer. `waiting`: requests that could be assigned now, were there a free slot; `online`: an agent of the space is
+    connected, whatever its state."""
+
+    waiting: int
+    online: bool

@@ -1,9 +1,10 @@
 """The dispatcher's process."""
 
-from services.contracts.rpc import GetQueue
+from services.contracts.rpc import GetQueue, GetSpaceQueue
 from services.dispatcher.service import Dispatcher
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
+from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
 from services.runtime.process import Process, run
 
@@ -14,16 +15,19 @@ async def start(process: Process) -> None:
     clock = ServerClock()
     await clock.measure(nc)
     liveness = Liveness(nc, "dispatcher", process.id)
-    dispatcher = Dispatcher(process, liveness, clock)
+    directory = DirectoryFollower(nc)
+    dispatcher = Dispatcher(process, liveness, clock, directory)
     partitions = dispatcher.partitions
     liveness.on_change = partitions.look
     await dispatcher.listen()
     await liveness.announce()
     place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)
-    answers = await rpc.serve(nc, "dispatcher", "Where a request stands in its queue", {"place": place})
+    queue = rpc.Operation("ws.rpc.dispatcher.*.queue", GetSpaceQueue, dispatcher.queue, everyone=True)
+    answers = await rpc.serve(nc, "dispatcher", "Queues, and where a request stands", {"place": place, "queue": queue})
 
     process.spawn("liveness", liveness.keep_announcing())
     process.spawn("live processes", liveness.watch())
+    process.spawn("directory", directory.follow())
     process.spawn("clock", clock.keep_measuring(nc))
     process.spawn("leases", partitions.watch())
     process.spawn("partitions", partitions.keep())
@@ -34,6 +38,7 @@ async def start(process: Process) -> None:
     process.on_reconnect(dispatcher.gateways.raise_barrier)
     process.ready_when("partitions owned", lambda: partitions.everything_owned)
     process.ready_when("partitions caught up", lambda: set(dispatcher.states) >= partitions.owned)
+    process.ready_when("directory", directory.caught_up.is_set)
     process.ready_when("no recovery needed", lambda: not liveness.halted)
     process.on_drain(dispatcher.drain)
     process.on_drain(liveness.withdraw)  # before the leases are free: nobody is to leave them to us

@@ -1,12 +1,15 @@
 """Why a request waits, and how long its queue is before it. Pure."""
 
-from services.contracts.rpc import QueuePlace, WaitReason
+from collections.abc import Callable
+
+from services.contracts.rpc import QueuePlace, SpaceQueue, WaitReason
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import Partition
 
 
-def place(partition: Partition, rid: str, now: int) -> QueuePlace:
-    """Where a request stands in its queue and why it waits; position 0 when it does not stand in a queue."""
+def place(partition: Partition, rid: str, paused: Callable[[str], bool], now: int) -> QueuePlace:
+    """Where a request stands in its queue and why it waits; position 0 when it does not stand in a queue. `paused` says of a
+    space whether nothing of it is assigned."""
     state = partition.requests.get(rid)
     if state is None or state.status != "queued":
         return QueuePlace(position=0)
@@ -14,7 +17,14 @@ def place(partition: Partition, rid: str, now: int) -> QueuePlace:
         return QueuePlace(position=0, reason="retry_delay")
     queue = partition.queues.get(state.space)
     position = queue.position(rid, now) if queue is not None else 0
-    return QueuePlace(position=position, reason=_reason(partition.fleet, state.space, position, now))
+    reason = "space_paused" if paused(state.space) else _reason(partition.fleet, state.space, position, now)
+    return QueuePlace(position=position, reason=reason)
+
+
+def queue(partition: Partition, space: str) -> SpaceQueue:
+    """How many requests of a space wait, and whether an agent of it is connected."""
+    waiting = partition.queues.get(space)
+    return SpaceQueue(waiting=0 if waiting is None else len(waiting), online=bool(partition.fleet.states(space)))
 
 
 def _reason(fleet: Fleet, space: str, position: int, now: int) -> WaitReason:

@@ -11,19 +11,20 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
 from services.contracts import subjects
-from services.contracts.ids import part_of_request
+from services.contracts.ids import part_of_request, part_of_space
 from services.contracts.reports import ControlAnswer, Deliver, Ping
-from services.contracts.rpc import GetQueue, QueuePlace
+from services.contracts.rpc import GetQueue, GetSpaceQueue, QueuePlace, SpaceQueue
+from services.dispatcher import places
 from services.dispatcher.decide import AnyDecision, Assign, Check, Decision, answered, assignments, timers, undo
 from services.dispatcher.events import event_of
 from services.dispatcher.folding import fold
 from services.dispatcher.gateways import Gateways
 from services.dispatcher.partitions import Partitions
-from services.dispatcher.places import place
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
 from services.runtime.clock import ServerClock
+from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import Stored
 from services.runtime.live import Liveness
@@ -52,9 +53,9 @@ OWNED = Gauge("ws_dispatcher_partitions", "Partitions owned here")
 class Dispatcher:
     """One dispatcher process."""
 
-    def __init__(self, process: Process, liveness: Liveness, clock: ServerClock) -> None:
+    def __init__(self, process: Process, liveness: Liveness, clock: ServerClock, follower: DirectoryFollower) -> None:
         self._process, self._nc, self._me = process, process.nc, process.id
-        self._liveness, self._clock = liveness, clock
+        self._liveness, self._clock, self._follower = liveness, clock, follower
         self.gateways = Gateways(self._nc, liveness, clock, self._dispatch)
         self.partitions = Partitions(self._nc, self._me, liveness, self._gain, self._lose)
         self._runners: dict[int, asyncio.Task[None]] = {}
@@ -82,6 +83,7 @@ class Dispatcher:
             and not self._liveness.halted
             and time.monotonic() >= self._full_until
             and self.gateways.reported
+            and self._follower.caught_up.is_set()
         )
 
     # Partitions
@@ -147,9 +149,12 @@ class Dispatcher:
             if partition.part not in self.states or not self.partitions.secure(partition.part):
                 continue
             for space in spaces:
-                if space in partition.queues:
+                if space in partition.queues and not self._paused(space):
                     for decision in assignments(partition, space, now):
                         self._start(partition, decision)
+
+    def _paused(self, space: str) -> bool:
+        return self._follower.directory.paused(space)
 
     async def tick(self) -> None:
         """Decide what time alone brings about, for ever."""
@@ -172,7 +177,7 @@ class Dispatcher:
                 continue
             for decision in timers(partition, now):
                 self._start(partition, decision)
-        # A queue whose agents said busy gets no event that would wake it.
+        # A queue whose agents said busy, or whose space was paused, gets no event that would wake it.
         self._dispatch({space for partition in self.states.values() for space in partition.queues})
 
     def _measure(self) -> None:
@@ -229,7 +234,15 @@ class Dispatcher:
     async def place(self, query: GetQueue) -> QueuePlace | None:
         """Where a request stands in its queue and why it waits; None when its partition is not ours."""
         partition = self.states.get(part_of_request(query.rid))
-        return None if partition is None else place(partition, query.rid, self._clock.now_ns())
+        return None if partition is None else places.place(partition, query.rid, self._paused, self._clock.now_ns())
+
+    async def queue(self, query: GetSpaceQueue) -> SpaceQueue | None:
+        """What waits of a space; None when its partition is not ours, or not every gateway has said who is connected."""
+        part = part_of_space(query.space)
+        partition = self.states.get(part)
+        if partition is None or not self.partitions.secure(part) or not self.gateways.reported:
+            return None
+        return places.queue(partition, query.space)
 
     async def drain(self) -> None:
         """Finish what is being appended and hand the partitions back."""

@@ -29,6 +29,11 @@ class Caller:
     key: Key
     user: User
 
+    @property
+    def actor(self) -> str:
+        """As events name them."""
+        return f"user:{self.user.user}"
+
 
 class Reach(NamedTuple):
     """What a caller may see in a list: of one user, or of everybody when `user` is empty; in some spaces, or in all when
@@ -77,6 +82,27 @@ def submittable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space
     if not may_submit(caller.key, slug):
         raise ApiProblem("forbidden", f"This key is not for the space {slug}.")
     return space
+
+
+def manageable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
+    """The space, if the caller may change it: its owner or an administrator, by a key that is for it. Raises ApiProblem."""
+    space = submittable(follower, caller, slug)
+    if space.owner != caller.user.user and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only its owner or an administrator may change a space.")
+    return space
+
+
+def usable(follower: DirectoryFollower, caller: Caller) -> list[Space]:
+    """The spaces that the caller may submit to, by name."""
+    spaces = follower.directory.spaces
+    return [spaces[slug] for slug in sorted(spaces) if may_submit(caller.key, slug)]
+
+
+def owner_of_new(caller: Caller, wanted: str) -> str:
+    """Whose a space becomes that the caller creates; `wanted` is empty for themselves. Raises ApiProblem."""
+    if wanted not in ("", caller.user.user) and caller.user.role != "admin":
+        raise ApiProblem("forbidden", "Only an administrator may create a space for somebody else.")
+    return wanted or caller.user.user
 
 
 def may_read(caller: Caller, state: RequestState) -> bool:

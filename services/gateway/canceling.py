@@ -43,6 +43,17 @@ class Cancellations:
             raise NatsUnavailable(f"{rid} cannot be read just now")
         return state
 
+    async def withdraw(self, state: RequestState, user: str) -> bool:
+        """Cancel the request unless it has been assigned, or has ended, meanwhile; whether this did it. Raises Retryable."""
+        for _ in range(TRIES):
+            if state.status != "queued":
+                return False
+            with contextlib.suppress(Superseded, ChainClosed):
+                await append(self._nc, request_record(_canceled(state, user), state.traceparent), APPEND_S)
+                return True
+            state = await self._read(state.rid)
+        raise NatsUnavailable(f"{state.rid} changes too quickly to be canceled")
+
 
 def _canceled(state: RequestState, user: str) -> Canceled:
     return Canceled(

@@ -6,14 +6,17 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, requests, users
+from services.gateway.api import keys, lists, requests, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
+from services.gateway.inventory import Inventory
 from services.gateway.limits import Limits, limit
+from services.gateway.purging import Purges
+from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
@@ -37,23 +40,24 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     liveness, directory = Liveness(nc, process.service, process.id), DirectoryFollower(nc)
     admission, reader = Admission(nc, liveness), Reader(nc)
     waiting = Waiting(nc, process.id, reader)
-    submissions = Submissions(nc, process.id, reader, waiting)
+    submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
     settings = process.settings
     limits = Limits(limit(settings.rate_limit), limit(settings.rate_limit_unknown))
     access, streams = Access(directory, reader, clock, limits), Streams(directory, clock)
-    erasures = Erasures(nc, reader)
+    erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
         process.not_ready,
         agents.socket,
-        requests.router(directory, access, admission, submissions, Cancellations(nc, reader), erasures, reader, events),
+        requests.router(directory, access, admission, submissions, cancellations, erasures, reader, events),
         events.router(),
         api_agents.router(nc, access),
         lists.router(nc, access, reader),
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
+        spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
     )
     server = HttpServer(app, listener)
 

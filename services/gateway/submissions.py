@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 
 from services.contracts import ids, subjects
+from services.contracts.accounts import Space
 from services.contracts.events import Accepted
 from services.contracts.idempotency import KeyRecord
 from services.contracts.requests import RequestState, begin
@@ -17,6 +18,7 @@ from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.intake import Submission, key_digest
 from services.gateway.metrics import ACCEPTED
 from services.gateway.problems import ApiProblem
+from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.waiting import Waiting
 from services.runtime import telemetry
@@ -30,7 +32,7 @@ class Order:
     """A submission with who makes it, where, and how they want the answer."""
 
     caller: Caller
-    space: str
+    space: Space
     submission: Submission
     idempotency_key: str | None
     traceparent: str | None
@@ -48,16 +50,16 @@ class Answer:
 class Submissions:
     """Accepts requests."""
 
-    def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting) -> None:
+    def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting, queues: Queues) -> None:
         self._nc, self._origin, self._reader, self._waiting = nc, origin, reader, waiting
-        self._keys = IdempotencyKeys(nc)
+        self._keys, self._queues = IdempotencyKeys(nc), queues
 
     async def submit(self, order: Order) -> Answer:
         """Accept the order, or find the request that its key already made. Raises ApiProblem, Retryable."""
-        rid = ids.request_id(order.space, time.time_ns() // 1_000_000, os.urandom(10))
+        rid = ids.request_id(order.space.space, time.time_ns() // 1_000_000, os.urandom(10))
         if order.idempotency_key is None:
             return Answer(await self._accept(rid, order, ""), False)
-        digest = key_digest(order.caller.user.user, order.space, order.idempotency_key)
+        digest = key_digest(order.caller.user.user, order.space.space, order.idempotency_key)
         record = await self._keys.claim(digest, KeyRecord(rid=rid, body_sha256=order.submission.body_sha256))
         if record.body_sha256 != order.submission.body_sha256:
             raise ApiProblem("idempotency_mismatch", "This Idempotency-Key came with another body before.")
@@ -80,6 +82,8 @@ class Submissions:
         return Answer(await self._waiting.further(state, order.wait_s), True)
 
     async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
+        # Here, so that who repeats a submission is answered with what it made, whatever has become of the space.
+        await self._queues.check(order.space)
         telemetry.request_id.set(rid)
         event = self._event(rid, order, digest)
         record = request_record(event, event.traceparent)
@@ -116,7 +120,7 @@ class Submissions:
         return Accepted(
             id=entropy[24:].hex(),
             rid=rid,
-            space=order.space,
+            space=order.space.space,
             prev_seq=0,
             attempt=0,
             actor=f"user:{order.caller.user.user}",

@@ -66,9 +66,10 @@ class Attaching:
 
     async def _policies(self, spaces: list[str]) -> dict[str, Policy]:
         directory = self._follower.directory
-        if not all(space in directory.spaces for space in spaces):
+        if not all(directory.serviceable(space) for space in spaces):
             await self._follower.catch_up()
-        return {space: directory.spaces[space].connections for space in spaces if space in directory.spaces}
+        found = {space: directory.serviceable(space) for space in spaces}
+        return {space: there.connections for space, there in found.items() if there is not None}
 
     async def _plan(self, request: Attach, policies: dict[str, Policy]) -> AttachPlan:
         exclusive = connections.exclusive_spaces(request.spaces, policies)
@@ -92,7 +93,8 @@ class Attaching:
             raise Refused("conflict", "the connection has ended already") from error
 
     async def _release(self, agent: str, conn: str, spaces: list[str]) -> None:
-        keys = connections.claim_keys(agent, connections.exclusive_spaces(spaces, await self._policies(spaces)))
+        # Of every space that there is: its policy may have been another when the claim was taken.
+        keys = connections.claim_keys(agent, await self._policies(spaces))
         for _ in range(TRIES):
             try:
                 for entry in connections.to_release(conn, await self._claims.read(keys)):

@@ -8,53 +8,46 @@ same chain, and one of them is refused.
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any, assert_never
 
-from services.contracts import ids, subjects
+from services.contracts import subjects
 from services.contracts.accounts import Directory
 from services.contracts.directory import (
     AgentKeyCreated,
     ApiKeyCreated,
     DirectoryEvent,
     KeyRevoked,
-    SpaceCreated,
     UserCreated,
     UserDisabled,
     UserEnabled,
     entry_of,
 )
 from services.contracts.instants import nanoseconds
-from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DisableUser, EnableUser, RevokeKey
+from services.contracts.rpc import (
+    CreateKey,
+    CreateSpace,
+    CreateUser,
+    DeleteSpace,
+    DisableUser,
+    EditSpace,
+    EnableUser,
+    RevokeKey,
+    SwitchSpace,
+)
+from services.registry import spaces
+from services.registry.refusal import Existing, Refusal
 
-DirectoryCommand = CreateUser | DisableUser | EnableUser | CreateSpace | CreateKey | RevokeKey
+SpaceCommand = CreateSpace | EditSpace | SwitchSpace | DeleteSpace
+DirectoryCommand = CreateUser | DisableUser | EnableUser | SpaceCommand | CreateKey | RevokeKey
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
-START_TIMEOUT_S = (1.0, 48 * 3600.0)
-EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
-MAX_ATTEMPTS = (1, 20)
 
 # What browsers take for an address in <input type=email> (WHATWG HTML, 4.10.5.1.5).
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(rf"[a-z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*", re.ASCII | re.IGNORECASE)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z", re.ASCII)
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """The command was carried out before: the sequence of its event."""
-
-    seq: int
-
-
-class Refusal(Exception):
-    """The command cannot be carried out; `code` is one of RpcError's."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
 
 
 def user_id(email: str) -> str:
@@ -75,8 +68,16 @@ def decide(
         case DisableUser() | EnableUser():
             return _switch(command, directory, event_id)
         case CreateSpace():
-            _check_space(command, directory)
-            return _created(_space(command, event_id), directory)
+            spaces.check(command)
+            if command.owner not in directory.users:
+                raise Refusal("not_found", "no such user")
+            return _created(spaces.created(command, event_id), directory)
+        case EditSpace():
+            return spaces.edit(command, directory, event_id)
+        case SwitchSpace():
+            return spaces.switch(command, directory, event_id)
+        case DeleteSpace():
+            return spaces.delete(command, directory, event_id)
         case CreateKey():
             _check_key(command, directory)
             return _created(_key(command, event_id), directory)
@@ -93,7 +94,7 @@ def entry_named(command: DirectoryCommand) -> str:
             return user_id(command.email)
         case DisableUser() | EnableUser():
             return command.user
-        case CreateSpace():
+        case CreateSpace() | EditSpace() | SwitchSpace() | DeleteSpace():
             return command.space
         case CreateKey() | RevokeKey():
             return command.key_id
@@ -147,21 +148,6 @@ def _user(command: CreateUser, event_id: str, password_hash: str) -> UserCreated
     )
 
 
-def _space(command: CreateSpace, event_id: str) -> SpaceCreated:
-    return SpaceCreated(
-        id=event_id,
-        prev_seq=0,
-        actor=command.actor,
-        space=command.space,
-        owner=command.owner,
-        title=command.title,
-        connections=command.connections,
-        start_timeout_s=command.start_timeout_s,
-        execution_timeout_s=command.execution_timeout_s,
-        max_attempts=command.max_attempts,
-    )
-
-
 def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
     common: dict[str, Any] = {
         "id": event_id,
@@ -184,19 +170,6 @@ def _check_user(command: CreateUser) -> None:
         raise Refusal("invalid", f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
 
 
-def _check_space(command: CreateSpace, directory: Directory) -> None:
-    if not ids.is_space(command.space):
-        raise Refusal(
-            "invalid", "a space's name has 1 to 48 lower-case letters, digits and hyphens and begins with no hyphen"
-        )
-    _check_text("title", command.title, at_least=0)
-    _check_range("start_timeout_s", command.start_timeout_s, START_TIMEOUT_S)
-    _check_range("execution_timeout_s", command.execution_timeout_s, EXECUTION_TIMEOUT_S)
-    _check_range("max_attempts", command.max_attempts, MAX_ATTEMPTS)
-    if command.owner not in directory.users:
-        raise Refusal("not_found", "no such user")
-
-
 def _check_key(command: CreateKey, directory: Directory) -> None:
     try:
         subjects.token("key id", command.key_id)
@@ -204,7 +177,8 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
         raise Refusal("invalid", str(error)) from error
     if _KEY_HASH.fullmatch(command.key_hash) is None:
         raise Refusal("invalid", "a key's hash has 64 hex digits")
-    _check_text("name", command.name, at_least=1)
+    if not 1 <= len(command.name) <= MAX_NAME or not command.name.isprintable():
+        raise Refusal("invalid", f"name: 1 to {MAX_NAME} printable characters")
     if len(command.spaces) > MAX_KEY_SPACES or len(set(command.spaces)) != len(command.spaces):
         raise Refusal("invalid", f"a key names each space once, and at most {MAX_KEY_SPACES}")
     if len(set(command.scopes)) != len(command.scopes):
@@ -242,14 +216,3 @@ def _is_instant(text: str) -> bool:
     except (ValueError, OverflowError):
         return False
     return True
-
-
-def _check_text(what: str, text: str, at_least: int) -> None:
-    if not at_least <= len(text) <= MAX_NAME or not text.isprintable():
-        raise Refusal("invalid", f"{what}: {at_least} to {MAX_NAME} printable characters")
-
-
-def _check_range(what: str, value: float, bounds: tuple[float, float]) -> None:
-    # Written so that NaN is outside.
-    if not bounds[0] <= value <= bounds[1]:
-        raise Refusal("invalid", f"{what} is between {bounds[0]:g} and {bounds[1]:g}")

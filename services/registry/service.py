@@ -15,16 +15,20 @@ from services.contracts.rpc import (
     CreateKey,
     CreateSpace,
     CreateUser,
+    DeleteSpace,
     Detach,
     DisableUser,
+    EditSpace,
     EnableUser,
     GetAgents,
     Recorded,
     RevokeKey,
+    SwitchSpace,
 )
 from services.registry.attaching import Attaching
-from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named
+from services.registry.directory import DirectoryCommand, decide, entry_named
 from services.registry.passwords import Passwords
+from services.registry.refusal import Existing, Refusal
 from services.registry.reporting import Reporting
 from services.runtime.append import Record, Superseded, append
 from services.runtime.directory import DirectoryFollower
@@ -91,6 +95,9 @@ async def serve_registry(nc: Client, commands: DirectoryCommands, attaching: Att
         "disable_user": operation("disable_user", DisableUser, commands.execute),
         "enable_user": operation("enable_user", EnableUser, commands.execute),
         "create_space": operation("create_space", CreateSpace, commands.execute),
+        "edit_space": operation("edit_space", EditSpace, commands.execute),
+        "switch_space": operation("switch_space", SwitchSpace, commands.execute),
+        "delete_space": operation("delete_space", DeleteSpace, commands.execute),
         "create_key": operation("create_key", CreateKey, commands.execute),
         "revoke_key": operation("revoke_key", RevokeKey, commands.execute),
         "agents": operation("agents", GetAgents, reporting.agents),

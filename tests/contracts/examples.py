@@ -102,6 +102,15 @@ CONNECTION_EVENTS: list[msgspec.Struct] = [
 
 _ENTRY: dict[str, Any] = {"id": "0" * 31 + "3", "prev_seq": 7, "actor": "user:u1"}
 _KEY: dict[str, Any] = {"key_id": "k1", "user": "u1", "key_hash": SHA, "name": "gpu box", "spaces": ["demo"]}
+_SETTINGS: dict[str, Any] = {
+    "title": "A demo",
+    "connections": "one",
+    "start_timeout_s": 60.0,
+    "execution_timeout_s": 30.0,
+    "max_attempts": 2,
+    "on_no_agent": "reject",
+    "queue_limit": 100,
+}
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
@@ -111,12 +120,14 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
         **_ENTRY,
         space="demo",
         owner="u1",
-        title="A demo",
-        connections="one",
-        start_timeout_s=60.0,
-        execution_timeout_s=30.0,
-        max_attempts=2,
+        **_SETTINGS,
     ),
+    directory.SpaceEdited(**_ENTRY, space="demo", **_SETTINGS),
+    directory.SpaceEnabled(**_ENTRY, space="demo"),
+    directory.SpaceDisabled(**_ENTRY, space="demo"),
+    directory.SpacePaused(**_ENTRY, space="demo"),
+    directory.SpaceResumed(**_ENTRY, space="demo"),
+    directory.SpaceDeleted(**_ENTRY, space="demo"),
     directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
@@ -225,13 +236,12 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.CreateSpace(
         space="demo",
         owner="u1",
-        title="A demo",
-        connections="one",
-        start_timeout_s=60.0,
-        execution_timeout_s=30.0,
-        max_attempts=2,
+        **_SETTINGS,
         actor="user:u1",
     ),
+    rpc.EditSpace(space="demo", **_SETTINGS, actor="user:u1"),
+    rpc.SwitchSpace(space="demo", to="pause", actor="user:u1"),
+    rpc.DeleteSpace(space="demo", actor="user:u1"),
     rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
@@ -281,6 +291,8 @@ MESSAGES: list[msgspec.Struct] = [
     lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy"),
+    rpc.GetSpaceQueue(space="demo"),
+    rpc.SpaceQueue(waiting=3, online=True),
     _HELD,
     reports.AgentReport(
         agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4, state="draining", held=[_HELD], gone=True

@@ -59,6 +59,7 @@ def contract() -> Iterator[Contract]:
             ended = [stack.submit({"n": n})["id"] for n in range(2)]
             key = {"id": made(stack, http, "keys", {"name": "to be revoked"})}
             user = {"id": made(stack, http, "users", {"email": "other@localhost", "password": "long enough"})}
+            space, other = ({"space": made(stack, http, "spaces", {"id": id})} for id in ("managed", "deleted"))
             paths = {
                 "": [{"id": rid} for rid in (*canceled, *ended)],
                 "submit": [{"space": stack.ready.space}],
@@ -66,6 +67,10 @@ def contract() -> Iterator[Contract]:
                 "revoke_key": [key],
                 "disable_user": [user],
                 "enable_user": [user],
+                "space": [space],
+                **{f"{word}_space": [space] for word in ("edit", "pause", "resume", "enable", "disable")},
+                "purge_queue": [space],
+                "delete_space": [other],
             }
             yield Contract(stack.ready.url, schema, http, paths)
 

@@ -13,13 +13,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.contracts import codec, ids, subjects
-from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded
+from services.contracts.directory import SpaceCreated, SpaceDeleted, SpacePaused, SpaceResumed
+from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded, type_of
 from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
-from services.contracts.rpc import GetQueue, QueuePlace
+from services.contracts.rpc import GetQueue, GetSpaceQueue, QueuePlace, SpaceQueue
 from services.dispatcher import main
 from services.dispatcher.partitions import Partitions
-from services.runtime import rpc
-from services.runtime.append import append, request_record
+from services.runtime import jetstream, rpc
+from services.runtime.append import Record, append, request_record
 from services.runtime.errors import NatsUnavailable
 from services.runtime.kv import Bucket, Conflict, Entry
 from services.runtime.live import Liveness
@@ -348,3 +349,74 @@ async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(world:
     await until(lambda: not failures, "a lease was neither written nor read")
     await ready(process)
     assert process.failure is None
+
+
+async def of_space(world: World, event: type[Any], **fields: Any) -> None:
+    """Append to the space `demo` of the directory."""
+    nc = await world.bus.connect("registry")
+    chain = subjects.directory_chain("space", "demo")
+    last = await jetstream.get(nc, subjects.DIRECTORY, last=chain)
+    prev = 0 if last is None else last.seq
+    made = event(id=os.urandom(8).hex(), prev_seq=prev, actor="system", space="demo", **fields)
+    subject = subjects.directory_event("space", "demo", type_of(made))
+    await append(nc, Record(subjects.DIRECTORY, subject, chain, prev, made.id, codec.directory.encode(made)))
+
+
+async def reason_becomes(world: World, rid: str, reason: str) -> None:
+    subject = subjects.dispatcher_rpc(ids.part_of_request(rid), "place")
+
+    async def says_so() -> bool:
+        with contextlib.suppress(NatsUnavailable):
+            return (await rpc.call(world.nc, subject, GetQueue(rid=rid), QueuePlace, 0.5)).reason == reason
+        return False
+
+    await until(says_so, f"it waits for {reason}")
+
+
+@pytest.mark.parametrize("event", [SpaceResumed, SpaceDeleted])
+async def test_nothing_of_a_paused_space_is_assigned_until_it_is_resumed_or_deleted(world: World, event: type[Any]):
+    await of_space(world, SpaceCreated, owner="u")
+    await of_space(world, SpacePaused)
+    gateway = await world.gateway()
+    await gateway.set("conn-1", spaces=["demo", "other"])
+    paused = await world.submit()
+    await ready(await world.dispatcher())
+    await reason_becomes(world, paused, "space_paused")
+    await assigned(world, await world.submit("other"))
+    assert len(world.chain(paused)) == 1, "a dispatcher that has just started knows what is paused"
+    await of_space(world, event)
+    await assigned(world, paused)
+
+
+async def test_a_space_that_is_paused_while_it_is_served_lets_run_what_runs(world: World):
+    await of_space(world, SpaceCreated, owner="u")
+    gateway = await world.gateway()
+    await gateway.set("conn-1")
+    await ready(await world.dispatcher())
+    running = await world.submit()
+    await assigned(world, running)
+    await of_space(world, SpacePaused)
+    await until(lambda: bool(gateway.asked), "the delivery is confirmed")
+    waiting = await world.submit()
+    await reason_becomes(world, waiting, "space_paused")
+    await world.succeed(running)
+    await until(lambda: isinstance(world.last(running), Succeeded), "what ran has ended")
+    await reason_becomes(world, waiting, "space_paused")
+    assert len(world.chain(waiting)) == 1
+
+
+async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(world: World):
+    gateway = await world.gateway()
+    await ready(await world.dispatcher())
+    for _ in range(3):
+        await world.submit()
+    subject = subjects.dispatcher_rpc(ids.part_of_space("demo"), "queue")
+
+    async def says(expected: SpaceQueue) -> bool:
+        with contextlib.suppress(NatsUnavailable):
+            return await rpc.call(world.nc, subject, GetSpaceQueue(space="demo"), SpaceQueue, 0.5) == expected
+        return False
+
+    await until(lambda: says(SpaceQueue(waiting=3, online=False)), "three wait for an agent")
+    await gateway.set("conn-1", slots=1)
+    await until(lambda: says(SpaceQueue(waiting=2, online=True)), "two wait for a slot")

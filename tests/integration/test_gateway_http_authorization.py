@@ -19,17 +19,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 USERS: dict[Role, str] = {"member": "ada", "admin": "root"}
 SETS = [subset for size in range(len(SCOPES) + 1) for subset in itertools.combinations(SCOPES, size)]
-PARAMETERS = {"space": "demo", "id": "0" * 34, "owner": "ada", "name": "gpu"}
+PARAMETERS = {"id": "0" * 34, "owner": "ada", "name": "gpu"}
 
 
 class Expected(NamedTuple):
     """Which scopes a caller needs, and what the answer to who may is: there is no such thing, the body
-    is empty, and lists know no such parameter."""
+    is empty, and lists know no such parameter. `space`: what is asked about; that only its owner changes a space is tested
+    elsewhere."""
 
     scopes: tuple[str, ...]
     status: int
     role: Role = "member"
     whole: bool = False
+    space: str = "demo"
 
 
 EXPECTED = {
@@ -52,6 +54,16 @@ EXPECTED = {
     "me": Expected((), 200),
     "disable_user": Expected(("manage",), 404, "admin", whole=True),
     "enable_user": Expected(("manage",), 404, "admin", whole=True),
+    "spaces": Expected(("read",), 200),
+    "create_space": Expected(("manage",), 400, whole=True),
+    "space": Expected(("read",), 200),
+    "edit_space": Expected(("manage",), 404, space="nowhere"),
+    "delete_space": Expected(("manage",), 404, space="nowhere"),
+    "pause_space": Expected(("manage",), 404, space="nowhere"),
+    "resume_space": Expected(("manage",), 404, space="nowhere"),
+    "enable_space": Expected(("manage",), 404, space="nowhere"),
+    "disable_space": Expected(("manage",), 404, space="nowhere"),
+    "purge_queue": Expected(("manage",), 404, space="nowhere"),
 }
 """By operation. A new one needs its line here: who may call it is decided twice."""
 
@@ -76,7 +88,8 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 async def status(gateway: Gateway, operation: Operation, key: str) -> int:
-    return (await gateway.call(operation.method, operation.path.format(**PARAMETERS) + "?unknown=1", key=key)).status
+    path = operation.path.format(**PARAMETERS, space=EXPECTED[operation.id].space)
+    return (await gateway.call(operation.method, path + "?unknown=1", key=key)).status
 
 
 async def test_every_operation_is_expected_as_it_is_declared() -> None:

@@ -3,7 +3,7 @@ registry."""
 
 import collections
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,9 +24,21 @@ from services.contracts.events import (
     agent_gateway,
     type_of,
 )
+from services.contracts.ids import part_of_space
 from services.contracts.output import OutputKind
 from services.contracts.reports import DrainAgent
-from services.contracts.rpc import Agents, Chain, ConnectedAgent, GetAgents, GetChain, GetQueue, LoggedEvent, QueuePlace
+from services.contracts.rpc import (
+    Agents,
+    Chain,
+    ConnectedAgent,
+    GetAgents,
+    GetChain,
+    GetQueue,
+    GetSpaceQueue,
+    LoggedEvent,
+    QueuePlace,
+    SpaceQueue,
+)
 from services.runtime import jetstream, rpc
 from services.runtime.append import Record, append
 from services.runtime.jetstream import Stored
@@ -221,6 +233,16 @@ class Elsewhere:
 
         operation = rpc.Operation(subjects.dispatcher_rpc(part, "place"), GetQueue, answer)
         await rpc.serve(self._dispatcher, "dispatcher", "a dispatcher of one answer", {"place": operation})
+        await heard(self._bus.servers, operation.subject)
+
+    async def answer_about_queue(self, space: str, queue: Callable[[], SpaceQueue | None]) -> None:
+        """Answer what waits of a space, or be silent."""
+
+        async def answer(_: GetSpaceQueue) -> SpaceQueue | None:
+            return queue()
+
+        operation = rpc.Operation(subjects.dispatcher_rpc(part_of_space(space), "queue"), GetSpaceQueue, answer)
+        await rpc.serve(self._dispatcher, "dispatcher", "a queue made of memory", {"queue": operation})
         await heard(self._bus.servers, operation.subject)
 
     async def answer_as_registry(self, agents: list[ConnectedAgent]) -> None:

@@ -81,6 +81,14 @@ async def revoke(bus: Bus, key_id: str) -> None:
     await _append_entry(nc, KeyRevoked(id=os.urandom(8).hex(), prev_seq=last.seq, actor="system", key_id=key_id))
 
 
+async def change_space(bus: Bus, event: type[Any], space: str = "demo", **fields: Any) -> None:
+    """Append an event of a space that is there."""
+    nc = await bus.connect("registry")
+    last = await jetstream.get(nc, subjects.DIRECTORY, last=subjects.directory_chain("space", space))
+    assert last is not None
+    await _append_entry(nc, event(**_new() | {"prev_seq": last.seq}, space=space, **fields))
+
+
 class Gateway:
     """A running gateway and an HTTP client of it. Without `key` in a call, ada's key is sent."""
 

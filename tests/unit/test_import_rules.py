@@ -29,13 +29,13 @@ PURE = {
             "session",
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("cursor", "feed", "items", "lists", "monitoring", "verdicts", "view"),
+        *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         "web.reference",
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
-    "services.registry": {"agents", "connections", "directory"},
+    "services.registry": {"agents", "connections", "directory", "refusal", "spaces"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(

@@ -19,6 +19,7 @@ from services.gateway.items import (
 from services.gateway.lists import cursor
 from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
+from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, PurgedObject, SpaceObject, SpacesObject, SpaceUrlsObject
 from services.gateway.view import (
     AgentObject,
     AgentsObject,
@@ -146,6 +147,24 @@ STATS = StatsObject(
     queue_s=PercentilesObject(p50=0.004, p95=0.9, p99=3.2),
     run_s=PercentilesObject(p50=1.5, p95=2.4, p99=4.1),
 )
+SPACE = SpaceObject(
+    id="demo",
+    title="A demonstration",
+    owner=OWNER,
+    connections="many",
+    start_timeout_s=3600,
+    execution_timeout_s=120,
+    max_attempts=1,
+    on_no_agent="queue",
+    queue_limit=1000,
+    enabled=True,
+    paused=False,
+    urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
+)
+SPACES = SpacesObject(results=[SPACE])
+PURGED = PurgedObject(canceled=17, more=False)
+CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
+EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 
 _HAPPENED = (
     Item(QueuedEvent(attempt=0, at=_CREATED), "1-4711-0"),

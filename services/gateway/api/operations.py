@@ -10,12 +10,12 @@ from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
 from services.gateway.lists import DEFAULT_LIMIT, STATUSES
 from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 
 _STRING = {"type": "string"}
-_SPACE = Parameter("space", "path", "The space's name.", {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,47}$"}, "demo")
 _ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"}, examples.ID)
 _PREFER = Parameter(
     "Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}) for the outcome.", _STRING, "wait=30"
@@ -72,6 +72,9 @@ _NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's
 _SUBMISSION = {
     "invalid_request": "The body is no JSON in UTF-8, or the Idempotency-Key is none.",
     "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
+    "queue_full": "As many requests of the space wait as its `queue_limit` allows.",
+    "space_disabled": "The space is disabled.",
+    "no_agent_online": "No agent of the space is connected, and it is one that then refuses (`on_no_agent`).",
     "idempotency_mismatch": "The Idempotency-Key came with another body before.",
 }
 
@@ -84,7 +87,7 @@ SUBMIT = Operation(
     summary="Submit a request to a space",
     description="An accepted request is never lost and gets exactly one outcome. Hanging up cancels nothing. With "
     "`Accept: text/event-stream` the answer is the stream of its events, at once.",
-    parameters=(_SPACE, _ACCEPT, _PREFER, _KEY, _TRACE),
+    parameters=(SPACE_PARAMETER, _ACCEPT, _PREFER, _KEY, _TRACE),
     body=examples.BODY,
     answers={
         201: Answer("Finished, also when it failed.", examples.SUCCEEDED, _MADE),
@@ -110,7 +113,7 @@ LIST = Operation(
     description="Without inputs and outputs. Pages stay in place while requests arrive: no gap, no repeat. Shown is all "
     "that happened before, unless it takes longer than two seconds to be recorded.",
     parameters=(
-        dataclasses.replace(_SPACE, place="query", description="Only those of this space."),
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those of this space."),
         Parameter(
             "status",
             "query",
@@ -266,7 +269,7 @@ CONNECTIONS = Operation(
     "shows only agents all of whose spaces are among these. Pages stay in place while agents connect.",
     parameters=(
         Parameter("agent", "query", "Only those of this agent, `<owner>/<name>`.", _STRING, examples.CONNECTED.id),
-        dataclasses.replace(_SPACE, place="query", description="Only those that were let serve this space."),
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those that were let serve this space."),
         *_PAGING,
     ),
     answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
@@ -287,7 +290,7 @@ STATS = Operation(
     summary="How many requests came in and ended, and how long they took: yours, or all for an administrator",
     description="Durations are those of the latest requests that have ended within the window, 5000 at most.",
     parameters=(
-        dataclasses.replace(_SPACE, place="query", description="Only those of this space."),
+        dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those of this space."),
         Parameter(
             "window",
             "query",
@@ -304,4 +307,18 @@ STATS = Operation(
         "not_found": "There is no such space.",
     },
 )
-OPERATIONS = (SUBMIT, LIST, READ, EVENTS, CANCEL, RETRY, ERASE, STATS, AGENTS, DRAIN, CONNECTIONS, *ACCOUNT_OPERATIONS)
+OPERATIONS = (
+    SUBMIT,
+    LIST,
+    READ,
+    EVENTS,
+    CANCEL,
+    RETRY,
+    ERASE,
+    STATS,
+    AGENTS,
+    DRAIN,
+    CONNECTIONS,
+    *ACCOUNT_OPERATIONS,
+    *SPACE_OPERATIONS,
+)

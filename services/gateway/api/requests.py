@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from services.contracts.accounts import Space
 from services.gateway import intake
 from services.gateway.admission import Admission
 from services.gateway.api.access import Access
@@ -44,7 +45,7 @@ def router(
     async def submit(request: Request, caller: Caller) -> Response:
         space = submittable(follower, caller, request.path_params["space"])
         submission = intake.submission(await body_of(request), space)
-        return await accept(request, caller, submission, space.space)
+        return await accept(request, caller, submission, space)
 
     async def read(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
@@ -60,14 +61,14 @@ def router(
         state = await access.request(caller, request.path_params["id"])
         space = submittable(follower, caller, state.space)
         admission.check()
-        return await accept(request, caller, intake.resubmission(state), space.space)
+        return await accept(request, caller, intake.resubmission(state), space)
 
     async def erase(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
         erased = await erasures.erase(state, caller.user.user)
         return json_response(request_object(erased), 200 if await erasures.recorded(erased) else 202)
 
-    async def accept(request: Request, caller: Caller, submission: intake.Submission, space: str) -> Response:
+    async def accept(request: Request, caller: Caller, submission: intake.Submission, space: Space) -> Response:
         order = _order(caller, request, submission, space)
         if not wants_stream(request.scope["headers"]):
             return _submitted(await submissions.submit(order))
@@ -83,7 +84,7 @@ def router(
     return routes
 
 
-def _order(caller: Caller, request: Request, submission: intake.Submission, space: str) -> Order:
+def _order(caller: Caller, request: Request, submission: intake.Submission, space: Space) -> Order:
     headers = dict(request.scope["headers"])
     key = headers.get(b"idempotency-key")
     return Order(

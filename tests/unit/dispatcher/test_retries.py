@@ -45,9 +45,9 @@ def test_a_retry_is_not_assigned_before_its_time():
     before = NOW + 5 * SECOND - 1
     assert timers(partition, before) == []
     assert assignments(partition, "demo", before) == []
-    assert place(partition, rid(1), before) == QueuePlace(position=0, reason="retry_delay")
+    assert place(partition, rid(1), lambda space: False, before) == QueuePlace(position=0, reason="retry_delay")
     assert timers(partition, NOW + 5 * SECOND) == []
-    assert place(partition, rid(1), NOW + 5 * SECOND) == QueuePlace(position=1, reason="waiting_turn")
+    assert place(partition, rid(1), lambda space: False, NOW + 5 * SECOND) == QueuePlace(position=1, reason="waiting_turn")
     assert [assign.state.rid for assign in assignments(partition, "demo", NOW + 5 * SECOND)] == [rid(1)]
 
 

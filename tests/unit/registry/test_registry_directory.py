@@ -19,7 +19,8 @@ from services.contracts.directory import (
 )
 from services.contracts.ids import secret_hash
 from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, DisableUser, EnableUser, RevokeKey
-from services.registry.directory import DirectoryCommand, Existing, Refusal, decide, entry_named, user_id
+from services.registry.directory import DirectoryCommand, decide, entry_named, user_id
+from services.registry.refusal import Existing, Refusal
 
 ADMIN, MEMBER = user_id("admin@example.org"), user_id("member@example.org")
 CREATE_USER = CreateUser(email="new@example.org", password="long enough", actor=f"user:{ADMIN}")
