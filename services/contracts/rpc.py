@@ -271,10 +271,12 @@ class GetQueue(Message, frozen=True, kw_only=True):
 
 
 class QueuePlace(Message, frozen=True, kw_only=True):
-    """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits."""
+    """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits; `eta_s`: in about so many
+    seconds it is assigned, None when nobody can tell."""
 
     position: int
     reason: WaitReason | Literal[""] = ""
+    eta_s: float | None = None
 
 
 class GetSpaceQueue(Message, frozen=True, kw_only=True):

@@ -290,7 +290,7 @@ MESSAGES: list[msgspec.Struct] = [
     _PERCENTILES,
     lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
     rpc.GetQueue(rid=RID),
-    rpc.QueuePlace(position=3, reason="agents_busy"),
+    rpc.QueuePlace(position=3, reason="agents_busy", eta_s=12.5),
     rpc.GetSpaceQueue(space="demo"),
     rpc.SpaceQueue(waiting=3, online=True),
     _HELD,

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
+    "services.dispatcher": {"decide", "eta", "events", "fleet", "ownership", "places", "queue", "state"},
     "services.gateway": {
         *(
             "decisions",
@@ -85,7 +85,20 @@ PURE_LIBRARIES = {
     "heapq",
     "ipaddress",
 } | {
-    *("itertools", "json", "math", "msgspec", "operator", "re", "string", "types", "typing", "urllib.parse", "uuid"),
+    *(
+        "itertools",
+        "json",
+        "math",
+        "msgspec",
+        "operator",
+        "re",
+        "statistics",
+        "string",
+        "types",
+        "typing",
+        "urllib.parse",
+        "uuid",
+    ),
 }
 """What a pure module may import beside our own: nothing that does I/O, reads a clock or draws random numbers."""
 
