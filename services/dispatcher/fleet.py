@@ -4,6 +4,7 @@ Pure: reports, events and instants (nanoseconds of JetStream's clock) come in as
 of a dispatcher.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -145,6 +146,10 @@ class Fleet:
     def states(self, space: str) -> set[AgentState]:
         """The states of the agents of a space that are connected."""
         return {self.agents[conn].report.state for conn in self._by_space.get(space, ())}
+
+    def connected(self, space: str) -> dict[AgentState, int]:
+        """How many agents of a space are connected, by state."""
+        return Counter(self.agents[conn].report.state for conn in self._by_space.get(space, ()) if self._current(conn))
 
     def reserve(self, conn: str, rid: str, lease: int) -> None:
         """We assigned (or are about to assign, lease 0) a request to this connection."""

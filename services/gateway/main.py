@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, requests, spaces, users
+from services.gateway.api import keys, lists, queues, requests, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.events import Events
@@ -58,6 +58,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         keys.router(nc, access, directory, clock),
         users.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
+        queues.router(nc, access, directory, reader),
     )
     server = HttpServer(app, listener)
 

@@ -70,6 +70,7 @@ def contract() -> Iterator[Contract]:
                 "space": [space],
                 **{f"{word}_space": [space] for word in ("edit", "pause", "resume", "enable", "disable")},
                 "purge_queue": [space],
+                **{f"space_{what}": [space] for what in ("queue", "agents", "health")},
                 "delete_space": [other],
             }
             yield Contract(stack.ready.url, schema, http, paths)

@@ -12,8 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "eta", "events", "fleet", "ownership", "places", "queue", "state"},
+    "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
     "services.gateway": {
+        *("health", "queue_view"),
         *(
             "decisions",
             "granting",

@@ -111,7 +111,7 @@ def test_every_operation_of_history_is_published() -> None:
 @pytest.mark.parametrize(("source", "prefix"), [("registry/service.py", "registry"), ("dispatcher/main.py", "dispatcher")])
 def test_every_operation_of_the_other_services_is_published(source: str, prefix: str) -> None:
     text = (ROOT / "services" / source).read_text()
-    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue)', text))
+    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue|overview)', text))
     assert offered
     assert offered == {channel.address.rpartition(".")[2] for channel in CHANNELS if f"rpc.{prefix}." in channel.address}
 

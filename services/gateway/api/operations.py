@@ -10,6 +10,7 @@ from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
 from services.gateway.lists import DEFAULT_LIMIT, STATUSES
@@ -321,4 +322,5 @@ OPERATIONS = (
     CONNECTIONS,
     *ACCOUNT_OPERATIONS,
     *SPACE_OPERATIONS,
+    *QUEUE_OPERATIONS,
 )

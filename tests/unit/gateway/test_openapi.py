@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.contracts.problems import PROBLEMS
-from services.gateway.api import account_operations, operations, space_operations
+from services.gateway.api import account_operations, operations, queue_operations, space_operations
 from services.gateway.api.operation import ANY_PROBLEMS, Operation
 from services.gateway.api.operations import OPERATIONS
 from services.gateway.items import EVENTS
@@ -66,7 +66,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_that_is_declared_is_offered() -> None:
-    modules = (operations, account_operations, space_operations)
+    modules = (operations, account_operations, space_operations, queue_operations)
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}
     assert len({each.id for each in declared}) == len({(each.method, each.path) for each in declared}) == len(declared)
