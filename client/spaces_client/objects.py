@@ -29,10 +29,12 @@ class AgentRef(msgspec.Struct, frozen=True):
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request waits. `position`: 1 is the next to go, None is not known. `reason`: waiting_turn, no_agent_online,
-    agents_busy, agent_loading, agent_draining, retry_delay or space_paused; empty when nobody can tell."""
+    agents_busy, agent_loading, agent_draining, retry_delay or space_paused; empty when nobody can tell.
+    `eta_s`: it is assigned in about so many seconds, None when nobody can tell."""
 
     position: int | None = None
     reason: str = ""
+    eta_s: float | None = None
 
 
 class LatestProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,7 @@ CALLS = (
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
     _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
+    _call(DISPATCHER, "overview", rpc.GetSpaceOverview, rpc.SpaceOverview, GATEWAY),
 )
 """Operations of the micro services."""
 BUCKETS = (

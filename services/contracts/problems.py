@@ -26,6 +26,7 @@ PROBLEMS: dict[str, Kind] = {
     "payload_too_large": Kind(413, "The body is too large"),
     "input_invalid": Kind(422, "The input does not fit"),
     "idempotency_mismatch": Kind(422, "This idempotency key was used for another body"),
+    "quota_exceeded": Kind(429, "That is more than is allowed at a time", True),
     "queue_full": Kind(429, "Too many requests wait already", True),
     "locked_out": Kind(429, "Too many wrong passwords", True),
     "internal": Kind(500, "Something went wrong on our side", True),

@@ -293,10 +293,12 @@ class GetQueue(Message, frozen=True, kw_only=True):
 
 
 class QueuePlace(Message, frozen=True, kw_only=True):
-    """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits."""
+    """`position` is 1 for the next to go, 0 when it is not queued; `reason` says why it waits; `eta_s`: in about so many
+    seconds it is assigned, None when nobody can tell."""
 
     position: int
     reason: WaitReason | Literal[""] = ""
+    eta_s: float | None = None
 
 
 class GetSpaceQueue(Message, frozen=True, kw_only=True):
@@ -311,3 +313,33 @@ class SpaceQueue(Message, frozen=True, kw_only=True):
 
     waiting: int
     online: bool
+
+
+class GetSpaceOverview(Message, frozen=True, kw_only=True):
+    """What waits and runs of this space, and who is next?"""
+
+    space: str
+
+
+class WaitingRequest(Message, frozen=True, kw_only=True):
+    """A request that waits, and who submitted it."""
+
+    rid: str
+    user: str
+
+
+class SpaceOverview(Message, frozen=True, kw_only=True):
+    """The answer. `delayed` ones are to be tried again later, or are just being assigned; `agents` that are connected, by
+    state; `oldest_s`: so long ago the oldest of the waiting ones was accepted, None without any; `slots` are those of ready
+    agents; `eta_s`: in about so many seconds a request that came in now is assigned, None when nobody can tell; `next`: the
+    first of the queue, in order."""
+
+    waiting: int
+    delayed: int
+    processing: int
+    agents: dict[AgentState, int] = {}
+    oldest_s: float | None = None
+    slots: int = 0
+    free: int = 0
+    eta_s: float | None = None
+    next: list[WaitingRequest] = []

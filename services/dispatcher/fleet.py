@@ -4,6 +4,7 @@ Pure: reports, events and instants (nanoseconds of JetStream's clock) come in as
 of a dispatcher.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -130,16 +131,25 @@ class Fleet:
         for conn in self._by_space.get(space, ()):
             agent = self.agents[conn]
             blocked = agent.number <= agent.blocked_number or now < agent.blocked_until
-            former = self._by_identity.get(agent.report.agent) != conn
-            if agent.report.state != "ready" or blocked or former or agent.free <= 0:
+            if agent.report.state != "ready" or blocked or not self._current(conn) or agent.free <= 0:
                 continue
             if best is None or agent.free > best.free:
                 best = agent
         return best
 
+    def slots(self, space: str) -> tuple[int, int]:
+        """All slots of the ready agents of a space, which may serve others as well, and how many are believed to be free."""
+        agents = [self.agents[conn] for conn in self._by_space.get(space, ()) if self._current(conn)]
+        ready = [agent for agent in agents if agent.report.state == "ready"]
+        return sum(agent.report.slots for agent in ready), sum(max(agent.free, 0) for agent in ready)
+
     def states(self, space: str) -> set[AgentState]:
         """The states of the agents of a space that are connected."""
         return {self.agents[conn].report.state for conn in self._by_space.get(space, ())}
+
+    def connected(self, space: str) -> dict[AgentState, int]:
+        """How many agents of a space are connected, by state."""
+        return Counter(self.agents[conn].report.state for conn in self._by_space.get(space, ()) if self._current(conn))
 
     def reserve(self, conn: str, rid: str, lease: int) -> None:
         """We assigned (or are about to assign, lease 0) a request to this connection."""
@@ -179,6 +189,9 @@ class Fleet:
         """A partition is no longer ours, or is built anew: what we reserved for its requests is not ours to count."""
         for agent in self.agents.values():
             agent.reserved = {rid: lease for rid, lease in agent.reserved.items() if part_of_request(rid) != part}
+
+    def _current(self, conn: str) -> bool:
+        return self._by_identity.get(self.agents[conn].report.agent) == conn
 
     def _upsert(self, report: Report, new: AgentReport, gateway: _Gateway, now: int) -> None:
         held = {h.lease: h for h in new.held}

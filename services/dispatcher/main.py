@@ -1,6 +1,6 @@
 """The dispatcher's process."""
 
-from services.contracts.rpc import GetQueue, GetSpaceQueue
+from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue
 from services.dispatcher.service import Dispatcher
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
@@ -23,7 +23,13 @@ async def start(process: Process) -> None:
     await liveness.announce()
     place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)
     queue = rpc.Operation("ws.rpc.dispatcher.*.queue", GetSpaceQueue, dispatcher.queue, everyone=True)
-    answers = await rpc.serve(nc, "dispatcher", "Queues, and where a request stands", {"place": place, "queue": queue})
+    overview = rpc.Operation("ws.rpc.dispatcher.*.overview", GetSpaceOverview, dispatcher.overview, everyone=True)
+    answers = await rpc.serve(
+        nc,
+        "dispatcher",
+        "Queues, and where a request stands",
+        {"place": place, "queue": queue, "overview": overview},
+    )
 
     process.spawn("liveness", liveness.keep_announcing())
     process.spawn("live processes", liveness.watch())

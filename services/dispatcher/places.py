@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from services.contracts.rpc import QueuePlace, SpaceQueue, WaitReason
+from services.dispatcher.eta import eta_s
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.state import Partition
 
@@ -17,8 +18,11 @@ def place(partition: Partition, rid: str, paused: Callable[[str], bool], now: in
         return QueuePlace(position=0, reason="retry_delay")
     queue = partition.queues.get(state.space)
     position = queue.position(rid, now) if queue is not None else 0
-    reason = "space_paused" if paused(state.space) else _reason(partition.fleet, state.space, position, now)
-    return QueuePlace(position=position, reason=reason)
+    if paused(state.space):
+        return QueuePlace(position=position, reason="space_paused")
+    slots, free = partition.fleet.slots(state.space)
+    eta = eta_s(position, free, slots, partition.durations.get(state.space, ()))
+    return QueuePlace(position=position, reason=_reason(partition.fleet, state.space, position, now), eta_s=eta)
 
 
 def queue(partition: Partition, space: str) -> SpaceQueue:

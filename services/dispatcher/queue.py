@@ -3,6 +3,7 @@
 import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterator
+from itertools import islice
 
 from services.contracts.requests import RequestState
 
@@ -19,6 +20,7 @@ class SpaceQueue:
         self._levels: dict[int, OrderedDict[str, list[_Entry]]] = {}
         self._waiting: dict[str, RequestState] = {}
         self._places: dict[str, int] = {}
+        self._oldest: int | None = None
         self._counted_at = -STALE_NS
 
     def __len__(self) -> int:
@@ -72,7 +74,21 @@ class SpaceQueue:
         here. What has come since the last count is taken to be at the end."""
         if rid not in self._waiting:
             return 0
+        self._count(now)
+        return self._places.get(rid, len(self._waiting))
+
+    def first(self, most: int, now: int) -> list[RequestState]:
+        """The next to go, as of the same count."""
+        self._count(now)
+        return list(islice((self._waiting[rid] for rid in self._places if rid in self._waiting), most))
+
+    def oldest(self, now: int) -> int | None:
+        """When the oldest was accepted, as of the same count; None when none waited then."""
+        self._count(now)
+        return self._oldest
+
+    def _count(self, now: int) -> None:
         if now - self._counted_at >= STALE_NS:
             self._places = {waiting: place for place, waiting in enumerate(self.in_order(), 1)}
+            self._oldest = min((state.accepted_at for state in self._waiting.values()), default=None)
             self._counted_at = now
-        return self._places.get(rid, len(self._waiting))

@@ -13,12 +13,13 @@ from prometheus_client import Counter, Gauge
 from services.contracts import subjects
 from services.contracts.ids import part_of_request, part_of_space
 from services.contracts.reports import ControlAnswer, Deliver, Ping
-from services.contracts.rpc import GetQueue, GetSpaceQueue, QueuePlace, SpaceQueue
+from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue, QueuePlace, SpaceOverview, SpaceQueue
 from services.dispatcher import places
 from services.dispatcher.decide import AnyDecision, Assign, Check, Decision, answered, assignments, timers, undo
 from services.dispatcher.events import event_of
 from services.dispatcher.folding import fold
 from services.dispatcher.gateways import Gateways
+from services.dispatcher.overview import overview
 from services.dispatcher.partitions import Partitions
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
@@ -243,6 +244,14 @@ class Dispatcher:
         if partition is None or not self.partitions.secure(part) or not self.gateways.reported:
             return None
         return places.queue(partition, query.space)
+
+    async def overview(self, query: GetSpaceOverview) -> SpaceOverview | None:
+        """What waits and runs of a space; None as `queue`."""
+        part = part_of_space(query.space)
+        partition = self.states.get(part)
+        if partition is None or not self.partitions.secure(part) or not self.gateways.reported:
+            return None
+        return overview(partition, query.space, paused=self._paused(query.space), now=self._clock.now_ns())
 
     async def drain(self) -> None:
         """Finish what is being appended and hand the partitions back."""

@@ -1,10 +1,12 @@
 """One partition as its owner sees it: the fold of its request events. Pure; closed requests are forgotten."""
 
 import heapq
+from collections import deque
 from dataclasses import dataclass
 
-from services.contracts.events import Accepted, Assigned, Erased, RequestEvent, Requeued, Restored
+from services.contracts.events import Accepted, Assigned, Erased, Failed, RequestEvent, Requeued, Restored, Succeeded
 from services.contracts.requests import RequestState, evolve
+from services.dispatcher.eta import REMEMBERED
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.queue import SpaceQueue
 
@@ -48,6 +50,8 @@ class Partition:
         """rid -> sequence that must have been folded before the next decision about it (0: an append is under way)."""
         self.exhausted: set[str] = set()
         """Requests that have cost MAX_LOSSES agents, as gateways have found: they wait for nothing but their failure."""
+        self.durations: dict[str, deque[float]] = {}
+        """space -> how long its latest runs took, in seconds, as far as they ended in our time."""
         self.seq = 0
         self._expiries: list[tuple[int, str]] = []
         self._delayed: list[tuple[int, str]] = []
@@ -70,6 +74,8 @@ class Partition:
             if isinstance(event, Requeued):  # until its next report says otherwise, this connection is of no use
                 self.fleet.block(before.conn, now + (REJECTED_PAUSE if event.reason == "rejected" else 0))
         self._enter(state, event, now)
+        if isinstance(event, Succeeded | Failed) and event.run_s > 0:
+            self.durations.setdefault(state.space, deque(maxlen=REMEMBERED)).append(event.run_s)
         if 0 < self.pending.get(event.rid, 0) <= seq:
             del self.pending[event.rid]
         return state.space

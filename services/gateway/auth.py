@@ -33,6 +33,11 @@ class Caller:
     session: Session | None = None
 
     @property
+    def counted_as(self) -> str:
+        """Whose calls are counted together: those with a key, or those of a user who is signed in."""
+        return self.key.key_id if self.session is None else self.actor
+
+    @property
     def actor(self) -> str:
         """As events name them."""
         return f"user:{self.user.user}"

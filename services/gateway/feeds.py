@@ -134,7 +134,11 @@ class Following:
                 shown = None
                 await self._queued.wait()
             place = await self._reader.place(self._rid)
-            if place is not None and place.reason and place != shown:
+            if (
+                place is not None
+                and place.reason
+                and (shown is None or (place.position, place.reason) != (shown.position, shown.reason))
+            ):
                 shown = place
                 await self._arrived.put(partial(self._place, place))
             await asyncio.sleep(PLACE_S)
@@ -174,7 +178,11 @@ class Following:
         return self._feed.records((output.decode(stored.data), stored.seq) for stored in messages)
 
     def _place(self, place: QueuePlace) -> list[Item]:
-        return [Item(PositionEvent(position=place.position, reason=place.reason))] if self._feed.queued else []
+        return (
+            [Item(PositionEvent(position=place.position, reason=place.reason, eta_s=place.eta_s))]
+            if self._feed.queued
+            else []
+        )
 
     # The output that is stored already
 

@@ -26,10 +26,12 @@ class QueuedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Its place in the queue has changed; `reason` says why it waits, as in a request's `queue`."""
+    """Its place in the queue has changed; `reason` says why it waits, and `eta_s` in about how many seconds it is assigned,
+    as in a request's `queue`."""
 
     position: int
     reason: str
+    eta_s: float | None = None
 
 
 class AssignedEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, members, requests, sign_in, spaces, users
+from services.gateway.api import keys, lists, members, queues, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
@@ -16,6 +16,7 @@ from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
 from services.gateway.inventory import Inventory
 from services.gateway.key_uses import KeyUses
+from services.gateway.limits import Limits, limit
 from services.gateway.purging import Purges
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
@@ -45,9 +46,10 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
     agents = Agents(process, directory, liveness, clock)
-    sessions, uses = Sessions(nc), KeyUses(nc, clock)
+    sessions, uses, settings = Sessions(nc), KeyUses(nc, clock), process.settings
     agents.on_key_used = uses.used
-    access, streams = Access(directory, sessions, uses, reader, clock), Streams(directory, sessions, clock)
+    limits = Limits(limit(settings.rate_limit), limit(settings.rate_limit_unknown))
+    access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
     app = application(
@@ -61,7 +63,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         users.router(nc, access, directory),
         members.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
-        sign_in.router(nc, access, directory, sessions, clock, process.settings.sign_up),
+        queues.router(nc, access, directory, reader),
+        sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         around=lambda app: Cors(app, directory),
     )
     server = HttpServer(app, listener)

@@ -10,6 +10,7 @@ from services.contracts.schemas import components
 from services.gateway.api import examples
 from services.gateway.api.operation import (
     ALWAYS_SENT,
+    SENT_TO_KEYS,
     SENT_WITH,
     STREAMED,
     Answer,
@@ -23,6 +24,7 @@ from services.gateway.web_sessions import COOKIE, CSRF_HEADER
 
 JSON = "application/json"
 STREAM_EVENT = "StreamEvent"
+UNAUTHENTICATED = PROBLEMS["unauthenticated"].status
 _DATA = {"type": "string", "contentMediaType": JSON}
 _REF = "#/components/schemas/{name}"
 _DESCRIPTION = """\
@@ -76,7 +78,7 @@ def _types(operations: Sequence[Operation]) -> list[type]:
 
 def _headers(operations: Sequence[Operation]) -> list[Header]:
     answers = [answer for each in operations for answer in (*each.answers.values(), each.streamed) if answer is not None]
-    always = (*ALWAYS_SENT, *(header for headers in SENT_WITH.values() for header in headers))
+    always = (*ALWAYS_SENT, *SENT_TO_KEYS, *(header for headers in SENT_WITH.values() for header in headers))
     return list(
         {header.name: header for header in (*always, *(each for answer in answers for each in answer.headers))}.values()
     )
@@ -126,10 +128,11 @@ def _header(header: Header) -> dict[str, Any]:
 
 def _response(operation: Operation, status: int) -> dict[str, Any]:
     problems = operation.problems_of(status)
-    return _problems(status, problems) if problems else _success(operation, status)
+    keyed = SENT_TO_KEYS if operation.takes_key and status != UNAUTHENTICATED else ()
+    return _problems(status, problems, keyed) if problems else _success(operation, status, keyed)
 
 
-def _success(operation: Operation, status: int) -> dict[str, Any]:
+def _success(operation: Operation, status: int, keyed: Sequence[Header]) -> dict[str, Any]:
     answers: list[Answer] = [operation.answers[status]] if status in operation.answers else []
     content: dict[str, Any] = {}
     for answer in answers:
@@ -137,11 +140,11 @@ def _success(operation: Operation, status: int) -> dict[str, Any]:
     if status == STREAMED and operation.streamed:
         answers.append(operation.streamed)
         content |= _stream()
-    headers = {header.name: header for answer in answers for header in answer.headers}
+    headers = {header.name: header for header in (*keyed, *(each for answer in answers for each in answer.headers))}
     return _answered(" ".join(answer.meaning for answer in answers), headers, content)
 
 
-def _problems(status: int, problems: Mapping[str, str]) -> dict[str, Any]:
+def _problems(status: int, problems: Mapping[str, str], keyed: Sequence[Header]) -> dict[str, Any]:
     """An answer with one of these codes; each is an example."""
     shown = {
         code: {"summary": PROBLEMS[code].title, "value": _plain(examples.problem(code, when))}
@@ -149,7 +152,7 @@ def _problems(status: int, problems: Mapping[str, str]) -> dict[str, Any]:
     }
     schema = {"allOf": [_reference(ProblemObject), {"properties": {"code": {"enum": list(problems)}}}]}
     described = "\n".join(f"- `{code}`: {when}" for code, when in problems.items())
-    headers = {header.name: header for header in SENT_WITH.get(status, ())}
+    headers = {header.name: header for header in (*keyed, *SENT_WITH.get(status, ()))}
     return _answered(described, headers, {MEDIA_TYPE: {"schema": schema, "examples": shown}})
 
 

@@ -30,6 +30,10 @@ class QueueObject(msgspec.Struct, frozen=True, kw_only=True):
 
     position: Annotated[int, Meta(description="1: the next to go")] | UnsetType = UNSET
     reason: str
+    eta_s: Annotated[
+        float | None,
+        Meta(description="It is assigned in about so many seconds, to go by the latest runs; null: nobody can tell."),
+    ] = None
 
 
 class ProgressObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,7 +219,7 @@ def _progress(progress: Progress | None) -> ProgressObject | None:
 def _queue(place: QueuePlace | None) -> QueueObject:
     if place is None:
         return QueueObject(reason="")
-    return QueueObject(position=place.position or UNSET, reason=place.reason)
+    return QueueObject(position=place.position or UNSET, reason=place.reason, eta_s=place.eta_s)
 
 
 def _error(state: RequestState) -> ProblemObject | None:

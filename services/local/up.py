@@ -28,6 +28,7 @@ T = TypeVar("T")
 PASSED_ON = (
     *("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES", "WS_OUTPUT_MAX_BYTES"),
     *("WS_SIGN_UP", "WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"),
+    *("WS_RATE_LIMIT", "WS_RATE_LIMIT_UNKNOWN"),
 )
 """Settings that the services of an embedded stack take from the environment of `spaces up`."""
 CHECK_S = 1.0

@@ -14,6 +14,10 @@ class SettingsError(Final):
     """A variable is missing or does not fit; the message names it."""
 
 
+_Limit = Annotated[str, msgspec.Meta(pattern="^([1-9][0-9]{0,6}/[1-9][0-9]{0,4})?$")]
+"""Calls, and in how many seconds; empty: no limit."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: PREFIX + field.upper()):
     """All that a service may be told from outside. Durations are seconds, sizes bytes."""
 
@@ -37,6 +41,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     admin_email: str = ""
     """An administrator whom the registry makes when it starts, unless there is a user with this address; empty: none."""
     admin_password: str = ""
+    rate_limit: _Limit = "60000/60"
+    """How often one API key may call one gateway."""
+    rate_limit_unknown: _Limit = "600/60"
+    """How often one address may call one gateway without a key that is good."""
 
 
 def read(environment: Mapping[str, str]) -> Settings:

@@ -298,9 +298,22 @@ MESSAGES: list[msgspec.Struct] = [
     _PERCENTILES,
     lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
     rpc.GetQueue(rid=RID),
-    rpc.QueuePlace(position=3, reason="agents_busy"),
+    rpc.QueuePlace(position=3, reason="agents_busy", eta_s=12.5),
     rpc.GetSpaceQueue(space="demo"),
     rpc.SpaceQueue(waiting=3, online=True),
+    rpc.GetSpaceOverview(space="demo"),
+    rpc.WaitingRequest(rid=RID, user="0123456789abcdef"),
+    rpc.SpaceOverview(
+        waiting=1,
+        delayed=1,
+        processing=2,
+        agents={"ready": 1},
+        oldest_s=4.5,
+        slots=2,
+        free=1,
+        eta_s=2.5,
+        next=[rpc.WaitingRequest(rid=RID, user="0123456789abcdef")],
+    ),
     _HELD,
     reports.AgentReport(
         agent="u1/gpu", conn="c1", boot_id="b1", spaces=["demo"], slots=4, state="draining", held=[_HELD], gone=True

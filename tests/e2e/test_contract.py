@@ -78,6 +78,7 @@ def contract() -> Iterator[Contract]:
                 "purge_queue": [space],
                 "members": [space],
                 **{f"{word}_member": [space | {"user": user["id"]}] for word in ("set", "remove")},
+                **{f"space_{what}": [space] for what in ("queue", "agents", "health")},
                 "delete_space": [other],
             }
             with contextlib.ExitStack() as sessions:

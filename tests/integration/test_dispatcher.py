@@ -16,7 +16,7 @@ from services.contracts import codec, ids, subjects
 from services.contracts.directory import SpaceCreated, SpaceDeleted, SpacePaused, SpaceResumed
 from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded, type_of
 from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
-from services.contracts.rpc import GetQueue, GetSpaceQueue, QueuePlace, SpaceQueue
+from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue, QueuePlace, SpaceOverview, SpaceQueue
 from services.dispatcher import main
 from services.dispatcher.partitions import Partitions
 from services.runtime import jetstream, rpc
@@ -122,6 +122,7 @@ class World:
             gateway=assigned.gateway,
             output=msgspec.Raw(b"1"),
             output_sha256="0" * 64,
+            run_s=2.0,
         )
         await append(self.nc, request_record(event))
 
@@ -420,3 +421,28 @@ async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(wo
     await until(lambda: says(SpaceQueue(waiting=3, online=False)), "three wait for an agent")
     await gateway.set("conn-1", slots=1)
     await until(lambda: says(SpaceQueue(waiting=2, online=True)), "two wait for a slot")
+
+
+async def test_a_dispatcher_tells_who_is_next_and_when(world: World):
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=1)
+    await ready(await world.dispatcher())
+    first = await world.submit()
+    await assigned(world, first)
+    await until(lambda: bool(gateway.asked), "the delivery is confirmed")
+    await world.succeed(first)
+    running, second, third = [await world.submit() for _ in range(3)]
+    await assigned(world, running)
+    subject = subjects.dispatcher_rpc(ids.part_of_space("demo"), "overview")
+    seen: list[SpaceOverview] = []
+
+    async def two_wait() -> bool:
+        with contextlib.suppress(NatsUnavailable):
+            seen.append(await rpc.call(world.nc, subject, GetSpaceOverview(space="demo"), SpaceOverview, 0.5))
+        return bool(seen) and (seen[-1].processing, [each.rid for each in seen[-1].next]) == (1, [second, third])
+
+    await until(two_wait, "two wait in their order")
+    assert (seen[-1].waiting, seen[-1].delayed, seen[-1].agents) == (2, 0, {"ready": 1})
+    assert (seen[-1].slots, seen[-1].free, seen[-1].eta_s) == (1, 0, 6.0)
+    assert seen[-1].oldest_s is not None
+    assert seen[-1].oldest_s >= 0

@@ -170,9 +170,9 @@ async def test_others_do_not_learn_of_a_request(gateway: Gateway) -> None:
 
 async def test_a_queued_request_has_its_place_when_the_dispatcher_answers(gateway: Gateway, elsewhere: Elsewhere) -> None:
     rid = (await gateway.submit()).json["id"]
-    assert (await gateway.read(rid)).json["queue"] == {"reason": ""}
-    await elsewhere.answer_as_dispatcher(part_of_space("demo"), QueuePlace(position=4, reason="no_agent_online"))
-    assert (await gateway.read(rid)).json["queue"] == {"position": 4, "reason": "no_agent_online"}
+    assert (await gateway.read(rid)).json["queue"] == {"reason": "", "eta_s": None}
+    await elsewhere.answer_as_dispatcher(part_of_space("demo"), QueuePlace(position=4, reason="agents_busy", eta_s=8.0))
+    assert (await gateway.read(rid)).json["queue"] == {"position": 4, "reason": "agents_busy", "eta_s": 8.0}
 
 
 async def test_what_the_stream_has_lost_is_asked_of_history(gateway: Gateway, elsewhere: Elsewhere, bus: Bus) -> None:

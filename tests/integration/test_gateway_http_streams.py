@@ -79,8 +79,9 @@ async def test_while_it_waits_its_place_in_the_queue_is_shown(
     gateway: Gateway, elsewhere: Elsewhere, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "PLACE_S", 0.05)
-    third, first = QueuePlace(position=3, reason="agents_busy"), QueuePlace(position=1, reason="agents_busy")
-    places = [third, third, QueuePlace(position=0), first, first, QueuePlace(position=0, reason="retry_delay")]
+    third, first = QueuePlace(position=3, reason="agents_busy", eta_s=9.5), QueuePlace(position=1, reason="agents_busy")
+    sooner = QueuePlace(position=3, reason="agents_busy", eta_s=9.0)
+    places = [third, sooner, QueuePlace(position=0), first, first, QueuePlace(position=0, reason="retry_delay")]
     rid = await submitted(gateway)
     await elsewhere.answer_as_dispatcher(part_of_space("demo"), *places)
     reader = reader_of(rid, gateway)
@@ -90,9 +91,9 @@ async def test_while_it_waits_its_place_in_the_queue_is_shown(
     await reading
     check_whole(reader.seen)
     assert [seen.data for seen in reader.of("position")] == [
-        {"position": 3, "reason": "agents_busy"},
-        {"position": 1, "reason": "agents_busy"},
-        {"position": 0, "reason": "retry_delay"},
+        {"position": 3, "reason": "agents_busy", "eta_s": 9.5},
+        {"position": 1, "reason": "agents_busy", "eta_s": None},
+        {"position": 0, "reason": "retry_delay", "eta_s": None},
     ]
     assert {seen.id for seen in reader.of("position")} == {""}
 

@@ -12,14 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "events", "fleet", "ownership", "places", "queue", "state"},
+    "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
     "services.gateway": {
+        *("health", "queue_view"),
         *(
             "decisions",
             "granting",
             "holding",
             "intake",
             "leases",
+            "limits",
             "members",
             "problems",
             "refusals",
@@ -82,8 +84,22 @@ PURE_LIBRARIES = {
     "functools",
     "hashlib",
     "heapq",
+    "ipaddress",
 } | {
-    *("itertools", "json", "math", "msgspec", "operator", "re", "string", "types", "typing", "urllib.parse", "uuid"),
+    *(
+        "itertools",
+        "json",
+        "math",
+        "msgspec",
+        "operator",
+        "re",
+        "statistics",
+        "string",
+        "types",
+        "typing",
+        "urllib.parse",
+        "uuid",
+    ),
 }
 """What a pure module may import beside our own: nothing that does I/O, reads a clock or draws random numbers."""
 

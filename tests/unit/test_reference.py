@@ -117,7 +117,7 @@ def test_every_operation_of_history_is_published() -> None:
 )
 def test_every_operation_of_the_other_services_is_published(sources: tuple[str, ...], prefix: str) -> None:
     text = "".join((ROOT / "services" / source).read_text() for source in sources)
-    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue|\([A-Z])', text))
+    offered = set(re.findall(r'"([a-z_]+)": (?:operation\(|place|queue|overview|\([A-Z])', text))
     assert offered
     assert offered == {channel.address.rpartition(".")[2] for channel in CHANNELS if f"rpc.{prefix}." in channel.address}
 

@@ -1,5 +1,6 @@
 """Who calls, and what of it they may see."""
 
+import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
@@ -8,10 +9,12 @@ from starlette.responses import Response
 
 from services.contracts.ids import is_request_id
 from services.contracts.requests import RequestState, fold
+from services.gateway.api.boundary import ADDED
 from services.gateway.api.cors import let_in
 from services.gateway.api.operation import Operation
 from services.gateway.auth import Caller, Reach, authenticate, check_fresh, may_read, permit, reach_of, signed_in
 from services.gateway.key_uses import KeyUses
+from services.gateway.limits import Limits
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.gateway.sessions import Sessions
@@ -32,9 +35,16 @@ class Access:
     """The callers of this gateway, and the requests as they may see them."""
 
     def __init__(
-        self, follower: DirectoryFollower, sessions: Sessions, uses: KeyUses, reader: Reader, clock: ServerClock
+        self,
+        follower: DirectoryFollower,
+        sessions: Sessions,
+        uses: KeyUses,
+        limits: Limits,
+        reader: Reader,
+        clock: ServerClock,
     ) -> None:
-        self._follower, self._sessions, self._uses, self._reader, self._clock = follower, sessions, uses, reader, clock
+        self._follower, self._sessions, self._uses, self._limits = follower, sessions, uses, limits
+        self._reader, self._clock = reader, clock
 
     def add(self, routes: APIRouter, operation: Operation, endpoint: Endpoint, first: Callable[[], None] = _nothing) -> None:
         """Offer an operation to those who may call it: nothing but this decides who does. `first` is looked at before
@@ -47,31 +57,47 @@ class Access:
         routes.add_route(operation.path, answer, methods=[operation.method])
 
     def add_open(self, routes: APIRouter, operation: Operation, endpoint: OpenEndpoint) -> None:
-        """Offer an operation to everybody, but not to pages of other hosts."""
+        """Offer an operation to everybody, but not to pages of other hosts, and to no address too often."""
 
         async def answer(request: Request) -> Response:
             check_origin(request.method, dict(request.scope["headers"]))
+            self._limits.unknown(_address(request), time.monotonic_ns())
             return await endpoint(request)
 
         routes.add_route(operation.path, answer, methods=[operation.method])
 
     async def _caller(self, request: Request, operation: Operation) -> Caller:
-        headers = dict(request.scope["headers"])
-        authorization, now = headers.get(b"authorization"), self._clock.now_ns()
+        caller = await self._counted(request)
+        if operation.callers == "session" and caller.session is None:
+            raise ApiProblem("forbidden", "This is about a sign-in session, and needs its cookie instead of a key.")
+        permit(caller, operation.scopes, operation.role, whole=operation.whole)
+        return caller
+
+    async def _counted(self, request: Request) -> Caller:
+        """Who calls, if they have not called too often. Raises ApiProblem, NatsUnavailable."""
+        address, now = _address(request), time.monotonic_ns()
+        try:
+            caller = await self._known(request)
+        except ApiProblem as problem:
+            if problem.code != "unavailable":
+                self._limits.unknown(address, now)
+            raise
+        request.scope[ADDED].update(self._limits.known(caller.counted_as, address, now))
+        return caller
+
+    async def _known(self, request: Request) -> Caller:
+        headers, now = dict(request.scope["headers"]), self._clock.now_ns()
+        authorization = headers.get(b"authorization")
         token = token_of(headers) if authorization is None else None
         if token is None:
             caller = authenticate(self._follower, authorization, now)
             let_in(request.scope, headers, caller.key)
             self._uses.used(caller.key.key_id)
-        else:
-            check_fresh(self._follower)
-            session = await self._sessions.find(token, self._follower.directory, now)
-            check_page(request.method, headers, token)
-            caller = signed_in(self._follower, session)
-        if operation.callers == "session" and caller.session is None:
-            raise ApiProblem("forbidden", "This is about a sign-in session, and needs its cookie instead of a key.")
-        permit(caller, operation.scopes, operation.role, whole=operation.whole)
-        return caller
+            return caller
+        check_fresh(self._follower)
+        session = await self._sessions.find(token, self._follower.directory, now)
+        check_page(request.method, headers, token)
+        return signed_in(self._follower, session)
 
     def reach(self, caller: Caller, space: str | None, user: str | None) -> Reach:
         """What of a list the caller may see, and asks for. Raises ApiProblem."""
@@ -87,6 +113,10 @@ class Access:
         links = await self._reader.chain(rid) if is_request_id(rid) else []
         _visible(caller, fold(links, ignored))
         return links
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
 
 
 def _visible(caller: Caller, state: RequestState | None) -> RequestState:

@@ -9,6 +9,9 @@ from services.gateway.metrics import RESPONSES
 from services.gateway.problems import ApiProblem
 from services.runtime.telemetry import request_id
 
+ADDED = "spaces.added_headers"
+"""Where in the scope of an HTTP request stands what is added to the headers of its answer, whatever that will be."""
+
 
 class Boundary:
     """Wraps the application (ASGI 3)."""
@@ -23,6 +26,8 @@ class Boundary:
             return
         request_id.set(new_request_id())
         started = False
+        added: dict[str, str] = {}
+        scope[ADDED] = added
 
         async def counted(message: Message) -> None:
             nonlocal started
@@ -30,6 +35,7 @@ class Boundary:
                 started = True
                 RESPONSES.labels(message["status"]).inc()
                 message["headers"].append((b"x-request-id", request_id.get().encode()))
+                message["headers"].extend((name.encode(), value.encode()) for name, value in added.items())
             await send(message)
 
         try:

@@ -14,7 +14,7 @@ from services.runtime.directory import DirectoryFollower
 
 METHODS = "GET, POST"
 REQUEST_HEADERS = "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent"
-EXPOSED = "Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate"
+EXPOSED = "Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate, RateLimit, RateLimit-Policy"
 MAX_AGE_S = 600
 _ALLOWED = "allow_origin"
 

@@ -80,7 +80,7 @@ QUEUED = RequestObject(
     attempt=0,
     max_attempts=1,
     agent=None,
-    queue=QueueObject(position=1, reason="agents_busy"),
+    queue=QueueObject(position=1, reason="agents_busy", eta_s=2.5),
     progress=None,
     metrics=MetricsObject(),
     retry_of=None,

@@ -63,8 +63,25 @@ RETRY_AFTER = Header("Retry-After", "Seconds after which it is worth asking agai
 CHALLENGE = Header(
     "WWW-Authenticate", "How to show a key (RFC 6750).", {"type": "string"}, 'Bearer realm="websocket-spaces"'
 )
+RATE_LIMIT = Header(
+    "RateLimit",
+    "Where this key stands at this gateway (draft-ietf-httpapi-ratelimit-headers): `r` calls are left at once, after `t` "
+    "seconds all of them.",
+    {"type": "string", "pattern": '^"key";r=[0-9]+;t=[0-9]+$'},
+    '"key";r=59994;t=1',
+    required=False,
+)
+RATE_POLICY = Header(
+    "RateLimit-Policy",
+    "How often a key may call a gateway: `q` times in `w` seconds. Absent where there is no limit.",
+    {"type": "string", "pattern": '^"key";q=[0-9]+;w=[0-9]+$'},
+    '"key";q=60000;w=60',
+    required=False,
+)
 ALWAYS_SENT = (REQUEST_ID,)
 """Headers of every answer."""
+SENT_TO_KEYS = (RATE_LIMIT, RATE_POLICY)
+"""Headers of every answer to a key that is good."""
 SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,), 429: (RETRY_AFTER,), 503: (RETRY_AFTER,)})
 """Headers of problems, by status."""
 
@@ -91,6 +108,11 @@ class Operation:
     role: Role = "member"
     whole: bool = False
     callers: Literal["any", "session", "none"] = "any"
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether a key, or a session, is needed."""
+        return self.callers != "none"
 
     def needs(self) -> str:
         """What a caller needs, in words."""
@@ -127,6 +149,7 @@ KEY_PROBLEMS: Mapping[str, str] = MappingProxyType(
         "unauthenticated": "There is no key, or it is not known, or it has been revoked, or has expired; or the session has "
         "ended.",
         "forbidden": "The key is an agent's, or lacks a scope.",
+        "quota_exceeded": "The key has called this gateway too often, or its address has without a key that is good.",
     }
 )
 """What every operation that takes a key may answer."""

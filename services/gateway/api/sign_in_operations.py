@@ -13,7 +13,12 @@ _BODY = {
     "payload_too_large": "The body is too large.",
     "input_invalid": "The body does not fit; `errors` says where.",
 }
-_OPEN_PROBLEMS = {**ANY_PROBLEMS, **_BODY, "forbidden": "A page of another host has sent this."}
+_OPEN_PROBLEMS = {
+    **ANY_PROBLEMS,
+    **_BODY,
+    "forbidden": "A page of another host has sent this.",
+    "quota_exceeded": "This address has called the gateway too often without a key that is good.",
+}
 _SESSION_PROBLEMS = {
     **KEY_PROBLEMS,
     "forbidden": "This was called with a key; or X-CSRF-Token is not the session's; or a page of another host sent this.",

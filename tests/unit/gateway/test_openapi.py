@@ -9,7 +9,14 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.contracts.problems import PROBLEMS
-from services.gateway.api import account_operations, member_operations, operations, sign_in_operations, space_operations
+from services.gateway.api import (
+    account_operations,
+    member_operations,
+    operations,
+    queue_operations,
+    sign_in_operations,
+    space_operations,
+)
 from services.gateway.api.operation import ANY_PROBLEMS, Operation
 from services.gateway.api.operations import OPERATIONS
 from services.gateway.items import EVENTS
@@ -66,7 +73,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_that_is_declared_is_offered() -> None:
-    modules = (operations, account_operations, member_operations, sign_in_operations, space_operations)
+    modules = (operations, account_operations, member_operations, queue_operations, sign_in_operations, space_operations)
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}
     assert len({each.id for each in declared}) == len({(each.method, each.path) for each in declared}) == len(declared)
@@ -127,11 +134,12 @@ def test_an_example_with_a_flaw_is_found() -> None:
 
 def test_headers_are_described_where_they_are_sent() -> None:
     submit = DOCUMENT["paths"]["/v1/spaces/{space}/requests"]["post"]["responses"]
-    assert set(submit["202"]["headers"]) == {"X-Request-Id", "Location", "Idempotent-Replayed", "Retry-After"}
+    every = {"X-Request-Id", "RateLimit", "RateLimit-Policy"}
+    assert set(submit["202"]["headers"]) == every | {"Location", "Idempotent-Replayed", "Retry-After"}
     assert set(submit["201"]["headers"]) == set(submit["200"]["headers"]) == set(submit["202"]["headers"]) - {"Retry-After"}
-    assert set(submit["503"]["headers"]) == {"X-Request-Id", "Retry-After"}
+    assert set(submit["503"]["headers"]) == set(submit["429"]["headers"]) == every | {"Retry-After"}
     assert set(submit["401"]["headers"]) == {"X-Request-Id", "WWW-Authenticate"}
-    assert set(submit["404"]["headers"]) == {"X-Request-Id"}
+    assert set(submit["404"]["headers"]) == every
 
 
 def test_a_submission_is_described_by_the_type_that_validates_it() -> None:

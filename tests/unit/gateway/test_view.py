@@ -55,7 +55,7 @@ def shown(state: RequestState, place: QueuePlace | None = None, progress: Progre
 
 
 def test_a_queued_request() -> None:
-    assert shown(after(ACCEPTED), QueuePlace(position=3, reason="agents_busy")) == {
+    assert shown(after(ACCEPTED), QueuePlace(position=3, reason="agents_busy", eta_s=7.5)) == {
         "id": RID,
         "space": "demo",
         "user": "ada",
@@ -71,7 +71,7 @@ def test_a_queued_request() -> None:
         "attempt": 0,
         "max_attempts": 2,
         "agent": None,
-        "queue": {"position": 3, "reason": "agents_busy"},
+        "queue": {"position": 3, "reason": "agents_busy", "eta_s": 7.5},
         "progress": None,
         "metrics": {"queue_s": None, "run_s": None, "total_s": None, "first_output_s": None},
         "metadata": {"tag": "x"},
@@ -90,8 +90,9 @@ def test_the_input_is_passed_on_byte_by_byte() -> None:
 
 
 def test_a_silent_dispatcher_leaves_out_the_position() -> None:
-    assert shown(after(ACCEPTED))["queue"] == {"reason": ""}
-    assert shown(after(ACCEPTED), QueuePlace(position=0, reason="waiting_turn"))["queue"] == {"reason": "waiting_turn"}
+    assert shown(after(ACCEPTED))["queue"] == {"reason": "", "eta_s": None}
+    waiting = shown(after(ACCEPTED), QueuePlace(position=0, reason="waiting_turn"))["queue"]
+    assert waiting == {"reason": "waiting_turn", "eta_s": None}
 
 
 def test_a_processing_request_has_an_agent_and_no_place_in_the_queue() -> None:
