@@ -1,6 +1,6 @@
 """Directory events: users, spaces and keys. Only hashes of keys ever leave the process that made them."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 Policy = Literal["one", "many"]
 Role = Literal["admin", "member"]
 OnNoAgent = Literal["queue", "reject"]
+Feature = Literal["prompt", "audio", "video", "file"]
 
 START_TIMEOUT_S = (1.0, 48 * 3600.0)
 EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
@@ -54,7 +55,8 @@ class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabl
 
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
     """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
-    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number."""
+    while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number.
+    `input_schema` is a custom one, for which `features` do not count; empty: there is none, as with `example_input`."""
 
     space: str
     owner: str
@@ -65,6 +67,9 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     max_attempts: int = 1
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
+    features: tuple[Feature, ...] = ()
+    input_schema: dict[str, Any] = {}
+    example_input: dict[str, Any] = {}
 
 
 class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
@@ -78,6 +83,9 @@ class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edit
     max_attempts: int | UnsetType = UNSET
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: int | UnsetType = UNSET
+    features: tuple[Feature, ...] | UnsetType = UNSET
+    input_schema: dict[str, Any] | UnsetType = UNSET
+    example_input: dict[str, Any] | UnsetType = UNSET
 
 
 class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):

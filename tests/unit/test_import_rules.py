@@ -18,6 +18,7 @@ PURE = {
             "decisions",
             "granting",
             "holding",
+            "input_schemas",
             "intake",
             "leases",
             "members",

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.contracts.accounts import Space
 from services.contracts.instants import nanoseconds
 from services.contracts.lists import Place
 from services.gateway.intake import PolicyBody, SubmitBody
@@ -19,7 +20,7 @@ from services.gateway.items import (
 from services.gateway.lists import cursor
 from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
-from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, PurgedObject, SpaceObject, SpacesObject, SpaceUrlsObject
+from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, PurgedObject, SpacesObject, listed_space, space_object
 from services.gateway.view import (
     AgentObject,
     AgentsObject,
@@ -147,23 +148,28 @@ STATS = StatsObject(
     queue_s=PercentilesObject(p50=0.004, p95=0.9, p99=3.2),
     run_s=PercentilesObject(p50=1.5, p95=2.4, p99=4.1),
 )
-SPACE = SpaceObject(
-    id="demo",
+_DEMO = Space(
+    space="demo",
     title="A demonstration",
     owner=OWNER,
     connections="many",
     start_timeout_s=3600,
     execution_timeout_s=120,
     max_attempts=1,
-    on_no_agent="queue",
     queue_limit=1000,
-    enabled=True,
-    paused=False,
-    urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
+    features=("prompt",),
+    example_input={"prompt": "Tell me a story."},
 )
-SPACES = SpacesObject(results=[SPACE])
+SPACE = space_object(_DEMO)
+SPACES = SpacesObject(results=[listed_space(_DEMO)])
 PURGED = PurgedObject(canceled=17, more=False)
-CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
+CREATE_SPACE = CreateSpaceBody(
+    id="demo",
+    title="A demonstration",
+    queue_limit=1000,
+    features=("prompt",),
+    example_input={"prompt": "Tell me a story."},
+)
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 
 _HAPPENED = (
