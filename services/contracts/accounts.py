@@ -1,7 +1,7 @@
 """The directory as a fold of its events: users, spaces, keys. Gateways, registries and dispatchers all keep one."""
 
 from collections.abc import Mapping
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -10,6 +10,7 @@ from services.contracts.directory import (
     AgentKeyCreated,
     ApiKeyCreated,
     DirectoryEvent,
+    Feature,
     KeyRevoked,
     MemberRole,
     OnNoAgent,
@@ -42,7 +43,7 @@ KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 
 SETTINGS = (
     *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
-    *("on_no_agent", "queue_limit", "visibility"),
+    *("on_no_agent", "queue_limit", "visibility", "features", "input_schema", "example_input"),
 )
 """What of a space can be edited; commands, events and the space name it alike."""
 
@@ -67,7 +68,8 @@ class PasswordReset(msgspec.Struct, frozen=True, kw_only=True):
 class Space(msgspec.Struct, frozen=True, kw_only=True):
     """A space with its defaults for requests (seconds). One that is not `enabled` takes no submissions; of one that is
     `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number. What its `members` may,
-    `standing` says."""
+    `standing` says. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as with
+    `example_input`."""
 
     space: str
     owner: str
@@ -78,6 +80,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
+    features: tuple[Feature, ...] = ()
+    input_schema: dict[str, Any] = {}
+    example_input: dict[str, Any] = {}
     enabled: bool = True
     paused: bool = False
     visibility: Visibility = "everyone"
@@ -218,6 +223,9 @@ def _created(event: SpaceCreated) -> Space:
         on_no_agent=event.on_no_agent,
         queue_limit=event.queue_limit,
         visibility=event.visibility,
+        features=event.features,
+        input_schema=event.input_schema,
+        example_input=event.example_input,
     )
 
 

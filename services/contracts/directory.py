@@ -1,6 +1,6 @@
 """Directory events: users, spaces and keys. Only hashes of keys ever leave the process that made them."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -10,6 +10,7 @@ Role = Literal["admin", "member"]
 OnNoAgent = Literal["queue", "reject"]
 Visibility = Literal["everyone", "private"]
 MemberRole = Literal["viewer", "submitter", "manager"]
+Feature = Literal["prompt", "audio", "video", "file"]
 
 START_TIMEOUT_S = (1.0, 48 * 3600.0)
 EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
@@ -73,7 +74,8 @@ class PasswordResetMade(DirectoryEventBase, frozen=True, kw_only=True, tag="pass
 class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_created"):
     """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
     while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number. `visibility`: for everyone,
-    or only for its members."""
+    or only for its members. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as
+    with `example_input`."""
 
     space: str
     owner: str
@@ -85,6 +87,9 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
     visibility: Visibility = "everyone"
+    features: tuple[Feature, ...] = ()
+    input_schema: dict[str, Any] = {}
+    example_input: dict[str, Any] = {}
 
 
 class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
@@ -99,6 +104,9 @@ class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edit
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: int | UnsetType = UNSET
     visibility: Visibility | UnsetType = UNSET
+    features: tuple[Feature, ...] | UnsetType = UNSET
+    input_schema: dict[str, Any] | UnsetType = UNSET
+    example_input: dict[str, Any] | UnsetType = UNSET
 
 
 class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):

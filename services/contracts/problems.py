@@ -16,6 +16,7 @@ PROBLEMS: dict[str, Kind] = {
     "invalid_cursor": Kind(400, "This is no cursor of ours"),
     "unauthenticated": Kind(401, "A valid key is needed"),
     "forbidden": Kind(403, "This key may not do that"),
+    "feature_disabled": Kind(403, "The space does not take that"),
     "not_found": Kind(404, "No such thing"),
     "method_not_allowed": Kind(405, "This path does not take that method"),
     "already_done": Kind(409, "The request has ended"),

@@ -1,11 +1,11 @@
 """Requests and answers of the registry's, history's and the dispatchers' micro services."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from services.contracts.directory import FIRST_SCOPES, MemberRole, OnNoAgent, Policy, Role, Scope, Visibility
+from services.contracts.directory import FIRST_SCOPES, Feature, MemberRole, OnNoAgent, Policy, Role, Scope, Visibility
 from services.contracts.reports import AgentState
 
 Switch = Literal["enable", "disable", "pause", "resume"]
@@ -113,6 +113,9 @@ class CreateSpace(Message, frozen=True, kw_only=True):
     on_no_agent: OnNoAgent = "queue"
     queue_limit: int = 0
     visibility: Visibility = "everyone"
+    features: tuple[Feature, ...] = ()
+    input_schema: dict[str, Any] = {}
+    example_input: dict[str, Any] = {}
     actor: str = "system"
 
 
@@ -128,6 +131,9 @@ class EditSpace(Message, frozen=True, kw_only=True):
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: int | UnsetType = UNSET
     visibility: Visibility | UnsetType = UNSET
+    features: tuple[Feature, ...] | UnsetType = UNSET
+    input_schema: dict[str, Any] | UnsetType = UNSET
+    example_input: dict[str, Any] | UnsetType = UNSET
     actor: str = "system"
 
 

@@ -1,6 +1,6 @@
 """Spaces as the HTTP API takes and shows them. Pure; the wire types, from which OpenAPI is generated."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,20 +12,30 @@ from services.contracts.directory import (
     MAX_TITLE,
     QUEUE_LIMIT,
     START_TIMEOUT_S,
+    Feature,
     MemberRole,
     OnNoAgent,
     Policy,
     Visibility,
 )
+from services.contracts.features import FEATURES, features_of, schema_of
 from services.contracts.rpc import CreateSpace, EditSpace, SpaceQueue
 from services.gateway.problems import ApiProblem
 
+_OBJECT: dict[str, Any] = {"type": "object"}
 _Slug = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,47}$")]
 _Title = Annotated[str, Meta(max_length=MAX_TITLE)]
 _StartTimeout = Annotated[float, Meta(ge=START_TIMEOUT_S[0], le=START_TIMEOUT_S[1])]
 _ExecutionTimeout = Annotated[float, Meta(ge=EXECUTION_TIMEOUT_S[0], le=EXECUTION_TIMEOUT_S[1])]
 _MaxAttempts = Annotated[int, Meta(ge=MAX_ATTEMPTS[0], le=MAX_ATTEMPTS[1])]
 _QueueLimit = Annotated[int, Meta(ge=QUEUE_LIMIT[0], le=QUEUE_LIMIT[1], description="0: any number may wait")]
+
+_Features = Annotated[tuple[Feature, ...], Meta(description="Which usual fields inputs have; none: any object will do")]
+_Schema = Annotated[
+    dict[str, Any],
+    Meta(description="A JSON Schema (2020-12) of inputs, in place of the features'; empty: none", extra_json_schema=_OBJECT),
+]
+_Example = Annotated[dict[str, Any], Meta(description="An input that fits; empty: none", extra_json_schema=_OBJECT)]
 
 _SOON = {"Retry-After": "1"}
 
@@ -41,6 +51,9 @@ class EditSpaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     on_no_agent: OnNoAgent | UnsetType = UNSET
     queue_limit: _QueueLimit | UnsetType = UNSET
     visibility: Visibility | UnsetType = UNSET
+    features: _Features | UnsetType = UNSET
+    input_schema: _Schema | UnsetType = UNSET
+    example_input: _Example | UnsetType = UNSET
 
 
 class CreateSpaceBody(EditSpaceBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,12 +70,12 @@ class SpaceUrlsObject(msgspec.Struct, frozen=True, rename={"itself": "self"}):
     requests: str
 
 
-class SpaceObject(msgspec.Struct, frozen=True, kw_only=True):
+class ListedSpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     """A space. Timeouts (seconds) and `max_attempts` are what a submission has that does not say otherwise. `connections`:
     `one` agent may be connected, or `many`. `on_no_agent`: while none is, a submission waits (`queue`) or is refused
     (`reject`). `queue_limit`: so many requests may wait, 0 for any number. One that is not `enabled` takes no submissions;
     of one that is `paused` no request is assigned. `visibility`: `everyone` with a key may see it and submit to it, or, of a
-    `private` one, its members, according to their roles."""
+    `private` one, its members, according to their roles. `features`: which usual fields its inputs may have."""
 
     id: str
     title: str
@@ -74,15 +87,23 @@ class SpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     on_no_agent: OnNoAgent
     queue_limit: int
     visibility: Visibility
+    features: list[Feature]
     enabled: bool
     paused: bool
     urls: SpaceUrlsObject
 
 
+class SpaceObject(ListedSpaceObject, frozen=True, kw_only=True):
+    """A space, with what its inputs must be: `input_schema`, its own or that of its `features`; null: any object."""
+
+    input_schema: Annotated[dict[str, Any] | None, Meta(extra_json_schema={"type": ["object", "null"]})]
+    example_input: Annotated[dict[str, Any] | None, Meta(extra_json_schema={"type": ["object", "null"]})]
+
+
 class SpacesObject(msgspec.Struct, frozen=True, kw_only=True):
     """A list of spaces."""
 
-    results: list[SpaceObject]
+    results: list[ListedSpaceObject]
 
 
 class MemberBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,10 +139,33 @@ def space_url(slug: str) -> str:
 
 def space_object(space: Space) -> SpaceObject:
     """The object of a space."""
-    settings = {name: getattr(space, name) for name in SETTINGS}
+    schema = space.input_schema or schema_of(space.features)
+    return SpaceObject(**_listed(space), input_schema=schema, example_input=space.example_input or None)
+
+
+def listed_space(space: Space) -> ListedSpaceObject:
+    """The object of a space in a list."""
+    return ListedSpaceObject(**_listed(space))
+
+
+def edited(space: Space, body: EditSpaceBody) -> Space:
+    """The space as an edit would leave it."""
+    given = {name: value for name in SETTINGS if (value := getattr(body, name)) is not UNSET}
+    return msgspec.structs.replace(space, **given)
+
+
+def _listed(space: Space) -> dict[str, Any]:
+    settings = {name: getattr(space, name) for name in SETTINGS if name not in ("input_schema", "example_input")}
     url = space_url(space.space)
-    urls = SpaceUrlsObject(url, f"{url}/requests")
-    return SpaceObject(id=space.space, owner=space.owner, enabled=space.enabled, paused=space.paused, urls=urls, **settings)
+    features = features_of(space.input_schema) if space.input_schema else space.features
+    return settings | {
+        "id": space.space,
+        "owner": space.owner,
+        "features": [name for name in FEATURES if name in features],
+        "enabled": space.enabled,
+        "paused": space.paused,
+        "urls": SpaceUrlsObject(url, f"{url}/requests"),
+    }
 
 
 def refusal(space: Space, queue: SpaceQueue | None, admitted: int) -> ApiProblem | None:

@@ -20,6 +20,7 @@ from services.gateway.metrics import ACCEPTED
 from services.gateway.problems import ApiProblem
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
+from services.gateway.validators import Validators
 from services.gateway.waiting import Waiting
 from services.runtime import telemetry
 from services.runtime.append import Record, Superseded, append, request_record
@@ -52,7 +53,7 @@ class Submissions:
 
     def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting, queues: Queues) -> None:
         self._nc, self._origin, self._reader, self._waiting = nc, origin, reader, waiting
-        self._keys, self._queues = IdempotencyKeys(nc), queues
+        self._keys, self._queues, self._validators = IdempotencyKeys(nc), queues, Validators()
 
     async def submit(self, order: Order) -> Answer:
         """Accept the order, or find the request that its key already made. Raises ApiProblem, Retryable."""
@@ -83,6 +84,7 @@ class Submissions:
 
     async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
         # Here, so that who repeats a submission is answered with what it made, whatever has become of the space.
+        self._validators.check(order.space, bytes(order.submission.input))
         await self._queues.check(order.space)
         telemetry.request_id.set(rid)
         event = self._event(rid, order, digest)

@@ -112,6 +112,9 @@ _SETTINGS: dict[str, Any] = {
     "on_no_agent": "reject",
     "queue_limit": 100,
     "visibility": "private",
+    "features": ("prompt", "audio"),
+    "input_schema": {"type": "object", "required": ["prompt"]},
+    "example_input": {"prompt": "hello"},
 }
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [

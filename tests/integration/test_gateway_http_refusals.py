@@ -18,7 +18,7 @@ from yarl import URL
 from services.contracts import subjects
 from services.contracts.ids import request_id
 from services.gateway import intake
-from services.gateway.api import body as bodies
+from services.gateway.api import requests
 from services.gateway.intake import MAX_BODY_BYTES
 from services.runtime.jetstream import stream_info
 from spaces_agent import frames
@@ -250,7 +250,7 @@ async def test_a_body_that_goes_on_after_the_answer_is_not_read_for_ever(gateway
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_S", 0.2)
+    monkeypatch.setattr(requests, "BODY_S", 0.2)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
     head = f"POST {SUBMIT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADA}\r\nContent-Length: 100\r\n\r\n"
     writer.write(head.encode() + SOUND)

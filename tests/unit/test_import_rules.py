@@ -19,6 +19,7 @@ PURE = {
             "decisions",
             "granting",
             "holding",
+            "input_schemas",
             "intake",
             "leases",
             "limits",

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.contracts.accounts import Space
 from services.contracts.instants import nanoseconds
 from services.contracts.lists import Place
 from services.gateway.intake import PolicyBody, SubmitBody
@@ -26,9 +27,9 @@ from services.gateway.spaces import (
     MemberObject,
     MembersObject,
     PurgedObject,
-    SpaceObject,
     SpacesObject,
-    SpaceUrlsObject,
+    listed_space,
+    space_object,
 )
 from services.gateway.view import (
     AgentObject,
@@ -157,27 +158,31 @@ STATS = StatsObject(
     queue_s=PercentilesObject(p50=0.004, p95=0.9, p99=3.2),
     run_s=PercentilesObject(p50=1.5, p95=2.4, p99=4.1),
 )
-SPACE = SpaceObject(
-    id="demo",
+_DEMO = Space(
+    space="demo",
     title="A demonstration",
     owner=OWNER,
     connections="many",
     start_timeout_s=3600,
     execution_timeout_s=120,
     max_attempts=1,
-    on_no_agent="queue",
     queue_limit=1000,
-    visibility="everyone",
-    enabled=True,
-    paused=False,
-    urls=SpaceUrlsObject("/v1/spaces/demo", "/v1/spaces/demo/requests"),
+    features=("prompt",),
+    example_input={"prompt": "Tell me a story."},
 )
-SPACES = SpacesObject(results=[SPACE])
+SPACE = space_object(_DEMO)
+SPACES = SpacesObject(results=[listed_space(_DEMO)])
 MEMBER = MemberObject(user=OWNER, role="submitter")
 MEMBERS = MembersObject(results=[MEMBER])
 MEMBER_BODY = MemberBody(role="submitter")
 PURGED = PurgedObject(canceled=17, more=False)
-CREATE_SPACE = CreateSpaceBody(id="demo", title="A demonstration", queue_limit=1000)
+CREATE_SPACE = CreateSpaceBody(
+    id="demo",
+    title="A demonstration",
+    queue_limit=1000,
+    features=("prompt",),
+    example_input={"prompt": "Tell me a story."},
+)
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 
 _HAPPENED = (

@@ -78,6 +78,7 @@ _SUBMISSION = {
     "queue_full": "As many requests of the space wait as its `queue_limit` allows.",
     "space_disabled": "The space is disabled.",
     "no_agent_online": "No agent of the space is connected, and it is one that then refuses (`on_no_agent`).",
+    "feature_disabled": "The input has `prompt`, `audio`, `video` or `file`, and the space has that switched off.",
     "idempotency_mismatch": "The Idempotency-Key came with another body before.",
 }
 
@@ -102,7 +103,7 @@ SUBMIT = Operation(
         **_SUBMISSION,
         "not_found": "There is no such space.",
         "payload_too_large": "The body, its input or its metadata are too large.",
-        "input_invalid": "The body does not fit; `errors` says where.",
+        "input_invalid": "The body does not fit, or its input does not fit the space's schema; `errors` says where.",
     },
 )
 _STATUS = "|".join(STATUSES)
@@ -199,6 +200,7 @@ RETRY = Operation(
         "not_found": "There is no such request, or it is not the caller's, or its space is gone.",
         "not_done": "The request has not ended.",
         "data_expired": "The request's input has been erased.",
+        "input_invalid": "The input does not fit the schema that the space has now; `errors` says where.",
     },
 )
 ERASE = Operation(

@@ -12,7 +12,7 @@ from services.contracts.rpc import Agents, GetAgents, GetSpaceOverview, SpaceOve
 from services.gateway.api.access import Access
 from services.gateway.api.queue_operations import SPACE_AGENTS, SPACE_HEALTH, SPACE_QUEUE
 from services.gateway.api.responses import json_response
-from services.gateway.auth import Caller, may_see_agent, submittable
+from services.gateway.auth import Caller, may_see_agent, visible
 from services.gateway.health import WINDOW_S, health_object
 from services.gateway.queue_view import queue_object
 from services.gateway.reading import Reader
@@ -29,13 +29,13 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, reader: Read
     """The routes of queues."""
 
     async def queue(request: Request, caller: Caller) -> Response:
-        space = submittable(follower, caller, request.path_params["space"])
+        space = visible(follower, caller, request.path_params["space"])
         seen = await overview(space.space)
         user = None if caller.user.role == "admin" else caller.user.user
         return json_response(queue_object(space.space, space.paused, seen, user))
 
     async def health(request: Request, caller: Caller) -> Response:
-        space = submittable(follower, caller, request.path_params["space"])
+        space = visible(follower, caller, request.path_params["space"])
         try:
             seen = await overview(space.space)
         except NatsUnavailable:
@@ -56,7 +56,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, reader: Read
             return None
 
     async def agents(request: Request, caller: Caller) -> Response:
-        slug = submittable(follower, caller, request.path_params["space"]).space
+        slug = visible(follower, caller, request.path_params["space"]).space
         known = await rpc.call(nc, subjects.registry_rpc("agents"), GetAgents(), Agents)
         seen = [agent for agent in known.agents if slug in agent.spaces and may_see_agent(caller, agent)]
         return json_response(AgentsObject(results=[agent_object(agent) for agent in seen]))

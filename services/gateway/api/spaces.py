@@ -1,5 +1,6 @@
 """Spaces: list, create, edit, switch and delete them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -20,7 +21,18 @@ from services.gateway.commands import command
 from services.gateway.inventory import Inventory
 from services.gateway.problems import ApiProblem
 from services.gateway.purging import Purges
-from services.gateway.spaces import CreateSpaceBody, EditSpaceBody, SpacesObject, creation, edition, space_object, space_url
+from services.gateway.spaces import (
+    CreateSpaceBody,
+    EditSpaceBody,
+    SpacesObject,
+    creation,
+    edited,
+    edition,
+    listed_space,
+    space_object,
+    space_url,
+)
+from services.gateway.validators import check_schemas
 from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
 
@@ -41,7 +53,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, inventory: I
     """The routes of spaces."""
 
     async def listed(_: Request, caller: Caller) -> Response:
-        return json_response(SpacesObject(results=[space_object(space) for space in seen_by(follower, caller)]))
+        return json_response(SpacesObject(results=[listed_space(space) for space in seen_by(follower, caller)]))
 
     async def read(request: Request, caller: Caller) -> Response:
         return json_response(space_object(visible(follower, caller, request.path_params["space"])))
@@ -49,12 +61,17 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, inventory: I
     async def create(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), CreateSpaceBody)
         owner = owner_of_new(caller, body.owner or "")
-        await carry_out("create_space", creation(body, owner, caller.actor))
+        asked = creation(body, owner, caller.actor)
+        await asyncio.to_thread(check_schemas, asked.features, asked.input_schema, asked.example_input)
+        await carry_out("create_space", asked)
         return shown(body.id, 201, {"Location": space_url(body.id)})
 
     async def edit(request: Request, caller: Caller) -> Response:
         slug = await managed(request, caller)
         body = intake.parsed(await body_of(request), EditSpaceBody)
+        if (space := follower.directory.spaces.get(slug)) is not None:
+            wanted = edited(space, body)
+            await asyncio.to_thread(check_schemas, wanted.features, wanted.input_schema, wanted.example_input)
         await carry_out("edit_space", edition(body, slug, caller.actor))
         return shown(slug)
 
