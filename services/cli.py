@@ -13,9 +13,11 @@ import click
 from services.admin_command import admin
 from services.commands.agents import agents
 from services.commands.erasing import erase
+from services.commands.keys import keys
 from services.commands.lists import ls
 from services.commands.monitoring import connections, stats
 from services.commands.requests import cancel, requests, retry, submit
+from services.commands.users import users
 
 if TYPE_CHECKING:
     from services.log_commands import Work
@@ -39,7 +41,7 @@ def main() -> None:
       spaces log verify"""
 
 
-for _command in (submit, requests, cancel, retry, agents, connections, stats):
+for _command in (submit, requests, cancel, retry, agents, connections, stats, keys, users):
     main.add_command(_command)
 main.add_command(admin)
 requests.add_command(ls)

@@ -1,5 +1,6 @@
 """The client of WebSocket Spaces: submit requests, follow what happens to them, cancel and retry them."""
 
+from spaces_client.accounts import Key, MadeKey, User
 from spaces_client.client import Client
 from spaces_client.errors import ClientError, ConfigError, InvalidAnswer, ProblemError, Unreachable
 from spaces_client.objects import ConnectedAgent, Request
@@ -13,10 +14,13 @@ __all__ = [
     "ConfigError",
     "ConnectedAgent",
     "InvalidAnswer",
+    "Key",
+    "MadeKey",
     "Policy",
     "ProblemError",
     "Request",
     "Timeline",
     "Unreachable",
+    "User",
     "__version__",
 ]

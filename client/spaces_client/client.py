@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from spaces_client import lists, monitoring, objects, timeline
+from spaces_client import accounts, lists, monitoring, objects, timeline
+from spaces_client.accounts import Key, KeyBody, MadeKey, User, UserBody
 from spaces_client.connection import Connection, Waiting
 from spaces_client.events import Event
 from spaces_client.monitoring import PastConnection, Stats
@@ -26,8 +27,8 @@ _AS_JSON = {"Accept": "application/json"}
 class Client:
     """Talks to a gateway with an API key. Threads may share it. Close it, or use it as a context manager.
 
-    Every call that gets no answer is sent again, up to five times; this never makes two requests of one. What it raises is a
-    ClientError: ProblemError when the gateway refuses, Unreachable, InvalidAnswer."""
+    Every call that gets no answer is sent again, up to five times; this never makes two requests or keys of one.
+    What it raises is a ClientError: ProblemError when the gateway refuses, Unreachable, InvalidAnswer."""
 
     def __init__(self, url: str, key: str) -> None:
         """Nothing is sent yet. Raises ConfigError when URL or key cannot be one."""
@@ -124,6 +125,59 @@ class Client:
         path = f"/v1/agents/{_segment(owner)}/{_segment(name)}/drain"
         return objects.agent(self._connection.call("POST", path))
 
+    def keys(self, *, user: str | None = None) -> list[Key]:
+        """The keys that are not revoked, without secrets: one's own, or for an administrator those of the user with this id,
+        everybody's when it is empty. Raises ClientError."""
+        return accounts.listed(self._connection.call("GET", "/v1/keys", params=lists.filters(user=user)), Key)
+
+    def create_key(
+        self,
+        name: str,
+        *,
+        kind: str = "api",
+        scopes: Sequence[str] | None = None,
+        spaces: Sequence[str] | None = None,
+        expires_in_s: float | None = None,
+        user: str | None = None,
+    ) -> MadeKey:
+        """Make a key (`api` or `agent`); its secret is in this answer and nowhere else. It can do no more than the key that
+        makes it. Raises ClientError; after Unreachable see `keys` for whether it was made: it is not sent twice."""
+        wanted = KeyBody(
+            name=name,
+            kind=kind,
+            scopes=None if scopes is None else list(scopes),
+            spaces=None if spaces is None else list(spaces),
+            expires_in_s=expires_in_s,
+            user=user,
+        )
+        return accounts.read(self._post("/v1/keys", msgspec.json.encode(wanted), repeatable=False), MadeKey)
+
+    def revoke_key(self, id: str) -> None:
+        """Revoke a key, for good. Raises ClientError, with `not_found` also when it was revoked before."""
+        self._connection.call("DELETE", f"/v1/keys/{_segment(id)}")
+
+    def me(self) -> User:
+        """The user of the key that this client shows. Raises ClientError."""
+        return accounts.read(self._connection.call("GET", "/v1/users/me"), User)
+
+    def users(self) -> list[User]:
+        """All users, for administrators. Raises ClientError."""
+        return accounts.listed(self._connection.call("GET", "/v1/users"), User)
+
+    def create_user(self, email: str, password: str, *, role: str = "member") -> User:
+        """Make a user (`member` or `admin`), for administrators. Raises ClientError, with `exists` when there is another
+        with this address."""
+        body = msgspec.json.encode(UserBody(email=email, password=password, role=role))
+        return accounts.read(self._post("/v1/users", body), User)
+
+    def disable_user(self, id: str) -> User:
+        """Let all keys of a user be refused until they are enabled again, for administrators. Raises ClientError."""
+        return accounts.read(self._connection.call("POST", f"/v1/users/{_segment(id)}/disable"), User)
+
+    def enable_user(self, id: str) -> User:
+        """Enable a user who is disabled, for administrators. Raises ClientError."""
+        return accounts.read(self._connection.call("POST", f"/v1/users/{_segment(id)}/enable"), User)
+
     def close(self) -> None:
         """Close the connections."""
         self._connection.close()
@@ -139,6 +193,10 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
         return objects.request(self._connection.call("POST", path, headers=headers, content=body, wait_s=wait_s))
+
+    def _post(self, path: str, body: bytes, *, repeatable: bool = True) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        return self._connection.call("POST", path, headers=headers, content=body, repeatable=repeatable)
 
     def _lister(self, path: str) -> Callable[[Mapping[str, str]], bytes]:
         return lambda params: self._connection.call("GET", path, params=params)

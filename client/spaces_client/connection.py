@@ -57,9 +57,10 @@ class Connection:
         params: Mapping[str, str] | None = None,
         content: bytes | None = None,
         wait_s: float = 0,
+        repeatable: bool = True,
     ) -> bytes:
         """The body of the answer; `wait_s` is how long the gateway may wait for an outcome before it answers. It is sent
-        again when no answer comes, so it must be a call that is safe to repeat. Raises ClientError."""
+        again when no answer comes; one that is not `repeatable` only when it cannot have arrived. Raises ClientError."""
         deadline = time.monotonic() + wait_s
         for failures in range(TRIES):
             left_s = max(0, round(deadline - time.monotonic()))
@@ -67,6 +68,7 @@ class Connection:
             request = self._http.build_request(
                 method, path, headers=wanted, params=params, content=content, timeout=_timeout(ANSWER_S + left_s)
             )
+            arrived = True
             try:
                 response = self._http.send(request)
                 if response.status_code not in answers.TRY_AGAIN:
@@ -76,6 +78,9 @@ class Connection:
                 asked_s = answers.retry_after_s(response.headers)
             except httpx.RequestError as error:
                 failure, asked_s = Unreachable(f"cannot reach {self.url}: {_reason(error)}"), 0.0
+                arrived = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            if arrived and not repeatable:
+                break
             if failures + 1 < TRIES:
                 time.sleep(_delay_s(failures, asked_s))
         raise failure

@@ -22,3 +22,11 @@ def instant(typed: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):
         raise BadInstant(f"{typed!r} is no instant: write 30m, 12h or 7d for so long ago, or 2025-01-31T09:30:00Z") from None
     return at if at.tzinfo is not None else at.replace(tzinfo=now.tzinfo)
+
+
+def duration_s(typed: str) -> float:
+    """The seconds of a span like `90s`, `12h` or `30d`. Raises BadInstant."""
+    span = _AGO.fullmatch(typed)
+    if span is None:
+        raise BadInstant(f"{typed!r} is no span of time: write 30m, 12h or 7d")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])}).total_seconds()

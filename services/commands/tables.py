@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from services.commands import showing, text
+from spaces_client.accounts import Key, User
 from spaces_client.monitoring import PastConnection, Percentiles, Stats
 from spaces_client.objects import ConnectedAgent, Request
 
@@ -45,6 +46,29 @@ def connections(found: Iterable[PastConnection]) -> str:
         )
         rows.append((each.agent, begun, lasted, ended, ", ".join(each.spaces), each.gateway, each.address))
     return _aligned(("AGENT", "CONNECTED (UTC)", "LASTED", "ENDED BY", "SPACES", "GATEWAY", "ADDRESS"), rows)
+
+
+def keys(found: Iterable[Key]) -> str:
+    """Keys, one on a line."""
+    rows = [
+        (
+            key.id,
+            key.kind,
+            key.name,
+            key.user,
+            ", ".join(key.scopes),
+            ", ".join(key.spaces) or "all",
+            "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M:%S}",
+        )
+        for key in found
+    ]
+    return _aligned(("KEY", "KIND", "NAME", "USER", "SCOPES", "SPACES", "EXPIRES (UTC)"), rows)
+
+
+def users(found: Iterable[User]) -> str:
+    """Users, one on a line."""
+    rows = [(user.id, user.email, user.role, "disabled" if user.disabled else "enabled") for user in found]
+    return _aligned(("USER", "E-MAIL", "ROLE", "STATE"), rows)
 
 
 def stats(found: Stats) -> str:

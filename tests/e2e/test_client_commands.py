@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from spaces_client import Client
+from spaces_client import Client, ProblemError
 from spaces_client.events import Completed, Event, Output
 from tests.support.stack import ROOT, Stack, eventually, fresh_home, spaces
 from tests.support.world import agent, kill_group
@@ -242,3 +242,28 @@ def test_the_python_client_goes_on_at_another_gateway(stack: Stack, directory: P
     outputs = [event.data for event in seen if isinstance(event, Output)]
     assert printed([part for data in outputs for part in ([data] if isinstance(data, str) else data)]) == printed(yielded)
     assert printed(shown if isinstance(shown, list) else [shown]) == printed(yielded)
+
+
+def test_a_user_and_a_key_are_made_used_disabled_and_revoked(stack: Stack) -> None:
+    with Client(stack.ready.url, stack.ready.api_key) as client:
+        user = client.create_user("grace@example.org", "a long password")
+        secret = at(stack, "keys", "create", "ci", "--scope", "read", "--user", user.id).strip()
+        (key,) = client.keys(user=user.id)
+        with Client(stack.ready.url, secret) as theirs:
+            assert theirs.me().email == "grace@example.org"
+            at(stack, "users", "disable", user.id)
+            eventually(lambda: _refused(theirs), "the key of a disabled user is refused")
+            at(stack, "users", "enable", user.id)
+            eventually(lambda: not _refused(theirs), "it is good again")
+            at(stack, "keys", "revoke", key.id)
+            eventually(lambda: _refused(theirs), "a revoked key is refused")
+        assert client.keys(user=user.id) == []
+        at(stack, "keys", "revoke", key.id, status=1)
+
+
+def _refused(client: Client) -> bool:
+    try:
+        client.me()
+    except ProblemError as error:
+        return error.status == 401
+    return False

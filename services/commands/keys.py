@@ -1,0 +1,125 @@
+"""`spaces keys`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from services.commands.connection import OK, connected
+
+if TYPE_CHECKING:
+    from spaces_client import Client
+
+_SCOPES = ["submit", "read", "manage"]
+
+
+@click.group(short_help="List, make and revoke keys.")
+def keys() -> None:
+    """Keys: what programs and agents show to be let in. The key that you use needs the scope `manage`."""
+
+
+@keys.command(short_help="List keys.")
+@click.option("--user", metavar="ID", help="Those of this user (for administrators).")
+@click.option("--all", "everybody", is_flag=True, help="Those of all users (for administrators).")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the keys as one line of JSON.")
+@connected
+def ls(client: "Client", user: str | None, everybody: bool, as_json: bool) -> int:
+    """List the keys that are not revoked, without their secrets: one's own, or those that are asked for.
+
+    \b
+    Examples:
+      spaces keys ls
+      spaces keys ls --all --json | jq -r '.results[] | select(.expires_at == null) | .id'
+
+    It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
+    from services.commands import tables, text
+    from services.commands.terminal import Screen
+
+    if everybody and user is not None:
+        raise click.UsageError("give --user or --all, not both")
+    found = client.keys(user="" if everybody else user)
+    if as_json:
+        Screen().text(f"{text.json({'results': [key.raw for key in found]})}\n")
+    elif found:
+        Screen().text(f"{tables.keys(found)}\n")
+    else:
+        Screen().note("there is no such key")
+    return OK
+
+
+@keys.command(short_help="Make a key, and show its secret this once.")
+@click.argument("name")
+@click.option("--agent", is_flag=True, help="A key with which agents serve spaces, rather than one for the API.")
+@click.option(
+    "--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, metavar="SCOPE",
+    help=f"What an API key may do: {', '.join(_SCOPES)}; may be given several times.  [default: submit and read]",
+)  # fmt: skip
+@click.option(
+    "--space", "spaces", multiple=True, metavar="SPACE",
+    help="Only for this space; may be given several times.  [default: those of the key that you use]",
+)  # fmt: skip
+@click.option("--expires-in", metavar="SPAN", help="For so long: 12h, 30d.  [default: as long as the key that you use]")
+@click.option("--user", metavar="ID", help="For this user (for administrators).")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the key with its secret as one line of JSON.")
+@connected
+def create(
+    client: "Client",
+    name: str,
+    agent: bool,
+    scopes: tuple[str, ...],
+    spaces: tuple[str, ...],
+    expires_in: str | None,
+    user: str | None,
+    as_json: bool,
+) -> int:
+    """Make a key, called NAME. It can do no more than the key that you use.
+
+    The secret goes to standard output, alone; nobody can show it again. What else there is to say goes to standard error.
+
+    \b
+    Examples:
+      spaces keys create ci --scope submit --space demo --expires-in 30d > ci.key
+      spaces keys create gpu-1 --agent --space demo
+
+    It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
+    from services.commands import text
+    from services.commands.instants import BadInstant, duration_s
+    from services.commands.terminal import Screen
+
+    if agent and scopes:
+        raise click.UsageError("keys of agents have no scopes: give --agent or --scope, not both")
+    try:
+        expires_in_s = None if expires_in is None else duration_s(expires_in)
+    except BadInstant as error:
+        raise click.UsageError(str(error)) from error
+    made = client.create_key(
+        name,
+        kind="agent" if agent else "api",
+        scopes=scopes or None,
+        spaces=spaces or None,
+        expires_in_s=expires_in_s,
+        user=user,
+    )
+    if as_json:
+        Screen().text(f"{text.compact(made.raw)}\n")
+        return OK
+    Screen().note(f"made the key {made.id}. Keep its secret now: it is not shown again")
+    Screen().text(f"{text.line(made.secret)}\n")
+    return OK
+
+
+@keys.command(short_help="Revoke a key, for good.")
+@click.argument("key", metavar="ID")
+@connected
+def revoke(client: "Client", key: str) -> int:
+    """Revoke the key ID (see `spaces keys ls`): within a second every gateway refuses it. What was accepted goes on.
+
+    \b
+    Example:
+      spaces keys revoke 5e1c0a7d9b3f2468
+
+    It ends with status 0 when it is revoked, 1 when there is none (any more), 2 when that could not be asked for."""
+    from services.commands.terminal import Screen
+
+    client.revoke_key(key)
+    Screen().text(f"{key} is revoked\n")
+    return OK
