@@ -57,6 +57,7 @@ PURE = {
     },
     "spaces_client": {
         *(
+            "accounts",
             "address",
             "answers",
             "backoff",
