@@ -190,7 +190,7 @@ async def die_at_every_step(world: World, record: bool = False) -> int:
                 died += 1
             else:
                 return died
-        if await world.value("SELECT count(*) FROM recoveries"):
+        if await world.value("SELECT count(*) FROM recoveries WHERE completed_at IS NULL"):
             assert await halted(world), "nothing is admitted or decided before the end"
             if record and await info_of(world.history, subjects.REQUESTS) and await epoch_of(world) == 2:
                 async with world.pool.acquire() as connection:
