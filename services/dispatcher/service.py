@@ -239,19 +239,19 @@ class Dispatcher:
 
     async def queue(self, query: GetSpaceQueue) -> SpaceQueue | None:
         """What waits of a space; None when its partition is not ours, or not every gateway has said who is connected."""
-        part = part_of_space(query.space)
-        partition = self.states.get(part)
-        if partition is None or not self.partitions.secure(part) or not self.gateways.reported:
-            return None
-        return places.queue(partition, query.space)
+        partition = self._informed(query.space)
+        return None if partition is None else places.queue(partition, query.space)
 
     async def overview(self, query: GetSpaceOverview) -> SpaceOverview | None:
         """What waits and runs of a space; None as `queue`."""
-        part = part_of_space(query.space)
-        partition = self.states.get(part)
-        if partition is None or not self.partitions.secure(part) or not self.gateways.reported:
-            return None
-        return overview(partition, query.space, paused=self._paused(query.space), now=self._clock.now_ns())
+        partition, paused = self._informed(query.space), self._paused(query.space)
+        return None if partition is None else overview(partition, query.space, paused=paused, now=self._clock.now_ns())
+
+    def _informed(self, space: str) -> Partition | None:
+        """The partition of a space, if it is ours and every gateway has said who is connected."""
+        part = part_of_space(space)
+        informed = self.partitions.secure(part) and self.gateways.reported
+        return self.states.get(part) if informed else None
 
     async def drain(self) -> None:
         """Finish what is being appended and hand the partitions back."""

@@ -61,8 +61,16 @@ _WORTHLESS: Mapping[KeyFlaw, str] = {
 class Agents:
     """Everything between agents' WebSockets and NATS. It keeps the clock measured."""
 
-    def __init__(self, process: Process, directory: DirectoryFollower, liveness: Liveness, clock: ServerClock) -> None:
-        self._process, self._directory, self._liveness = process, directory, liveness
+    def __init__(
+        self,
+        process: Process,
+        directory: DirectoryFollower,
+        liveness: Liveness,
+        clock: ServerClock,
+        key_used: Callable[[str], None],
+    ) -> None:
+        """`key_used` is told the id of each connection's key, again and again while it is connected."""
+        self._process, self._directory, self._liveness, self._key_used = process, directory, liveness, key_used
         nc: Client = process.nc
         keep_s = process.settings.stream_keep
         self._nc = nc
@@ -87,8 +95,6 @@ class Agents:
         self._control = Control(nc, process.id, self._delivery, drain, report, process.fail)
         self._draining = False
         self._connected_at = time.monotonic()
-        self.on_key_used: Callable[[str], None] = lambda key_id: None
-        """Told the id of each connection's key, again and again while it is connected."""
 
     async def start(self) -> None:
         """Start all loops and return when the gateway can serve agents. Raises NatsUnavailable."""
@@ -280,7 +286,7 @@ class Agents:
             lost = self._lost_nats(now)
             self._close_worthless()
             for connection in self._connections:
-                self.on_key_used(connection.key.key_id)
+                self._key_used(connection.key.key_id)
                 connection.session.tick(now)
                 connection.tick(now)
                 if lost and connection.session.routable:

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-from collections.abc import Mapping
 
 import msgspec
 from nats.aio.client import Client
@@ -28,15 +27,15 @@ async def command(nc: Client, follower: DirectoryFollower, operation: str, asked
     try:
         recorded = await rpc.call(nc, registry_rpc(operation), asked, Recorded)
     except rpc.Refused as error:
-        raise refused(error, _CODES) from error
+        raise refused(error) from error
     # What is recorded is done, whenever this gateway hears of it: usually now, so that its caller finds it here at once.
     with contextlib.suppress(TimeoutError):
         await follower.wait_for(recorded.seq, FOLDED_S)
     return recorded
 
 
-def refused(error: rpc.Refused, codes: Mapping[str, str]) -> ApiProblem:
-    """The answer to what the registry refused; `codes` names our code for each of its codes."""
+def refused(error: rpc.Refused) -> ApiProblem:
+    """The answer to what the registry refused."""
     detail = f"{error.message[:1].upper()}{error.message[1:]}."
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s else {}
-    return ApiProblem(codes.get(error.code, "input_invalid"), detail, headers=headers)
+    return ApiProblem(_CODES.get(error.code, "input_invalid"), detail, headers=headers)

@@ -45,9 +45,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     waiting = Waiting(nc, process.id, reader)
     submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
-    agents = Agents(process, directory, liveness, clock)
     sessions, uses, settings = Sessions(nc), KeyUses(nc, clock), process.settings
-    agents.on_key_used = uses.used
+    agents = Agents(process, directory, liveness, clock, uses.used)
     limits = Limits(limit(settings.rate_limit), limit(settings.rate_limit_unknown))
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)

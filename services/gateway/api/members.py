@@ -1,6 +1,5 @@
 """Members of spaces: list, set and remove them."""
 
-import msgspec
 from fastapi import APIRouter
 from nats.aio.client import Client
 from starlette.requests import Request
@@ -31,20 +30,19 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
     async def put(request: Request, caller: Caller) -> Response:
         space, user = await managed(request, caller), request.path_params["user"]
         body = intake.parsed(await body_of(request), MemberBody)
-        await carry_out("set_member", SetMember(space=space.space, user=user, role=body.role, actor=caller.actor))
+        asked = SetMember(space=space.space, user=user, role=body.role, actor=caller.actor)
+        await command(nc, follower, "set_member", asked)
         return json_response(MemberObject(user=user, role=body.role))
 
     async def remove(request: Request, caller: Caller) -> Response:
         space, user = await managed(request, caller), request.path_params["user"]
-        await carry_out("remove_member", RemoveMember(space=space.space, user=user, actor=caller.actor))
+        asked = RemoveMember(space=space.space, user=user, actor=caller.actor)
+        await command(nc, follower, "remove_member", asked)
         return Response(status_code=204, headers=NO_STORE)
 
     async def managed(request: Request, caller: Caller) -> Space:
         await follower.catch_up()  # the caller may have made space or user at another gateway just now
         return manageable(follower, caller, request.path_params["space"])
-
-    async def carry_out(operation: str, asked: msgspec.Struct) -> None:
-        await command(nc, follower, operation, asked)
 
     routes = APIRouter()
     for operation, endpoint in ((MEMBERS, listed), (SET_MEMBER, put), (REMOVE_MEMBER, remove)):

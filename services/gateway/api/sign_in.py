@@ -45,7 +45,6 @@ RESET_S = 24 * 3600
 RESET_PAGE = "/password-reset"
 TOKEN_BYTES = 20
 _NS = 1_000_000_000
-_CODES = {"locked_out": "locked_out"}
 
 
 def router(
@@ -133,7 +132,7 @@ async def _checked(nc: Client, body: SessionBody) -> PasswordChecked:
     try:
         return await rpc.call(nc, registry_rpc("check_password"), asked, PasswordChecked)
     except rpc.Refused as error:
-        problem = refused(error, _CODES)
+        problem = refused(error)
         raise (problem if error.code == "locked_out" else unauthenticated(problem.detail)) from error
 
 

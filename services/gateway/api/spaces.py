@@ -1,7 +1,6 @@
 """Spaces: list, create, edit, switch and delete them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import msgspec
 from fastapi import APIRouter
@@ -12,7 +11,7 @@ from starlette.responses import Response
 from services.contracts.rpc import DeleteSpace, Switch, SwitchSpace
 from services.gateway import intake
 from services.gateway.api import space_operations as offered
-from services.gateway.api.access import Access
+from services.gateway.api.access import Access, Endpoint
 from services.gateway.api.operation import Operation
 from services.gateway.api.requests import body_of
 from services.gateway.api.responses import NO_STORE, json_response
@@ -46,7 +45,6 @@ _IN_USE = (
     "Requests of the space are queued or processing. Disable it, so that no more come in; purge its queue; let "
     "those that run come to their end, or cancel them too. Then delete it."
 )
-Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 
 
 def router(nc: Client, access: Access, follower: DirectoryFollower, inventory: Inventory, purges: Purges) -> APIRouter:
