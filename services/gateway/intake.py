@@ -61,7 +61,7 @@ T = TypeVar("T", bound=msgspec.Struct)
 _decoder = lru_cache(msgspec.json.Decoder)
 _object_decoder = msgspec.json.Decoder(dict[str, Any])
 _members_decoder = msgspec.json.Decoder(dict[str, Raw])
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
+_WAIT = re.compile(r"(?:^|[,;])\s*wait(?:\s*=\s*\"?(\d{0,9})\"?)?\s*(?:$|[,;])", re.IGNORECASE)
 _KEY = re.compile(rb"[\x20-\x7e]{1,255}")
 
 
@@ -102,9 +102,9 @@ def resubmission(state: RequestState) -> Submission:
 
 def wait_s(prefer: str) -> int:
     """How long the client prefers to wait for the outcome, in seconds (`Prefer: wait=n`, RFC 7240, 4.3): at most
-    MAX_WAIT_S. What we do not understand is ignored, as that RFC wants."""
+    MAX_WAIT_S, which is also what a mere `wait` means. What we do not understand is ignored, as that RFC wants."""
     match = _WAIT.search(prefer)
-    return 0 if match is None else min(int(match[1]), MAX_WAIT_S)
+    return 0 if match is None else min(int(match[1] or MAX_WAIT_S), MAX_WAIT_S)
 
 
 def idempotency_key(value: bytes) -> str:

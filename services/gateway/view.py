@@ -199,7 +199,7 @@ def _metrics(state: RequestState) -> MetricsObject:
 
     return MetricsObject(
         queue_s=since_accepted(state.assigned_at),
-        run_s=state.run_s if _ran(state) else None,
+        run_s=round(state.run_s, 6) if _ran(state) else None,
         total_s=since_accepted(state.completed_at),
         first_output_s=since_accepted(_first_output_at(state)),
     )

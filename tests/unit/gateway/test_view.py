@@ -118,7 +118,7 @@ def test_a_succeeded_request() -> None:
         output=msgspec.Raw(b'["any", "json"]'),
         output_sha256="s",
         started_s=0.25,
-        run_s=0.5,
+        run_s=0.4999999992792848,
         first_output_s=0.125,
     )
     found = shown(after(ACCEPTED, ASSIGNED, outcome))
