@@ -1,6 +1,7 @@
 """The fenced blocks of a document: which of them are run, and what they say is printed. Pure."""
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 
@@ -43,6 +44,8 @@ def steps(document: str) -> list[Step]:
         else:
             found[-1] = Step(found[-1].block, block.text)
             told = True
+        if block.language == "json":
+            _check_json(block)
     return found
 
 
@@ -72,6 +75,13 @@ def difference(told: str, printed: str) -> str:
         return ""
     lines = difflib.unified_diff(told.splitlines(), printed.splitlines(), "told", "printed", lineterm="", n=100)
     return "\n".join(lines)
+
+
+def _check_json(block: Block) -> None:
+    try:
+        json.loads(block.text)
+    except ValueError as error:
+        raise ValueError(f"line {block.line}: this is no JSON: {error}") from error
 
 
 def _pattern(line: str) -> str:

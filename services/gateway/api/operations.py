@@ -21,7 +21,11 @@ from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 _STRING = {"type": "string"}
 _ID = Parameter("id", "path", "The request's id.", {"type": "string", "pattern": "^[0-9a-f]{34}$"}, examples.ID)
 _PREFER = Parameter(
-    "Prefer", "header", f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}, as `wait` alone) for the outcome.", _STRING, "wait=30"
+    "Prefer",
+    "header",
+    f"`wait=n`: wait up to n seconds (at most {MAX_WAIT_S}, as `wait` alone) for the outcome.",
+    _STRING,
+    "wait=30",
 )
 _KEY = Parameter(
     "Idempotency-Key",
