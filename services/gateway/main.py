@@ -6,7 +6,7 @@ import socket
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, members, queues, requests, sign_in, spaces, users
+from services.gateway.api import keys, lists, members, predecessor, queues, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
@@ -63,6 +63,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         members.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         queues.router(nc, access, directory, reader),
+        predecessor.router(directory, access, admission, submissions),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         around=lambda app: Cors(app, directory),
     )

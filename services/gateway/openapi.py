@@ -94,8 +94,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "parameters": [_parameter(parameter) for parameter in operation.parameters],
         "responses": {str(status): _response(operation, status) for status in operation.statuses()},
     }
+    if operation.deprecated:
+        described["deprecated"] = True
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+        described["requestBody"] = {"required": True, "content": _content(operation.body, operation.body_types)}
     return described
 
 
@@ -162,8 +164,8 @@ def _answered(description: str, headers: Mapping[str, Header], content: dict[str
     return {"description": description, "headers": references} | ({"content": content} if content else {})
 
 
-def _content(example: msgspec.Struct) -> dict[str, Any]:
-    return {JSON: {"schema": _reference(type(example)), "example": _plain(example)}}
+def _content(example: msgspec.Struct, media_types: Sequence[str] = (JSON,)) -> dict[str, Any]:
+    return {each: {"schema": _reference(type(example)), "example": _plain(example)} for each in media_types}
 
 
 def _stream() -> dict[str, Any]:

@@ -80,6 +80,8 @@ def contract() -> Iterator[Contract]:
                 **{f"{word}_member": [space | {"user": user["id"]}] for word in ("set", "remove")},
                 **{f"space_{what}": [space] for what in ("queue", "agents", "health")},
                 "delete_space": [other],
+                "legacy_submit": [{"space_id": stack.ready.space}],
+                "legacy_status": [{"request_id": rid} for rid in ended],
             }
             with contextlib.ExitStack() as sessions:
                 people = People(stack, http, sessions)
@@ -141,12 +143,16 @@ def connected_agent(stack: Stack, http: requests.Session) -> dict[str, str]:
 def cases(contract: Contract, id: str, mode: GenerationMode) -> st.SearchStrategy[Case]:
     """Requests to an operation, most of them about something that exists."""
     known = st.sampled_from([(path, contract.bodies.get(id, {})) for path in contract.paths.get(id, contract.paths[""])])
+    [operation] = [each for each in OPERATIONS if each.id == id]
+    queries = {parameter.name for parameter in operation.parameters if parameter.place == "query"}
     nothing: st.SearchStrategy[tuple[dict[str, str], dict[str, str]]] = st.just(({}, {}))
 
     def about(there: tuple[dict[str, str], dict[str, str]], case: Case) -> Case:
         path, body = there
         if case.path_parameters:
             case.path_parameters = {**case.path_parameters, **path}
+        if named := {name: value for name, value in path.items() if name in queries}:
+            case.query = {**(case.query or {}), **named}
         if isinstance(case.body, dict):
             case.body = {**case.body, **body}
         return case

@@ -78,6 +78,8 @@ EXPECTED = {
     "space_queue": Expected(("read",), 404, space="nowhere"),
     "space_agents": Expected(("read",), 404, space="nowhere"),
     "space_health": Expected(("read",), 404, space="nowhere"),
+    "legacy_submit": Expected(("submit",), 400),
+    "legacy_status": Expected(("read",), 400),
     "sign_in": Expected((), 400, callers="none"),
     "session": Expected((), 200, callers="session"),
     "sign_out": Expected((), 204, callers="session"),
@@ -116,7 +118,7 @@ async def world() -> AsyncIterator[World]:
 
 
 async def status(gateway: Gateway, operation: Operation, key: str, **headers: str) -> int:
-    path = operation.path.format(**PARAMETERS, space=EXPECTED[operation.id].space) + "?unknown=1"
+    path = operation.path.format(**PARAMETERS, space=EXPECTED[operation.id].space, space_id="demo") + "?unknown=1"
     return (await gateway.call(operation.method, path, key=key, **headers)).status
 
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
     "services.gateway": {
-        *("health", "queue_view"),
+        *("health", "predecessor", "queue_view"),
         *(
             "decisions",
             "granting",

@@ -89,9 +89,9 @@ SENT_WITH: Mapping[int, tuple[Header, ...]] = MappingProxyType({401: (CHALLENGE,
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One operation. `answers` by status, all below 400; `problems` says when each code of `contracts.problems` is the
-    answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events. The caller's key
-    needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces. `callers`: who shows a key or
-    is signed in (any), only the latter (session), or everybody (none)."""
+    answer. `body` is an example, and its type describes it; it comes as any of `body_types`. `streamed`: a 200 with a stream
+    of events. The caller's key needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces.
+    `callers`: who shows a key or is signed in (any), only the latter (session), or everybody (none)."""
 
     id: str
     method: str
@@ -103,11 +103,13 @@ class Operation:
     problems: Mapping[str, str]
     parameters: tuple[Parameter, ...] = ()
     body: msgspec.Struct | None = None
+    body_types: tuple[str, ...] = ("application/json",)
     streamed: Answer | None = None
     scopes: tuple[Scope, ...] = ()
     role: Role = "member"
     whole: bool = False
     callers: Literal["any", "session", "none"] = "any"
+    deprecated: bool = False
 
     @property
     def takes_key(self) -> bool:

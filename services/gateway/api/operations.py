@@ -11,6 +11,7 @@ from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.predecessor_operations import PREDECESSOR_OPERATIONS
 from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
@@ -333,4 +334,5 @@ OPERATIONS = (
     *SIGN_IN_OPERATIONS,
     *MEMBER_OPERATIONS,
     *QUEUE_OPERATIONS,
+    *PREDECESSOR_OPERATIONS,
 )

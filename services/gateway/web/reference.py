@@ -156,17 +156,19 @@ def _curls(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     for media_type in accepted:
         options = [
             *([f"-H 'Accept: {media_type}'"] if media_type else []),
-            *(
-                f"-H 'Content-Type: {kind}' \\\n  -d '{json.dumps(content['example'])}'"
-                for kind, content in _body(operation)
-            ),
+            *_sent(operation),
         ]
         head = f"curl -s{'N' if media_type == _STREAM else ''}{'' if method == 'GET' else f' -X {method}'}"
         yield " \\\n  ".join([f'{head} "$URL{path}"', '-H "Authorization: Bearer $API_KEY"', *options])
 
 
-def _body(operation: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(operation.get("requestBody", {}).get("content", {}).items())
+def _sent(operation: dict[str, Any]) -> list[str]:
+    """The options that send a body, in the first form in which it may come."""
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        if media_type == "multipart/form-data":
+            return [f"-F '{name}={value}'" for name, value in content["example"].items()]
+        return [f"-H 'Content-Type: {media_type}'", f"-d '{json.dumps(content['example'])}'"]
+    return []
 
 
 def _text(example: Any) -> str:

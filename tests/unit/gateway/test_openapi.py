@@ -13,6 +13,7 @@ from services.gateway.api import (
     account_operations,
     member_operations,
     operations,
+    predecessor_operations,
     queue_operations,
     sign_in_operations,
     space_operations,
@@ -73,7 +74,10 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_operation_that_is_declared_is_offered() -> None:
-    modules = (operations, account_operations, member_operations, queue_operations, sign_in_operations, space_operations)
+    modules = (
+        *(operations, account_operations, member_operations, predecessor_operations),
+        *(queue_operations, sign_in_operations, space_operations),
+    )
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}
     assert len({each.id for each in declared}) == len({(each.method, each.path) for each in declared}) == len(declared)
