@@ -36,12 +36,20 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retryable: bool = False
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What held for its key when a request was submitted. `max_in_flight`: of the requests of one space that were submitted
+    with this key (the same `key_id`) at most so many are assigned at once; None: any number."""
+
+    max_in_flight: int | None = None
+
+
 class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The request is ours now: it will get exactly one outcome.
 
     `input` is the JSON object as submitted. `start_timeout_s` counts from this event until the first handler start,
     `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
-    recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again."""
+    recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again. `limits`: those of the key
+    that it was submitted with; None: there are none."""
 
     user: str
     key_id: str
@@ -55,6 +63,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     retry_of: str = ""
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    limits: Limits | None = None
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):

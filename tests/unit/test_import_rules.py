@@ -12,7 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
+    "services.dispatcher": {
+        "decide",
+        "eta",
+        "events",
+        "fleet",
+        "line",
+        "overview",
+        "ownership",
+        "places",
+        "queue",
+        "quotas",
+        "state",
+    },
     "services.gateway": {
         *("health", "predecessor", "queue_view"),
         *(
