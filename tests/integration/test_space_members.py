@@ -118,6 +118,14 @@ async def test_a_member_may_what_the_role_says_at_every_gateway(pair: Pair, role
     assert (await send(pair.one, "GET", "/v1/spaces/secret/members")).json == {"results": [{"user": "bob", "role": role}]}
 
 
+async def test_a_user_is_named_by_id_or_by_e_mail_address_whatever_its_case(pair: Pair) -> None:
+    assert (await set_member(pair.one, "viewer", "Bob@example.org")).json == {"user": "bob", "role": "viewer"}
+    assert (await send(pair.one, "GET", "/v1/spaces/secret", key=BOB)).status == 200
+    assert await remove(pair.one, "bob@example.org") == 204
+    assert (await send(pair.one, "GET", "/v1/spaces/secret", key=BOB)).status == 404
+    assert (await set_member(pair.one, "viewer", "nobody@example.org")).status == 404
+
+
 async def test_to_a_stranger_a_private_space_is_like_one_that_is_not_there(pair: Pair) -> None:
     for gateway in pair:
         assert "secret" not in await names(gateway, BOB)

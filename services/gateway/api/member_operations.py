@@ -4,7 +4,7 @@ from services.gateway.api import examples
 from services.gateway.api.operation import KEY_PROBLEMS, Answer, Operation, Parameter
 from services.gateway.api.space_operations import SPACE_PARAMETER, SPACES_TAG
 
-_USER = Parameter("user", "path", "The user's id.", {"type": "string"}, examples.OWNER)
+_USER = Parameter("user", "path", "The user's id or e-mail address.", {"type": "string"}, examples.OWNER)
 _PROBLEMS = {
     **KEY_PROBLEMS,
     "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or the caller does not manage it.",

@@ -28,14 +28,14 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
         )
 
     async def put(request: Request, caller: Caller) -> Response:
-        space, user = await managed(request, caller), request.path_params["user"]
+        space, user = await managed(request, caller), named(request)
         body = intake.parsed(await body_of(request), MemberBody)
         asked = SetMember(space=space.space, user=user, role=body.role, actor=caller.actor)
         await command(nc, follower, "set_member", asked)
         return json_response(MemberObject(user=user, role=body.role))
 
     async def remove(request: Request, caller: Caller) -> Response:
-        space, user = await managed(request, caller), request.path_params["user"]
+        space, user = await managed(request, caller), named(request)
         asked = RemoveMember(space=space.space, user=user, actor=caller.actor)
         await command(nc, follower, "remove_member", asked)
         return Response(status_code=204, headers=NO_STORE)
@@ -43,6 +43,12 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
     async def managed(request: Request, caller: Caller) -> Space:
         await follower.catch_up()  # the caller may have made space or user at another gateway just now
         return manageable(follower, caller, request.path_params["space"])
+
+    def named(request: Request) -> str:
+        """The id of the user whom the path names, by it or by e-mail address. The registry refuses what names nobody."""
+        name: str = request.path_params["user"]
+        found = follower.directory.users.get(name) or follower.directory.user_by_email(name)
+        return name if found is None else found.user
 
     routes = APIRouter()
     for operation, endpoint in ((MEMBERS, listed), (SET_MEMBER, put), (REMOVE_MEMBER, remove)):
