@@ -61,7 +61,7 @@ def test_a_block_that_does_not_end_fails_in_time(shell: Shell, monkeypatch: pyte
 def test_what_a_block_has_left_running_ends_with_the_shell(tmp_path: Path) -> None:
     with Shell(tmp_path, os.environ) as shell:
         shell.run(f"sleep 60 & tail -f {tmp_path}/nothing --retry >/dev/null 2>&1 &")
-        assert running(tmp_path)
+        eventually(lambda: running(tmp_path), "it runs")
     eventually(lambda: not running(tmp_path), "nothing is left")
 
 

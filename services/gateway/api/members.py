@@ -45,7 +45,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
         return manageable(follower, caller, request.path_params["space"])
 
     def named(request: Request) -> str:
-        """The id of the user whom the path names, by id or e-mail address; who is nobody, the registry refuses."""
+        """The id of the user whom the path names, by it or by e-mail address. The registry refuses what names nobody."""
         name: str = request.path_params["user"]
         found = follower.directory.users.get(name) or follower.directory.user_by_email(name)
         return name if found is None else found.user
