@@ -44,7 +44,7 @@ KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 SETTINGS = (
     *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
     *("on_no_agent", "queue_limit", "visibility", "features", "input_schema", "example_input"),
-    *("max_in_flight", "max_in_flight_per_user"),
+    *("max_in_flight", "max_in_flight_per_user", "retention_s"),
 )
 """What of a space can be edited; commands, events and the space name it alike."""
 
@@ -71,7 +71,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number. What its `members` may,
     `standing` says. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as with
     `example_input`. `max_in_flight`: at most so many of its requests are assigned at once, `max_in_flight_per_user`: of each
-    user's; None: any number."""
+    user's; None: any number. `retention_s`: so long after a request has ended its data are kept; None: for ever."""
 
     space: str
     owner: str
@@ -87,6 +87,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     example_input: dict[str, Any] = {}
     max_in_flight: int | None = None
     max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
     enabled: bool = True
     paused: bool = False
     visibility: Visibility = "everyone"
@@ -234,6 +235,7 @@ def _created(event: SpaceCreated) -> Space:
         example_input=event.example_input,
         max_in_flight=event.max_in_flight,
         max_in_flight_per_user=event.max_in_flight_per_user,
+        retention_s=event.retention_s,
     )
 
 

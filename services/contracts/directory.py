@@ -17,6 +17,7 @@ EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
 MAX_ATTEMPTS = (1, 20)
 QUEUE_LIMIT = (0, 1_000_000)
 MAX_IN_FLIGHT = (1, 1_000_000)
+RETENTION_S = (1.0, 10 * 365 * 86400.0)
 MAX_TITLE = 200
 """What the settings of a space, and of a key, may be."""
 Scope = Literal["submit", "read", "manage"]
@@ -77,7 +78,7 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number. `visibility`: for everyone,
     or only for its members. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as
     with `example_input`. `max_in_flight`: at most so many of its requests are assigned at once, `max_in_flight_per_user`: of
-    each user's; None: any number."""
+    each user's; None: any number. `retention_s`: so long after a request has ended its data are kept; None: for ever."""
 
     space: str
     owner: str
@@ -94,11 +95,13 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     example_input: dict[str, Any] = {}
     max_in_flight: int | None = None
     max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
 
 
 class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
     """The settings that have changed; the others are absent. They are for requests and connections that come later, except
-    the limits of what is assigned at once, which are for all that waits."""
+    the limits of what is assigned at once, which are for all that waits, and `retention_s`, which is for all that has
+    ended."""
 
     space: str
     title: str | UnsetType = UNSET
@@ -114,6 +117,7 @@ class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edit
     example_input: dict[str, Any] | UnsetType = UNSET
     max_in_flight: int | UnsetType | None = UNSET
     max_in_flight_per_user: int | UnsetType | None = UNSET
+    retention_s: float | UnsetType | None = UNSET
 
 
 class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):

@@ -55,6 +55,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str
     retry_of: str = ""
     limits: Limits | None = None
+    retention_s: float | None = None
     attempt: int = 0
     failures: int = 0
     """Attempts that consumed the user's budget."""
@@ -112,6 +113,7 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         metadata=event.metadata,
         traceparent=event.traceparent,
         limits=event.limits,
+        retention_s=event.retention_s,
     )
 
 

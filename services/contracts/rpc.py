@@ -118,6 +118,7 @@ class CreateSpace(Message, frozen=True, kw_only=True):
     example_input: dict[str, Any] = {}
     max_in_flight: int | None = None
     max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
     actor: str = "system"
 
 
@@ -138,6 +139,7 @@ class EditSpace(Message, frozen=True, kw_only=True):
     example_input: dict[str, Any] | UnsetType = UNSET
     max_in_flight: int | UnsetType | None = UNSET
     max_in_flight_per_user: int | UnsetType | None = UNSET
+    retention_s: float | UnsetType | None = UNSET
     actor: str = "system"
 
 

@@ -86,13 +86,12 @@ class SpaceQueue:
     def _turn(self, users: OrderedDict[str, Line], room: Room) -> RequestState | None:
         """The next request of one level."""
         state, emptied = None, []
-        for user, line in users.items():
-            if room.for_user(user):
-                state = self._first_of(line, room)
-                if not line:
-                    emptied.append(user)
-                if state is not None:
-                    break
+        for user, line in room.users(users):
+            state = self._first_of(line, room)
+            if not line:
+                emptied.append(user)
+            if state is not None:
+                break
         if state is not None:
             users.move_to_end(state.user)
         for user in emptied:

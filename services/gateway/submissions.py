@@ -139,5 +139,6 @@ class Submissions:
             retry_of=wanted.retry_of,
             metadata=wanted.metadata,
             traceparent=continued(order.traceparent, entropy),
+            retention_s=wanted.retention_s,
             limits=None if key.max_in_flight is None else Limits(max_in_flight=key.max_in_flight),
         )

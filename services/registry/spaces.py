@@ -14,6 +14,7 @@ from services.contracts.directory import (
     MAX_IN_FLIGHT,
     MAX_TITLE,
     QUEUE_LIMIT,
+    RETENTION_S,
     START_TIMEOUT_S,
     SpaceCreated,
     SpaceDeleted,
@@ -39,6 +40,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "queue_limit": QUEUE_LIMIT,
     "max_in_flight": MAX_IN_FLIGHT,
     "max_in_flight_per_user": MAX_IN_FLIGHT,
+    "retention_s": RETENTION_S,
 }
 
 MAX_MEMBERS = 1000

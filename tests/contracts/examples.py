@@ -54,6 +54,7 @@ ACCEPTED = events.Accepted(
     metadata=META,
     traceparent=TRACE,
     limits=events.Limits(max_in_flight=4),
+    retention_s=86400.0,
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -118,6 +119,7 @@ _SETTINGS: dict[str, Any] = {
     "example_input": {"prompt": "hello"},
     "max_in_flight": 8,
     "max_in_flight_per_user": 2,
+    "retention_s": 2592000.0,
 }
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [

@@ -95,6 +95,7 @@ async def test_who_creates_a_space_owns_it_and_reads_it_at_once(spaces: Gateway)
         "features": [],
         "max_in_flight": None,
         "max_in_flight_per_user": None,
+        "retention_s": None,
         "input_schema": None,
         "example_input": None,
         "enabled": True,

@@ -48,6 +48,7 @@ PURE = {
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
+        "retentions",
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},

@@ -170,6 +170,7 @@ _DEMO = Space(
     features=("prompt",),
     example_input={"prompt": "Tell me a story."},
     max_in_flight_per_user=8,
+    retention_s=2592000,
 )
 SPACE = space_object(_DEMO)
 SPACES = SpacesObject(results=[listed_space(_DEMO)])
@@ -184,6 +185,7 @@ CREATE_SPACE = CreateSpaceBody(
     features=("prompt",),
     example_input={"prompt": "Tell me a story."},
     max_in_flight_per_user=8,
+    retention_s=2592000,
 )
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 

@@ -7,7 +7,7 @@ import pytest
 from services.contracts.events import Assigned, Canceled, Failed, Limits, RequestEvent, Requeued, Succeeded
 from services.dispatcher.decide import Assign, assignments, give_back, undo
 from services.dispatcher.places import place
-from services.dispatcher.quotas import NO_LIMITS, SpaceLimits
+from services.dispatcher.quotas import NO_LIMITS, Counts, SpaceLimits
 from services.dispatcher.state import Partition
 from tests.unit.dispatcher.given import NOW, a_partition, accepted, agent_report, following, rid
 
@@ -52,6 +52,8 @@ def test_a_space_has_no_more_requests_assigned_than_it_may():
 def test_who_is_at_the_limit_is_passed_over_and_not_waited_for():
     partition = waiting("greedy", "greedy", "greedy", "modest", "other")
     assert assigned(partition, ONE_EACH) == [1, 4, 5]
+    partition.apply(accepted(6, user="late"), 6, NOW, NOW)
+    assert assigned(partition, ONE_EACH) == [6], "though the greedy one is the next in the round"
 
 
 def test_who_is_passed_over_keeps_their_turn():
@@ -143,7 +145,7 @@ def test_an_assignment_that_was_canceled_before_it_could_be_stored_gives_its_pla
     partition.settled(rid(1), 1000)
     assert assigned(partition, ONE_EACH) == [2]
     stored(partition, following(Canceled, 1, 1))
-    assert partition.in_flight.of_user("demo", "u") == 1
+    assert partition.in_flight.of("demo").users == {"u": 1}
 
 
 def test_one_that_somebody_else_has_assigned_meanwhile_counts():
@@ -165,7 +167,7 @@ def test_what_has_left_the_stream_unseen_counts_no_more():
 def test_who_takes_over_counts_what_was_assigned_before():
     partition = waiting("u", "u", "v", key_limit=2)
     stored(partition, following(Assigned, 1, 1), following(Assigned, 3, 3))
-    assert partition.in_flight.of_space("demo") == 2
+    assert partition.in_flight.of("demo").total == 2
     assert assigned(partition, ONE_EACH) == []
     assert assigned(partition, SpaceLimits(in_flight=2)) == []
     assert assigned(partition) == []  # the key `k` has both
@@ -192,8 +194,7 @@ def test_the_count_is_empty_when_everything_has_ended():
     partition = waiting("a", "b", key_limit=3)
     assigned(partition)
     stored(partition, following(Assigned, 1, 1), following(Assigned, 2, 2), ended(1, Succeeded), ended(2, Failed))
-    counted = partition.in_flight
-    assert (counted.of_space("demo"), counted.of_user("demo", "a"), counted.of_key("demo", "k")) == (0, 0, 0)
+    assert partition.in_flight.of("demo") == Counts()
 
 
 # Why it waits

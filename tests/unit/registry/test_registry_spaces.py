@@ -67,7 +67,7 @@ def test_an_edited_space_has_what_was_edited_and_keeps_the_rest() -> None:
 def test_every_setting_can_be_edited() -> None:
     changes: dict[str, Any] = {"title": "", "connections": "one", "start_timeout_s": 5.0, "execution_timeout_s": 6.0}
     changes |= {"max_attempts": 3, "on_no_agent": "reject", "queue_limit": 7}
-    changes |= {"max_in_flight": 8, "max_in_flight_per_user": 1}
+    changes |= {"max_in_flight": 8, "max_in_flight_per_user": 1, "retention_s": 60.0}
     changes |= {"features": ("audio",), "input_schema": {"type": "object"}, "example_input": {"audio": "data:,"}}
     space = after(EditSpace(space="demo", **changes), given()).spaces["demo"]
     assert {name: getattr(space, name) for name in changes} == changes
