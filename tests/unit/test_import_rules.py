@@ -56,6 +56,7 @@ PURE = {
         *("sockets", "unacknowledged", "work"),
     },
     "spaces_client": {
+        *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
         *(
             "accounts",
             "address",
