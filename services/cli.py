@@ -17,6 +17,7 @@ from services.commands.keys import keys
 from services.commands.lists import ls
 from services.commands.monitoring import connections, stats
 from services.commands.requests import cancel, requests, retry, submit
+from services.commands.spaces import spaces
 from services.commands.users import users
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def main() -> None:
       spaces log verify"""
 
 
-for _command in (submit, requests, cancel, retry, agents, connections, stats, keys, users):
+for _command in (submit, requests, cancel, retry, agents, connections, stats, spaces, keys, users):
     main.add_command(_command)
 main.add_command(admin)
 requests.add_command(ls)

@@ -90,7 +90,9 @@ def _sent(call: Call[T], world: World) -> Generator[Step, Outcome, T]:
             if outcome.status not in answers.TRY_AGAIN:
                 answers.check(*outcome)
                 return call.read(outcome.body)
-            failure: ClientError = answers.problem(*outcome)
+            failure: ClientError = (refusal := answers.problem(*outcome))
+            if refusal.code in answers.ABOUT_THE_SPACE:
+                break
             asked_s, arrived = answers.retry_after_s(outcome.headers), True
         else:
             assert outcome is not None, "an exchange has an outcome"

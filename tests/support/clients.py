@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,9 +48,21 @@ class Awaited:
             while (each := self._loop.run(following())) is not _END:
                 yield each
         finally:
-            self._loop.run(iterator.aclose())
+            if not self._closed:
+                self._loop.run(iterator.aclose())
 
 
 CLIENTS = [Client, Awaited]
 """To be made with an address and a key."""
 Connect = Callable[[str, str], Any]
+
+
+def printed(yielded: list[Any]) -> str:
+    """What a follower prints of what a handler yields: text as it comes, any other value as a line of JSON."""
+    text = ""
+    for value in yielded:
+        if isinstance(value, str):
+            text += value
+        else:
+            text += ("\n" if text and not text.endswith("\n") else "") + json.dumps(value, separators=(",", ":")) + "\n"
+    return text

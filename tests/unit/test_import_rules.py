@@ -38,7 +38,7 @@ PURE = {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
-    "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
+    "services.commands": {"inputs", "instants", "showing", "space_tables", "tables", "text", "timeline", "transcript"},
     "spaces_agent": {
         *(
             "backoff",

@@ -88,6 +88,12 @@ def test_a_gateway_that_asks_for_time_is_given_it(connect: Connect, quick: list[
     assert 3 <= quick[0] <= 4.5
 
 
+@pytest.mark.parametrize("code", ["space_disabled", "no_agent_online"])
+def test_a_space_that_takes_nothing_is_told_at_once(connect: Connect, code: str) -> None:
+    with ScriptedServer(problem(503, code, Retry_After=60)) as server, pytest.raises(ProblemError, match=code):
+        submitted(connect, server)
+
+
 def test_after_five_tries_the_problem_is_told(connect: Connect, quick: list[float]) -> None:
     with ScriptedServer(*[problem(503, "unavailable")] * 5) as server, pytest.raises(ProblemError) as raised:
         submitted(connect, server)
