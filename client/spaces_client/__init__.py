@@ -5,6 +5,7 @@ from spaces_client.async_client import AsyncClient
 from spaces_client.client import Client
 from spaces_client.errors import ClientError, ConfigError, InvalidAnswer, ProblemError, Unreachable
 from spaces_client.objects import ConnectedAgent, Request
+from spaces_client.signing_in import sign_in
 from spaces_client.spaces import Space, SpaceHealth, SpaceQueue
 from spaces_client.submission import Policy
 from spaces_client.timeline import Timeline
@@ -29,4 +30,5 @@ __all__ = [
     "Unreachable",
     "User",
     "__version__",
+    "sign_in",
 ]

@@ -38,7 +38,18 @@ PURE = {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
-    "services.commands": {"inputs", "instants", "showing", "space_tables", "tables", "text", "timeline", "transcript"},
+    "services.commands": {
+        "checks",
+        "inputs",
+        "instants",
+        "showing",
+        "space_tables",
+        "status_text",
+        "tables",
+        "text",
+        "timeline",
+        "transcript",
+    },
     "spaces_agent": {
         *(
             "backoff",
