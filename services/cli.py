@@ -12,11 +12,16 @@ import click
 
 from services.admin_command import admin
 from services.commands.agents import agents
+from services.commands.completion import completion
+from services.commands.doctor import doctor
 from services.commands.erasing import erase
 from services.commands.keys import keys
 from services.commands.lists import ls
 from services.commands.monitoring import connections, stats
 from services.commands.requests import cancel, requests, retry, submit
+from services.commands.signing_in import login, logout
+from services.commands.spaces import spaces
+from services.commands.status import status
 from services.commands.users import users
 
 if TYPE_CHECKING:
@@ -37,11 +42,31 @@ def main() -> None:
       spaces submit demo prompt=hello --follow
       spaces requests ls --status failed
       spaces agents ls
+    A gateway elsewhere: sign in once, then look at it; and when something does not work:
+      spaces login --url https://spaces.example.com
+      spaces status
+      spaces doctor
     Is what PostgreSQL holds complete and right?
       spaces log verify"""
 
 
-for _command in (submit, requests, cancel, retry, agents, connections, stats, keys, users):
+for _command in (
+    submit,
+    requests,
+    cancel,
+    retry,
+    agents,
+    connections,
+    stats,
+    spaces,
+    keys,
+    users,
+    login,
+    logout,
+    status,
+    doctor,
+    completion,
+):
     main.add_command(_command)
 main.add_command(admin)
 requests.add_command(ls)

@@ -1,14 +1,18 @@
 """The client of WebSocket Spaces: submit requests, follow what happens to them, cancel and retry them."""
 
 from spaces_client.accounts import Key, MadeKey, User
+from spaces_client.async_client import AsyncClient
 from spaces_client.client import Client
 from spaces_client.errors import ClientError, ConfigError, InvalidAnswer, ProblemError, Unreachable
 from spaces_client.objects import ConnectedAgent, Request
+from spaces_client.signing_in import sign_in
+from spaces_client.spaces import Space, SpaceHealth, SpaceQueue
 from spaces_client.submission import Policy
 from spaces_client.timeline import Timeline
 from spaces_client.version import __version__
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "ClientError",
     "ConfigError",
@@ -19,8 +23,12 @@ __all__ = [
     "Policy",
     "ProblemError",
     "Request",
+    "Space",
+    "SpaceHealth",
+    "SpaceQueue",
     "Timeline",
     "Unreachable",
     "User",
     "__version__",
+    "sign_in",
 ]

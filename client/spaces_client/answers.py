@@ -11,6 +11,8 @@ from spaces_client.errors import Flaw, InvalidAnswer, ProblemError
 PROBLEM_TYPE = "application/problem+json"
 TRY_AGAIN = frozenset({502, 503, 504})
 """Nothing is wrong with the request: the gateway, or what stands before it, cannot answer for the moment."""
+ABOUT_THE_SPACE = frozenset({"space_disabled", "no_agent_online"})
+"""Such answers that hold for as long as somebody leaves the space as it is: told at once."""
 
 
 class _Body(msgspec.Struct, frozen=True):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
+from spaces_client.call import Call
 from spaces_client.errors import InvalidAnswer
 
 PAGE = 100
@@ -40,23 +41,31 @@ def filters(**given: str | Sequence[str] | datetime | None) -> dict[str, str]:
     return {name: _text(value) for name, value in given.items() if value is not None}
 
 
-def entries(
-    ask: Callable[[Mapping[str, str]], bytes],
-    wanted: Mapping[str, str],
-    read: Callable[[msgspec.Raw], _T],
-    limit: int | None,
-) -> Iterator[_T]:
-    """What is listed, page by page as it is taken, `limit` at most. Raises what `ask` and `read` do, and InvalidAnswer."""
-    cursor: dict[str, str] = {}
-    left = limit
-    while left is None or left > 0:
-        size = PAGE if left is None else min(left, PAGE)
-        got = page(ask({**wanted, **cursor, "limit": str(size)}))
-        yield from map(read, got.results[:left])
-        if not got.next:
-            return
-        left = None if left is None else left - len(got.results)
-        cursor = {"cursor": got.next}
+class Listing(Generic[_T]):
+    """A list, read page by page: call what `next_page` says until it is None, and give each page to `received`."""
+
+    def __init__(
+        self, path: str, wanted: Mapping[str, str], read: Callable[[msgspec.Raw], _T], limit: int | None = None
+    ) -> None:
+        """What the path lists, as `wanted`, `limit` at most."""
+        self._path, self._wanted, self._read = path, wanted, read
+        self._left = limit
+        self._cursor: dict[str, str] | None = {}
+
+    def next_page(self) -> Call[Page] | None:
+        """The call for what follows; None when all has been read."""
+        if self._cursor is None or (self._left is not None and self._left <= 0):
+            return None
+        size = PAGE if self._left is None else min(self._left, PAGE)
+        query = {**self._wanted, **self._cursor, "limit": str(size)}
+        return Call(method="GET", path=self._path, query=query, read=page)
+
+    def received(self, page: Page) -> Iterator[_T]:
+        """What stands on the page. Raises what reads it does."""
+        wanted = page.results[: self._left]
+        self._left = None if self._left is None else self._left - len(page.results)
+        self._cursor = {"cursor": page.next} if page.next else None
+        return map(self._read, wanted)
 
 
 def _text(value: str | Sequence[str] | datetime) -> str:

@@ -1,5 +1,5 @@
-"""Which gateway, with which key: from the options, the environment, or the home of a stack on this machine. And what went
-wrong, in one line."""
+"""Which gateway, with which key: from the options, the environment, the home of a stack on this machine, or a `spaces
+login`. And what went wrong, in one line."""
 
 import functools
 import json
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from services.commands import logins
+
 if TYPE_CHECKING:
     from spaces_client import ClientError
 
@@ -18,6 +20,12 @@ OK, FAILED, NOBODY_ASKED, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses. FAILED: the request has not succeeded, or the gateway refused. NOBODY_ASKED: wrong usage, no gateway that
 answers, no valid key."""
 _UNAUTHENTICATED, _SERVER_ERROR = 401, 500
+HERE, CREDENTIALS = Path(".spaces"), "credentials.json"
+"""The home of a `spaces up` in this directory, and the file in a home that holds address and key."""
+_NOWHERE = (
+    "no gateway is known: set WS_URL and WS_API_KEY, sign in with `spaces login`, or start one on this machine with"
+    " `spaces up`; it is found by itself in the directory where it was started, elsewhere by --home"
+)
 
 
 class NoPlace(Exception):
@@ -41,7 +49,8 @@ _OPTIONS = [
     ),
     click.option(
         "--home", type=click.Path(path_type=Path), metavar="DIR",
-        help="Instead of both: the home of a `spaces up` on this machine  [default: WS_HOME, else .spaces]",
+        help="Instead of both: the home of a `spaces up` on this machine  "
+        "[default: WS_HOME, else .spaces, else `spaces login`]",
     ),
 ]  # fmt: skip
 
@@ -51,10 +60,22 @@ def connected(command: Callable[..., int]) -> Callable[..., None]:
     connect, and tells in one line what went wrong."""
 
     @functools.wraps(command)
+    def with_client(found: Place, **arguments: Any) -> int:
+        from spaces_client import Client
+
+        with Client(found.url, found.key) as client:
+            return command(client, **arguments)
+
+    return located(with_client)
+
+
+def located(command: Callable[..., int]) -> Callable[..., None]:
+    """As `connected`, of a function that is given the Place and connects by itself."""
+
+    @functools.wraps(command)
     def run(url: str | None, key_file: Path | None, home: Path | None, **arguments: Any) -> None:
         try:
-            found = place(url, key_file, home)
-            raise SystemExit(_run(command, found, arguments))
+            raise SystemExit(_run(command, place(url, key_file, home), arguments))
         except NoPlace as error:
             raise fail(str(error), NOBODY_ASKED) from None
         except KeyboardInterrupt:
@@ -67,11 +88,10 @@ def connected(command: Callable[..., int]) -> Callable[..., None]:
 
 
 def _run(command: Callable[..., int], found: Place, arguments: dict[str, Any]) -> int:
-    from spaces_client import Client, ClientError
+    from spaces_client import ClientError
 
     try:
-        with Client(found.url, found.key) as client:
-            return command(client, **arguments)
+        return command(found, **arguments)
     except ClientError as error:
         raise fail(*_told(error, found)) from None
 
@@ -85,12 +105,14 @@ def place(url: str | None, key_file: Path | None, home: Path | None) -> Place:
         if url and key:
             return Place(url, key, source)
         if url:
-            raise NoPlace(f"there is no key for {url}: set WS_API_KEY, or give --key-file")
+            return _logged_in_at(url)
         if key:
             raise NoPlace(f"{source} holds a key, but there is no gateway: set WS_URL, or give --url")
     elif url is not None or key_file is not None:
         raise click.UsageError("give --home, or --url and --key-file, not both")
-    return _place_of(home or Path(os.environ.get("WS_HOME") or ".spaces"), asked=home is not None)
+    if home is None and not os.environ.get("WS_HOME") and not (HERE / CREDENTIALS).exists():
+        return _logged_in()
+    return _place_of(home or Path(os.environ.get("WS_HOME") or HERE), asked=home is not None)
 
 
 def fail(message: str, status: int) -> SystemExit:
@@ -116,19 +138,37 @@ def _key_in(file: Path) -> str:
 
 
 def _place_of(home: Path, *, asked: bool) -> Place:
-    file = home / "credentials.json"
+    file = home / CREDENTIALS
     try:
         credentials = json.loads(file.read_text(encoding="utf-8"))
         return Place(str(credentials["url"]), str(credentials["api_key"]), str(file), from_home=True)
     except FileNotFoundError as error:
         if asked or os.environ.get("WS_HOME"):
             raise NoPlace(f"there is no {file}: start a stack there with `spaces up --home {home}`") from error
-        raise NoPlace(
-            "no gateway is known: set WS_URL and WS_API_KEY, or start one on this machine with `spaces up`; it is found by"
-            " itself in the directory where it was started, elsewhere by --home"
-        ) from error
+        raise NoPlace(_NOWHERE) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoPlace(f"{file} cannot be read: {_reason(error)}") from error
+
+
+def _logged_in() -> Place:
+    try:
+        login = logins.read()
+    except logins.Unreadable as error:
+        raise NoPlace(str(error)) from error
+    if login is None:
+        raise NoPlace(_NOWHERE)
+    return Place(login.url, login.key, "`spaces login`")
+
+
+def _logged_in_at(url: str) -> Place:
+    """The key of a login at this very gateway."""
+    try:
+        login = logins.read()
+    except logins.Unreadable as error:
+        raise NoPlace(str(error)) from error
+    if login is None or login.url.rstrip("/") != url.strip().rstrip("/"):
+        raise NoPlace(f"there is no key for {url}: set WS_API_KEY, give --key-file, or `spaces login` there")
+    return Place(login.url, login.key, "`spaces login`")
 
 
 def _reason(error: Exception) -> str:

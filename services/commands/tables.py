@@ -17,7 +17,7 @@ def agents(found: Iterable[ConnectedAgent]) -> str:
         (agent.id, agent.state, f"{agent.running} of {agent.slots}", ", ".join(agent.spaces), agent.gateway)
         for agent in found
     ]
-    return _aligned(("AGENT", "STATE", "RUNNING", "SPACES", "GATEWAY"), rows)
+    return aligned(("AGENT", "STATE", "RUNNING", "SPACES", "GATEWAY"), rows)
 
 
 def requests(found: Iterable[Request]) -> str:
@@ -30,7 +30,7 @@ def requests(found: Iterable[Request]) -> str:
         rows.append(
             (request.id, request.space, request.status, created, took, request.agent.id if request.agent else "", error)
         )
-    return _aligned(("REQUEST", "SPACE", "STATUS", "CREATED (UTC)", "TOOK", "AGENT", "ERROR"), rows)
+    return aligned(("REQUEST", "SPACE", "STATUS", "CREATED (UTC)", "TOOK", "AGENT", "ERROR"), rows)
 
 
 def connections(found: Iterable[PastConnection]) -> str:
@@ -45,7 +45,7 @@ def connections(found: Iterable[PastConnection]) -> str:
             else f"{each.reason or 'no reason'}" + (f" ({each.code})" if each.code else "")
         )
         rows.append((each.agent, begun, lasted, ended, ", ".join(each.spaces), each.gateway, each.address))
-    return _aligned(("AGENT", "CONNECTED (UTC)", "LASTED", "ENDED BY", "SPACES", "GATEWAY", "ADDRESS"), rows)
+    return aligned(("AGENT", "CONNECTED (UTC)", "LASTED", "ENDED BY", "SPACES", "GATEWAY", "ADDRESS"), rows)
 
 
 def keys(found: Iterable[Key]) -> str:
@@ -63,13 +63,13 @@ def keys(found: Iterable[Key]) -> str:
         )
         for key in found
     ]
-    return _aligned(("KEY", "KIND", "NAME", "USER", "SCOPES", "SPACES", "AT ONCE", "EXPIRES (UTC)"), rows)
+    return aligned(("KEY", "KIND", "NAME", "USER", "SCOPES", "SPACES", "AT ONCE", "EXPIRES (UTC)"), rows)
 
 
 def users(found: Iterable[User]) -> str:
     """Users, one on a line."""
     rows = [(user.id, user.email, user.role, "disabled" if user.disabled else "enabled") for user in found]
-    return _aligned(("USER", "E-MAIL", "ROLE", "STATE"), rows)
+    return aligned(("USER", "E-MAIL", "ROLE", "STATE"), rows)
 
 
 def stats(found: Stats) -> str:
@@ -95,7 +95,8 @@ def _percentiles(given: Percentiles | None) -> str:
     return f"p50 {showing.seconds(given.p50)}, p95 {showing.seconds(given.p95)}, p99 {showing.seconds(given.p99)}"
 
 
-def _aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def aligned(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table: its head, and one line for each row."""
     safe = [[text.line(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[column]) for row in safe) for column in range(len(head))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in safe)

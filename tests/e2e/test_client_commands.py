@@ -1,4 +1,4 @@
-"""The client commands of `spaces`, and the Python client, on a whole stack."""
+"""The client commands of `spaces` on a whole stack."""
 
 import contextlib
 import json
@@ -8,12 +8,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from spaces_client import Client, ProblemError
-from spaces_client.events import Completed, Event, Output
+from tests.support.clients import printed
 from tests.support.stack import ROOT, Stack, eventually, fresh_home, spaces
 from tests.support.world import agent, kill_group
 
@@ -60,17 +59,6 @@ def followed(stack: Stack, *arguments: str) -> Iterator[tuple[subprocess.Popen[b
     finally:
         process.kill()
         process.wait()
-
-
-def printed(yielded: list[Any]) -> str:
-    """What a follower prints of what a handler yields: text as it comes, any other value as a line of JSON."""
-    text = ""
-    for value in yielded:
-        if isinstance(value, str):
-            text += value
-        else:
-            text += ("\n" if text and not text.endswith("\n") else "") + json.dumps(value, separators=(",", ":")) + "\n"
-    return text
 
 
 def names(timeline: str) -> list[str]:
@@ -212,36 +200,6 @@ def test_what_is_refused_is_told_by_the_status(stack: Stack) -> None:
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert "This key is not known" in unknown.stderr
     assert "wsk_unknown" not in unknown.stderr
-
-
-def test_the_python_client_goes_on_at_another_gateway(stack: Stack, directory: Path) -> None:
-    space, key = stack.ready.space, stack.ready.api_key
-    with (
-        agent(stack, "talking", name="fluent"),
-        Client(stack.ready.urls[0], key) as one,
-        Client(stack.ready.urls[1], key) as two,
-    ):
-        request = one.submit(space, {"directory": str(directory)}, metadata={"order": 1})
-        same = [two.submit(space, {"directory": str(directory)}, idempotency_key="order-1").id for _ in range(2)]
-        assert same[0] == same[1] != request.id
-        two.cancel(same[0])
-        seen: list[Event] = []
-        here = one.events(request.id)
-        while sum(isinstance(event, Output) for event in seen) < 3:
-            seen.append(next(here))
-        eventually(lambda: two.read(request.id).progress is not None, "its progress is shown")
-        (directory / "go").touch()
-        seen += two.events(request.id, after=seen[-1].cursor)
-        assert isinstance(seen[-1], Completed)
-        assert list(one.events(request.id, after=seen[-1].cursor)) == []
-        assert [event.name for event in two.timeline(request.id).events] == [
-            event.name for event in seen if event.name != "position"
-        ]
-    shown = seen[-1].request.output
-    yielded = json.loads((directory / "yielded-1").read_text())
-    outputs = [event.data for event in seen if isinstance(event, Output)]
-    assert printed([part for data in outputs for part in ([data] if isinstance(data, str) else data)]) == printed(yielded)
-    assert printed(shown if isinstance(shown, list) else [shown]) == printed(yielded)
 
 
 def test_a_user_and_a_key_are_made_used_disabled_and_revoked(stack: Stack) -> None:

@@ -69,11 +69,13 @@ def fresh_home() -> Iterator[Path]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def spaces(*arguments: str, timeout_s: float = START_S, **variables: str) -> subprocess.CompletedProcess[str]:
+def spaces(
+    *arguments: str, timeout_s: float = START_S, stdin: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command `spaces` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],
-        env=_environment(variables), capture_output=True, text=True, check=False, timeout=timeout_s,
+        env=_environment(variables), input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
     )  # fmt: skip
 
 

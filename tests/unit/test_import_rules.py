@@ -51,7 +51,18 @@ PURE = {
         "retentions",
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
-    "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},
+    "services.commands": {
+        "checks",
+        "inputs",
+        "instants",
+        "showing",
+        "space_tables",
+        "status_text",
+        "tables",
+        "text",
+        "timeline",
+        "transcript",
+    },
     "spaces_agent": {
         *(
             "backoff",
@@ -69,6 +80,7 @@ PURE = {
         *("sockets", "unacknowledged", "work"),
     },
     "spaces_client": {
+        *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
         *(
             "accounts",
             "address",

@@ -1,13 +1,15 @@
 """Calls of the client, against a scripted server on a real socket."""
 
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
-from spaces_client import Client, ConfigError, InvalidAnswer, Policy, ProblemError, Unreachable, connection
+from spaces_client import ConfigError, InvalidAnswer, Policy, ProblemError, Unreachable
+from tests.support.clients import Connect
 from tests.unit.client.scripted_server import (
     RID,
     ScriptedServer,
@@ -24,22 +26,20 @@ AGENT = {"id": "ada/gpu", "spaces": ["demo"], "slots": 4, "running": 1, "state":
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """No waiting between tries; the delays that there would have been."""
-    delays: list[float] = []
-    monkeypatch.setattr(connection.time, "sleep", delays.append)
+def quick(delays: list[float]) -> list[float]:
+    """No waiting between tries."""
     return delays
 
 
-def submitted(server: ScriptedServer, **options: Any) -> Any:
-    with Client(server.url, KEY) as client:
+def submitted(connect: Connect, server: ScriptedServer, **options: Any) -> Any:
+    with connect(server.url, KEY) as client:
         return client.submit("demo", {"prompt": "hello"}, **options)
 
 
-def test_a_submission_carries_key_input_and_an_idempotency_key_of_its_own() -> None:
+def test_a_submission_carries_key_input_and_an_idempotency_key_of_its_own(connect: Connect) -> None:
     with ScriptedServer(answer(request("queued"), 202), answer(request("queued"), 202)) as server:
-        submitted(server)
-        submitted(server, metadata={"order": 1}, policy=Policy(priority=2), idempotency_key="mine")
+        submitted(connect, server)
+        submitted(connect, server, metadata={"order": 1}, policy=Policy(priority=2), idempotency_key="mine")
     first, second = server.received
     assert (first.method, first.path) == ("POST", "/v1/spaces/demo/requests")
     assert first.headers["authorization"] == f"Bearer {KEY}"
@@ -50,15 +50,15 @@ def test_a_submission_carries_key_input_and_an_idempotency_key_of_its_own() -> N
     assert json.loads(second.body) == {"input": {"prompt": "hello"}, "metadata": {"order": 1}, "policy": {"priority": 2}}
 
 
-def test_an_input_may_be_json_as_it_stands() -> None:
-    with ScriptedServer(answer(request())) as server, Client(server.url, KEY) as client:
+def test_an_input_may_be_json_as_it_stands(connect: Connect) -> None:
+    with ScriptedServer(answer(request())) as server, connect(server.url, KEY) as client:
         client.submit("demo", msgspec.Raw(b'{"n": 1e400}'))
     assert b'"input":{"n": 1e400}' in server.received[0].body
 
 
-def test_a_request_is_typed_and_what_is_unknown_is_kept_in_raw() -> None:
+def test_a_request_is_typed_and_what_is_unknown_is_kept_in_raw(connect: Connect) -> None:
     sent = request(output={"answer": 42}, shiny=True, error={"code": "x", "detail": "d", "colour": "red"})
-    with ScriptedServer(answer(sent)) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(answer(sent)) as server, connect(server.url, KEY) as client:
         read = client.read(RID)
     assert server.received[0].path == f"/v1/requests/{RID}"
     assert (read.id, read.status, read.done, read.output) == (RID, "succeeded", True, {"answer": 42})
@@ -69,58 +69,66 @@ def test_a_request_is_typed_and_what_is_unknown_is_kept_in_raw() -> None:
     assert msgspec.json.decode(read.raw) == sent
 
 
-def test_what_an_older_gateway_leaves_out_has_a_default() -> None:
+def test_what_an_older_gateway_leaves_out_has_a_default(connect: Connect) -> None:
     with ScriptedServer(answer({"id": RID, "status": "queued", "done": False})) as server:
-        assert submitted(server).progress is None
+        assert submitted(connect, server).progress is None
 
 
 @pytest.mark.parametrize("trouble", [cut, answer("", 502), answer("<h1>no</h1>", 504, "text/html")])
-def test_a_submission_that_gets_no_answer_is_sent_again_as_the_same_request(trouble: Step) -> None:
+def test_a_submission_that_gets_no_answer_is_sent_again_as_the_same_request(connect: Connect, trouble: Step) -> None:
     with ScriptedServer(trouble, trouble, answer(request("queued"), 202)) as server:
-        assert submitted(server).id == RID
+        assert submitted(connect, server).id == RID
     assert len({sent.headers["idempotency-key"] for sent in server.received}) == 1
     assert len({sent.body for sent in server.received}) == 1
 
 
-def test_a_gateway_that_asks_for_time_is_given_it(quick: list[float]) -> None:
+def test_a_gateway_that_asks_for_time_is_given_it(connect: Connect, quick: list[float]) -> None:
     with ScriptedServer(problem(503, "unavailable", Retry_After=3), answer(request())) as server:
-        submitted(server)
+        submitted(connect, server)
     assert 3 <= quick[0] <= 4.5
 
 
-def test_after_five_tries_the_problem_is_told(quick: list[float]) -> None:
+@pytest.mark.parametrize("code", ["space_disabled", "no_agent_online"])
+def test_a_space_that_takes_nothing_is_told_at_once(connect: Connect, code: str) -> None:
+    with ScriptedServer(problem(503, code, Retry_After=60)) as server, pytest.raises(ProblemError, match=code):
+        submitted(connect, server)
+
+
+def test_after_five_tries_the_problem_is_told(connect: Connect, quick: list[float]) -> None:
     with ScriptedServer(*[problem(503, "unavailable")] * 5) as server, pytest.raises(ProblemError) as raised:
-        submitted(server)
+        submitted(connect, server)
     assert (raised.value.status, raised.value.code, raised.value.retryable) == (503, "unavailable", True)
     assert len(quick) == 4
     assert quick == sorted(quick), "it waits longer each time"
 
 
-def test_a_gateway_that_is_not_there_is_told_in_one_line() -> None:
+def test_a_gateway_that_is_not_there_is_told_in_one_line(connect: Connect) -> None:
     with nowhere() as url, pytest.raises(Unreachable, match=f"cannot reach {url}: .*refused"):
-        Client(url, KEY).read(RID)
+        connect(url, KEY).read(RID)
 
 
-def test_a_gateway_on_this_machine_is_not_looked_for_behind_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_on_this_machine_is_not_looked_for_behind_a_proxy(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with nowhere() as proxy, ScriptedServer(answer(request()), answer(request())) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy)
         monkeypatch.setenv("ALL_PROXY", proxy)
-        Client(server.url, KEY).read(RID)
-        Client(server.url.replace("127.0.0.1", "localhost"), KEY).read(RID)
+        connect(server.url, KEY).read(RID)
+        connect(server.url.replace("127.0.0.1", "localhost"), KEY).read(RID)
 
 
-def test_a_refusal_is_told_at_once_with_its_code_and_the_id_for_the_log() -> None:
+def test_a_refusal_is_told_at_once_with_its_code_and_the_id_for_the_log(connect: Connect) -> None:
     refusal = problem(404, "not_found", "There is no such request")
     with ScriptedServer(refusal) as server, pytest.raises(ProblemError, match="not_found: There is no such") as raised:
-        Client(server.url, KEY).read(RID)
+        connect(server.url, KEY).read(RID)
     assert (raised.value.status, raised.value.code, raised.value.request_id) == (404, "not_found", "r-17")
 
 
-def test_a_refusal_names_each_flaw() -> None:
+def test_a_refusal_names_each_flaw(connect: Connect) -> None:
     body = {"code": "input_invalid", "detail": "It does not fit.", "errors": [{"pointer": "/input", "detail": "No object."}]}
     refusal = answer(body, 422, "application/problem+json")
     with ScriptedServer(refusal) as server, pytest.raises(ProblemError, match=r"It does not fit\. /input: No obj") as raised:
-        submitted(server)
+        submitted(connect, server)
     assert raised.value.errors[0].pointer == "/input"
 
 
@@ -134,27 +142,29 @@ def test_a_refusal_names_each_flaw() -> None:
         answer('{"id": "\\ud800'),
     ],
 )
-def test_what_is_no_answer_of_a_gateway_is_told_as_such(strange: Step) -> None:
+def test_what_is_no_answer_of_a_gateway_is_told_as_such(connect: Connect, strange: Step) -> None:
     with ScriptedServer(strange) as server, pytest.raises(InvalidAnswer):
-        Client(server.url, KEY).read(RID)
+        connect(server.url, KEY).read(RID)
 
 
-def test_waiting_is_asked_for_and_what_is_left_of_it_when_it_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_is_asked_for_and_what_is_left_of_it_when_it_is_asked_again(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [100.0]
-    monkeypatch.setattr(connection.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
 
     def slow(exchange: Any) -> None:
         now[0] += 12
         exchange.cut()
 
     with ScriptedServer(slow, answer(request(), 201)) as server:
-        submitted(server, wait_s=30)
+        submitted(connect, server, wait_s=30)
     assert [sent.headers["prefer"] for sent in server.received] == ["wait=30", "wait=18"]
 
 
-def test_a_cancel_and_a_retry_are_sent_again_too() -> None:
+def test_a_cancel_and_a_retry_are_sent_again_too(connect: Connect) -> None:
     script = [cut, answer(request("canceled")), cut, answer(request("queued", retry_of=RID), 202)]
-    with ScriptedServer(*script) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*script) as server, connect(server.url, KEY) as client:
         assert client.cancel(RID).status == "canceled"
         assert client.retry(RID).retry_of == RID
     assert [sent.path.rpartition("/")[2] for sent in server.received] == ["cancel", "cancel", "retry", "retry"]
@@ -162,15 +172,15 @@ def test_a_cancel_and_a_retry_are_sent_again_too() -> None:
     assert server.received[3].body == b""
 
 
-def test_agents_are_listed_and_drained() -> None:
+def test_agents_are_listed_and_drained(connect: Connect) -> None:
     script = [answer({"results": [AGENT]}), answer(AGENT | {"state": "draining"}, 202)]
-    with ScriptedServer(*script) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*script) as server, connect(server.url, KEY) as client:
         assert [agent.id for agent in client.agents()] == ["ada/gpu"]
         assert client.drain_agent("ada/gpu").state == "draining"
     assert [sent.path for sent in server.received] == ["/v1/agents", "/v1/agents/ada/gpu/drain"]
 
 
-def test_a_timeline_is_read_page_by_page() -> None:
+def test_a_timeline_is_read_page_by_page(connect: Connect) -> None:
     queued = {"id": "1-1-0", "event": "queued", "data": {"attempt": 0, "at": "2025-01-01T10:00:00Z"}}
     done = {"id": "1-2-0", "event": "completed", "data": request()}
     refused = [{"at": "2025-01-01T10:00:01Z", "frame": "result", "reason": "superseded", "lease": 7, "agent": "ada/gpu"}]
@@ -178,7 +188,7 @@ def test_a_timeline_is_read_page_by_page() -> None:
         {"results": [queued], "next": "1-1-0", "done": False, "refused": None},
         {"results": [done], "next": "1-2-0", "done": True, "refused": refused},
     ]
-    with ScriptedServer(*map(answer, pages)) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*map(answer, pages)) as server, connect(server.url, KEY) as client:
         read = client.timeline(RID)
     assert [sent.path.partition("?")[2] for sent in server.received] == ["after=", "after=1-1-0"]
     assert [event.name for event in read.events] == ["queued", "completed"]
@@ -187,18 +197,18 @@ def test_a_timeline_is_read_page_by_page() -> None:
     assert read.refused[0].reason == "superseded"
 
 
-def test_the_timeline_of_an_open_request_ends_where_nothing_more_has_happened() -> None:
+def test_the_timeline_of_an_open_request_ends_where_nothing_more_has_happened(connect: Connect) -> None:
     queued = {"id": "1-1-0", "event": "queued", "data": {"attempt": 0}}
     pages = [{"results": [queued], "next": "1-1-0", "done": False}, {"results": [], "next": "1-1-0", "done": False}]
-    with ScriptedServer(*map(answer, pages)) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*map(answer, pages)) as server, connect(server.url, KEY) as client:
         read = client.timeline(RID)
     assert ([event.name for event in read.events], read.done, read.refused) == (["queued"], False, None)
 
 
 @pytest.mark.parametrize("id", ["../agents", "a/b", "..", "a?x=1", "ü", ""])
-def test_an_id_never_becomes_another_path(id: str) -> None:
+def test_an_id_never_becomes_another_path(connect: Connect, id: str) -> None:
     with ScriptedServer(problem(404, "not_found")) as server, pytest.raises(ProblemError):
-        Client(server.url, KEY).read(id)
+        connect(server.url, KEY).read(id)
     path = server.received[0].path
     assert path.startswith("/v1/requests/")
     assert path.count("/") == 3
@@ -206,20 +216,20 @@ def test_an_id_never_becomes_another_path(id: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["", "demo", "ftp://a", "http://", "http://a b", "http://u:p@a", "http://a?x", "http://a:0"])
-def test_what_is_no_address_is_refused_before_anything_is_sent(url: str) -> None:
+def test_what_is_no_address_is_refused_before_anything_is_sent(connect: Connect, url: str) -> None:
     with pytest.raises(ConfigError):
-        Client(url, KEY)
+        connect(url, KEY)
 
 
 @pytest.mark.parametrize("key", ["", " ", "wsk_a b", "wsk_a\r\nX: y", "wsk_ä"])
-def test_what_is_no_key_is_refused_and_not_shown(key: str) -> None:
+def test_what_is_no_key_is_refused_and_not_shown(connect: Connect, key: str) -> None:
     with pytest.raises(ConfigError) as raised:
-        Client("http://127.0.0.1:1", key)
+        connect("http://127.0.0.1:1", key)
     assert "wsk_" not in str(raised.value)
 
 
-def test_a_prefix_of_the_path_and_white_space_around_the_key_are_fine() -> None:
+def test_a_prefix_of_the_path_and_white_space_around_the_key_are_fine(connect: Connect) -> None:
     with ScriptedServer(answer(request())) as server:
-        Client(f"{server.url}/spaces/ ", f"{KEY}\n").read(RID)
+        connect(f"{server.url}/spaces/ ", f"{KEY}\n").read(RID)
     assert server.received[0].path == f"/spaces/v1/requests/{RID}"
     assert server.received[0].headers["authorization"] == f"Bearer {KEY}"

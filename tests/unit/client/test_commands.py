@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.commands.following import typed
-from spaces_client import connection
+from spaces_client import sending
 from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import (
     RID,
@@ -285,6 +285,6 @@ def test_an_error_of_the_gateway_can_be_found_in_its_log() -> None:
 
 
 def test_what_gets_no_answer_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(sending, "FIRST_DELAY_S", 0.001)
     with ScriptedServer(cut, problem(503, "unavailable"), answer(request("canceled"))) as server:
         assert at(server, "cancel", RID).exit_code == 0

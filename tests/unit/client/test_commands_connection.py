@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces_client import connection
+from spaces_client import sending
 from tests.unit.client.command_line import KEY, spaces
 from tests.unit.client.scripted_server import RID, ScriptedServer, answer, nowhere, problem
 
@@ -13,7 +13,7 @@ from tests.unit.client.scripted_server import RID, ScriptedServer, answer, nowhe
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting between tries."""
-    monkeypatch.setattr(connection, "FIRST_DELAY_S", 0.001)
+    monkeypatch.setattr(sending, "FIRST_DELAY_S", 0.001)
 
 
 def test_a_key_that_is_not_valid_is_status_2_and_not_shown(tmp_path: Path) -> None:

@@ -1,0 +1,149 @@
+"""`spaces doctor`."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+import click
+
+from services.commands.connection import FAILED, OK, Place, located
+
+if TYPE_CHECKING:
+    from services.commands.checks import Finding
+    from services.commands.probing import Probe
+    from spaces_client.spaces import SpaceHealth
+
+_NEEDED = ("/v1/requests", "/v1/keys", "/v1/session", "/v1/spaces/{space}/queue", "/v1/spaces/{space}/health")
+"""What a gateway of an earlier release may lack."""
+_LOOKED_AT = 20
+"""So many spaces are looked at, no more."""
+_MARKS = {"ok": "ok", "note": "!", "bad": "BAD"}
+
+
+@click.command(short_help="Find out why it does not work, and what to do.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: all findings as one line of JSON.")
+@located
+def doctor(found: Place, as_json: bool) -> int:
+    """Look step by step at everything between this machine and an answer: is the gateway's address reachable, by TLS, and a
+    gateway of this version; do the clocks agree; are the services behind it well; is the key good, and for what; do agents
+    get in; does one serve a space. To what is not well it says what to do. It changes nothing.
+
+    \b
+    Examples:
+      spaces doctor
+      spaces doctor --url https://spaces.example.com --key-file ci.key
+      spaces doctor --json | jq -r '.checks[] | select(.state != "ok") | .remedy'
+
+    It ends with status 0 when nothing is bad, 1 when something is, 2 when no gateway or key was named."""
+    from services.commands import text
+    from services.commands.probing import Probe
+    from services.commands.terminal import Screen
+
+    screen = Screen()
+    findings: list[Finding] = []
+    with Probe(found.url, found.key) as probe:
+        for finding in _findings(probe, found):
+            findings.append(finding)
+            if not as_json:
+                screen.text(_line(finding))
+    well = all(finding.state != "bad" for finding in findings)
+    if as_json:
+        screen.text(f"{text.json({'ok': well, 'checks': [finding._asdict() for finding in findings]})}\n")
+    return OK if well else FAILED
+
+
+def _line(finding: "Finding") -> str:
+    from services.commands import text
+
+    line = f"{_MARKS[finding.state]:<4} {finding.check:<13} {text.line(finding.told)}\n"
+    return line + (f"{'':<18} {text.line(finding.remedy)}\n" if finding.remedy else "")
+
+
+def _findings(probe: "Probe", found: Place) -> Iterator["Finding"]:
+    """One after the other; where one is bad, what depends on it is left out."""
+    from services.commands import checks
+
+    alive = probe.ask("/healthz")
+    if isinstance(alive, checks.Trouble):
+        yield checks.unreachable(found.url, alive)
+        return
+    yield checks.Finding("address", "ok", f"{found.url} answers")
+    parts = urlsplit(found.url)
+    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    secured = parts.scheme == "https"
+    yield checks.tls(secured=secured, on_this_machine=local, days=probe.certificate_days() if secured else None)
+    yield (version := checks.version(*_asked(probe, "/openapi.json"), _NEEDED))
+    if version.state == "bad":
+        return
+    yield checks.clock(_date(alive.headers.get("date", "")), datetime.now(UTC))
+    yield checks.ready(*_asked(probe, "/readyz"))
+    yield checks.door(probe.knock())
+    yield (key := _key(probe, found))
+    if key.state != "bad":
+        yield from _with_the_key(probe)
+
+
+def _asked(probe: "Probe", path: str) -> tuple[int, bytes]:
+    """Status and body of an answer; 0 and nothing when none came."""
+    from services.commands.checks import Trouble
+
+    answer = probe.ask(path)
+    return (0, b"") if isinstance(answer, Trouble) else (answer.status, answer.body)
+
+
+def _date(header: str) -> datetime | None:
+    """The instant that a header `Date` tells (RFC 9110, 6.6.1)."""
+    try:
+        told = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return told if told.tzinfo is not None else None
+
+
+def _key(probe: "Probe", found: Place) -> "Finding":
+    from services.commands import checks
+    from spaces_client import ClientError, User, accounts, answers
+
+    answer = probe.ask("/v1/users/me")
+    if isinstance(answer, checks.Trouble):
+        return checks.key(0, answer.text, found.source, "")
+    try:
+        who = accounts.read(answer.body, User).email if answer.status == 200 else ""
+    except ClientError as error:
+        return checks.key(0, str(error), found.source, "")
+    return checks.key(answer.status, answers.detail(answer.body.decode(errors="replace")), found.source, who)
+
+
+def _with_the_key(probe: "Probe") -> Iterator["Finding"]:
+    from services.commands import checks
+    from spaces_client import Space, spaces
+
+    status, body = _asked(probe, "/v1/spaces")
+    seen = spaces.listed(body, Space) if status == 200 else []
+    may = {"read": _may(status), "submit": _may_submit(probe, seen[0].id) if seen else None}
+    yield checks.scopes({**may, "manage": _may(_asked(probe, "/v1/keys")[0])})
+    if may["read"]:
+        yield checks.spaces([health for space in seen[:_LOOKED_AT] if (health := _health(probe, space.id)) is not None])
+
+
+def _may(status: int) -> bool | None:
+    return True if status == 200 else False if status == 403 else None
+
+
+def _may_submit(probe: "Probe", space: str) -> bool | None:
+    """Whether what is no submission at all is refused for that, rather than for the key."""
+    from services.commands.checks import Trouble
+
+    answer = probe.ask(f"/v1/spaces/{quote(space, safe='')}/requests", method="POST", body=b"[]")
+    if isinstance(answer, Trouble):
+        return None
+    return {403: False, 422: True, 400: True}.get(answer.status)
+
+
+def _health(probe: "Probe", space: str) -> "SpaceHealth | None":
+    from spaces_client import SpaceHealth, spaces
+
+    status, body = _asked(probe, f"/v1/spaces/{quote(space, safe='')}/health")
+    return spaces.read(body, SpaceHealth) if status == 200 else None
