@@ -1,7 +1,10 @@
 """The Python clients, blocking and asynchronous, on a whole stack: the same scenarios for both."""
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from spaces_client import Policy, ProblemError
 from spaces_client.events import Completed, Event, Output
 from tests.support.clients import CLIENTS, Connect, printed
-from tests.support.stack import Stack, eventually, fresh_home
+from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent
 
 
@@ -148,3 +151,17 @@ def test_a_private_space_is_for_its_members(stack: Stack, connect: Connect, clie
         eventually(lambda: refusal(lambda: theirs.space(space)) == "not_found", "who is none does not")
         client.revoke_key(key.id)
         eventually(lambda: refusal(theirs.me) == "unauthenticated", "a revoked key is refused")
+
+
+def test_the_example_submits_many_and_tells_each_outcome(stack: Stack) -> None:
+    lines = "".join(f'{{"n": {n}}}\n' for n in range(1, 31))
+    path = os.pathsep.join([str(ROOT), str(ROOT / "client")])
+    place = {"PYTHONPATH": path, "WS_URL": stack.ready.url, "WS_API_KEY": stack.ready.api_key}
+    command = [sys.executable, "-m", "examples.many", stack.ready.space]
+    with agent(stack, "echo", name="many"):
+        done = subprocess.run(
+            command, env=os.environ | place, input=lines, text=True, capture_output=True, check=False, timeout=60
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = sorted(map(json.loads, done.stdout.splitlines()), key=lambda each: int(each["line"]))
+    assert [(each["status"], each["output"]["n"]) for each in told] == [("succeeded", n) for n in range(1, 31)]

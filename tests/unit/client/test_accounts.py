@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from spaces_client import Client, InvalidAnswer, ProblemError, Unreachable
+from spaces_client import InvalidAnswer, ProblemError, Unreachable
+from tests.support.clients import Connect
 from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import ScriptedServer, answer, cut, no_content, problem
 
@@ -18,9 +19,9 @@ MADE = CI | {"secret": "wsk_new"}
 ADA: dict[str, Any] = {"id": "u1", "email": "ada@example.org", "role": "member", "disabled": False}
 
 
-def test_keys_are_typed_and_made_with_what_was_asked_for() -> None:
+def test_keys_are_typed_and_made_with_what_was_asked_for(connect: Connect) -> None:
     steps = [answer({"results": [CI]}), answer(MADE, 201), answer(MADE, 201), no_content]
-    with ScriptedServer(*steps) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*steps) as server, connect(server.url, KEY) as client:
         (key,) = client.keys(user="")
         made = client.create_key("ci", scopes=["submit"], spaces=["demo"], expires_in_s=60, max_in_flight=4, user="u1")
         client.create_key("gpu", kind="agent")
@@ -38,8 +39,8 @@ def test_keys_are_typed_and_made_with_what_was_asked_for() -> None:
     assert json.loads(server.received[2].body) == {"name": "gpu", "kind": "agent"}
 
 
-def test_a_key_that_may_have_been_made_is_not_asked_for_twice() -> None:
-    with ScriptedServer(cut, problem(503, "unavailable")) as server, Client(server.url, KEY) as client:
+def test_a_key_that_may_have_been_made_is_not_asked_for_twice(connect: Connect) -> None:
+    with ScriptedServer(cut, problem(503, "unavailable")) as server, connect(server.url, KEY) as client:
         with pytest.raises(Unreachable):
             client.create_key("ci")
         with pytest.raises(ProblemError):
@@ -47,8 +48,8 @@ def test_a_key_that_may_have_been_made_is_not_asked_for_twice() -> None:
     assert len(server.received) == 2
 
 
-def test_what_is_no_key_or_user_is_not_taken_for_one() -> None:
-    with ScriptedServer(answer(CI), answer({}), answer([])) as server, Client(server.url, KEY) as client:
+def test_what_is_no_key_or_user_is_not_taken_for_one(connect: Connect) -> None:
+    with ScriptedServer(answer(CI), answer({}), answer([])) as server, connect(server.url, KEY) as client:
         with pytest.raises(InvalidAnswer):
             client.create_key("ci")
         with pytest.raises(InvalidAnswer):

@@ -7,7 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from services.commands.instants import BadInstant, instant
-from spaces_client import Client, InvalidAnswer, ProblemError
+from spaces_client import InvalidAnswer, ProblemError
+from tests.support.clients import Connect
 from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import RID, ScriptedServer, answer, problem, request
 
@@ -23,8 +24,8 @@ def page(*ids: str, next: str | None = None) -> object:
     return answer({"results": [request(id=id) for id in ids], "next": next, "previous": "p"})
 
 
-def test_pages_are_asked_for_one_after_the_other_as_they_are_taken() -> None:
-    with ScriptedServer(page("a", "b", next="c/1"), page("c")) as server, Client(server.url, KEY) as client:
+def test_pages_are_asked_for_one_after_the_other_as_they_are_taken(connect: Connect) -> None:
+    with ScriptedServer(page("a", "b", next="c/1"), page("c")) as server, connect(server.url, KEY) as client:
         found = client.requests(
             space="demo",
             status=["failed", "expired"],
@@ -45,15 +46,15 @@ def test_pages_are_asked_for_one_after_the_other_as_they_are_taken() -> None:
     assert second == first | {"cursor": ["c/1"]}
 
 
-def test_no_more_is_asked_for_than_is_wanted() -> None:
-    with ScriptedServer(page("a", "b", next="x"), page("c", "d", next="y")) as server, Client(server.url, KEY) as client:
+def test_no_more_is_asked_for_than_is_wanted(connect: Connect) -> None:
+    with ScriptedServer(page("a", "b", next="x"), page("c", "d", next="y")) as server, connect(server.url, KEY) as client:
         assert [each.id for each in client.requests(limit=3)] == ["a", "b", "c"]
         assert list(client.requests(limit=0)) == []
     assert [query["limit"] for query in queries(server)] == [["3"], ["1"]]
 
 
-def test_what_is_wrong_is_raised_where_it_is_read() -> None:
-    with ScriptedServer(problem(403, "forbidden"), answer({"next": 1})) as server, Client(server.url, KEY) as client:
+def test_what_is_wrong_is_raised_where_it_is_read(connect: Connect) -> None:
+    with ScriptedServer(problem(403, "forbidden"), answer({"next": 1})) as server, connect(server.url, KEY) as client:
         with pytest.raises(ProblemError):
             next(client.requests(user="bob"))
         with pytest.raises(InvalidAnswer):
@@ -90,7 +91,7 @@ def test_what_cannot_be_asked_is_not_asked(wrong: list[str]) -> None:
         assert at(server, "requests", "ls", *wrong).exit_code == 2
 
 
-def test_a_request_is_erased_after_a_yes() -> None:
+def test_a_request_is_erased_after_a_yes(connect: Connect) -> None:
     erased = request(input=None, erased=True)
     with ScriptedServer(answer(erased), answer(erased, 202), answer(erased)) as server:
         assert at(server, "requests", "erase", RID, "--yes").stdout == f"{RID} is erased\n"
@@ -98,7 +99,7 @@ def test_a_request_is_erased_after_a_yes() -> None:
         assert json.loads(done.stdout) == erased
         for no in ("n\n", ""):
             assert at(server, "requests", "erase", RID, stdin=no).exit_code == 1
-        with Client(server.url, KEY) as client:
+        with connect(server.url, KEY) as client:
             assert client.erase(RID).erased
     assert {(sent.method, sent.path) for sent in server.received} == {("DELETE", f"/v1/requests/{RID}/data")}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from spaces_client import Client, InvalidAnswer
+from spaces_client import InvalidAnswer
+from tests.support.clients import Connect
 from tests.unit.client.command_line import KEY, at
 from tests.unit.client.scripted_server import ScriptedServer, answer
 
@@ -29,9 +30,9 @@ STATS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_connections_are_typed_and_paged() -> None:
+def test_connections_are_typed_and_paged(connect: Connect) -> None:
     pages = [answer({"results": [LASTING], "next": "n"}), answer({"results": [OVER], "next": None})]
-    with ScriptedServer(*pages) as server, Client(server.url, KEY) as client:
+    with ScriptedServer(*pages) as server, connect(server.url, KEY) as client:
         lasting, over = client.connections(agent="ada/gpu", space="demo")
     assert (lasting.id, lasting.disconnected_at, lasting.code) == ("c2", None, None)
     assert (over.disconnected_at, over.connected_s, over.code) == (datetime(2025, 1, 1, 11, tzinfo=UTC), 90.0, 1006)
@@ -71,6 +72,6 @@ def test_numbers_are_shown() -> None:
     ]  # fmt: skip
 
 
-def test_numbers_that_are_none_are_an_invalid_answer() -> None:
-    with ScriptedServer(answer([])) as server, Client(server.url, KEY) as client, pytest.raises(InvalidAnswer):
+def test_numbers_that_are_none_are_an_invalid_answer(connect: Connect) -> None:
+    with ScriptedServer(answer([])) as server, connect(server.url, KEY) as client, pytest.raises(InvalidAnswer):
         client.stats()
