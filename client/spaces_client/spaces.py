@@ -14,8 +14,9 @@ from spaces_client.objects import NOTHING
 class Space(msgspec.Struct, frozen=True, kw_only=True):
     """A space. Timeouts (seconds) and `max_attempts` are what a submission has that does not say otherwise. `connections`:
     `one` agent may be connected, or `many`. `on_no_agent`: while none is, a submission waits (`queue`) or is refused
-    (`reject`). `queue_limit`: so many requests may wait, 0 for any number. One that is not `enabled` takes no submissions;
-    of one that is `paused` none is assigned. `visibility`: it is for `everyone`, or, `private`, for its members.
+    (`reject`). `queue_limit`: so many requests may wait, 0 for any number; `max_in_flight`: so many run at once,
+    `max_in_flight_per_user` of each user, None for any number. `retention_s` after its end a request's data are erased, None:
+    they are kept. One that is not `enabled` takes no submissions; of one that is `paused` none is assigned. `visibility`: it is for `everyone`, or, `private`, for its members.
     `input_schema`: what inputs must be, None for any object; a list of spaces leaves it and `example_input` out."""
 
     id: str
@@ -27,6 +28,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int = 0
     on_no_agent: str = ""
     queue_limit: int = 0
+    max_in_flight: int | None = None
+    max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
     visibility: str = ""
     features: list[str] = []
     enabled: bool = True
@@ -47,6 +51,9 @@ class Settings(TypedDict, total=False):
     max_attempts: int
     on_no_agent: str
     queue_limit: int
+    max_in_flight: int | None
+    max_in_flight_per_user: int | None
+    retention_s: float | None
     visibility: str
     features: Sequence[str]
     input_schema: Mapping[str, Any]

@@ -86,6 +86,8 @@ def seconds(duration_s: float) -> str:
         return f"{duration_s:.1f} s"
     minutes, left_s = divmod(round(duration_s), 60)
     hours, left = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours} h {left} min" if hours else f"{minutes} min {left_s} s"
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from spaces_client import Client, Space
 
 _FEATURES = ["prompt", "audio", "video", "file"]
+_AT_ONCE = click.IntRange(0, 1_000_000)
+_FOREVER = "forever"
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 _SETTINGS = [
     click.option("--title", metavar="TEXT", help="For people."),
@@ -28,6 +30,16 @@ _SETTINGS = [
     click.option(
         "--queue-limit", type=click.IntRange(0, 1_000_000), metavar="N",
         help="So many requests may wait; others are refused. 0: any number.",
+    ),
+    click.option(
+        "--max-in-flight", type=_AT_ONCE, metavar="N", help="So many requests run at once; others wait. 0: any number.",
+    ),
+    click.option(
+        "--max-in-flight-per-user", type=_AT_ONCE, metavar="N",
+        help="So many requests of each user run at once. 0: any number.",
+    ),
+    click.option(
+        "--retention", metavar="SPAN", help="So long after its end a request's data are kept: 12h, 30d, or forever.",
     ),
     click.option(
         "--visibility", type=click.Choice(["everyone", "private"]),
@@ -98,10 +110,13 @@ def _chosen(given: dict[str, Any]) -> dict[str, Any]:
     from services.commands.instants import BadInstant, duration_s
 
     chosen = {name: given[name] for name in _PLAIN if given[name] is not None}
+    chosen |= {name: given[name] or None for name in _LIMITS if given[name] is not None}
     try:
         for name in ("start_timeout", "execution_timeout"):
             if given[name] is not None:
                 chosen[f"{name}_s"] = duration_s(given[name])
+        if given["retention"] is not None:
+            chosen["retention_s"] = None if given["retention"] == _FOREVER else duration_s(given["retention"])
     except BadInstant as error:
         raise click.UsageError(str(error)) from error
     inputs: dict[str, Any] = {"features": list(given["features"])} if given["features"] else {}
@@ -112,6 +127,7 @@ def _chosen(given: dict[str, Any]) -> dict[str, Any]:
 
 
 _PLAIN = ("title", "connections", "max_attempts", "on_no_agent", "queue_limit", "visibility")
+_LIMITS = ("max_in_flight", "max_in_flight_per_user")
 
 
 def _object(file: Path) -> Any:

@@ -30,14 +30,21 @@ def space(shown: Space) -> str:
         ("agents", "one at a time" if shown.connections == "one" else shown.connections),
         ("no agent", {"queue": "requests wait", "reject": "requests are refused"}.get(shown.on_no_agent, shown.on_no_agent)),
         ("queue", f"{shown.queue_limit} at most" if shown.queue_limit else "of any length"),
+        ("at once", _at_once(shown)),
         ("starts in", f"{showing.seconds(shown.start_timeout_s)}, or expires"),
         ("runs for", f"{showing.seconds(shown.execution_timeout_s)}, or fails"),
         ("attempts", f"{shown.max_attempts}"),
+        ("data kept", "for ever" if shown.retention_s is None else f"{showing.seconds(shown.retention_s)} after the end"),
         ("features", ", ".join(shown.features)),
         ("inputs", "any object" if shown.input_schema is None else text.json(shown.input_schema)),
         ("example", "" if shown.example_input is None else text.json(shown.example_input)),
     ]
     return _block(fields)
+
+
+def _at_once(shown: Space) -> str:
+    whole = "any number" if shown.max_in_flight is None else f"{shown.max_in_flight}"
+    return whole if shown.max_in_flight_per_user is None else f"{whole}, {shown.max_in_flight_per_user} of each user"
 
 
 def health(shown: SpaceHealth) -> str:

@@ -151,6 +151,7 @@ def test_why_a_request_waits_is_said_in_words(queue: Any, said: str) -> None:
         (59.96, "1 min 0 s"),
         (3599.6, "1 h 0 min"),
         (90061, "25 h 1 min"),
+        (180000, "2 d 2 h"),
     ],
 )
 def test_a_duration_is_as_precise_as_its_size_makes_sense(duration_s: float, said: str) -> None:

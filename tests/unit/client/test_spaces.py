@@ -142,6 +142,7 @@ def test_a_space_is_made_and_edited_with_the_settings_that_are_given(tmp_path: P
     settings = [
         *("--title", "Demo", "--connections", "one", "--start-timeout", "30m", "--execution-timeout", "10m"),
         *("--max-attempts", "3", "--on-no-agent", "reject", "--queue-limit", "9", "--visibility", "private"),
+        *("--max-in-flight", "8", "--max-in-flight-per-user", "2", "--retention", "30d"),
     ]
     with ScriptedServer(answer(SPACE, 201), answer(SPACE), answer(SPACE), answer(SPACE)) as server:
         assert at(server, "spaces", "create", "demo", *settings, "--owner", "u1").exit_code == 0
@@ -154,6 +155,7 @@ def test_a_space_is_made_and_edited_with_the_settings_that_are_given(tmp_path: P
         {
             "id": "demo", "title": "Demo", "connections": "one", "start_timeout_s": 1800, "execution_timeout_s": 600,
             "max_attempts": 3, "on_no_agent": "reject", "queue_limit": 9, "visibility": "private", "owner": "u1",
+            "max_in_flight": 8, "max_in_flight_per_user": 2, "retention_s": 2592000,
         },
         {"features": ["audio", "file"]},
         {"input_schema": {"type": "object"}, "example_input": {}},
@@ -161,10 +163,21 @@ def test_a_space_is_made_and_edited_with_the_settings_that_are_given(tmp_path: P
     ]  # fmt: skip
 
 
+def test_a_limit_is_taken_away_and_data_are_kept_for_ever() -> None:
+    limits = ("--max-in-flight", "0", "--max-in-flight-per-user", "0", "--retention", "forever")
+    with ScriptedServer(answer(SPACE | {"max_in_flight": 8, "max_in_flight_per_user": 2, "retention_s": 2592000})) as server:
+        shown = at(server, "spaces", "edit", "demo", *limits).stdout
+    assert bodies(server) == [{"max_in_flight": None, "max_in_flight_per_user": None, "retention_s": None}]
+    assert "at once    8, 2 of each user\n" in shown
+    assert "data kept  30 d 0 h after the end\n" in shown
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("edit", "demo"),
+        ("edit", "demo", "--retention", "always"),
+        ("edit", "demo", "--max-in-flight", "-1"),
         ("edit", "demo", "--any-input", "--feature", "file"),
         ("edit", "demo", "--start-timeout", "soon"),
         ("edit", "demo", "--input-schema", "missing.json"),
