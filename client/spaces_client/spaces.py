@@ -15,9 +15,10 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     """A space. Timeouts (seconds) and `max_attempts` are what a submission has that does not say otherwise. `connections`:
     `one` agent may be connected, or `many`. `on_no_agent`: while none is, a submission waits (`queue`) or is refused
     (`reject`). `queue_limit`: so many requests may wait, 0 for any number; `max_in_flight`: so many run at once,
-    `max_in_flight_per_user` of each user, None for any number. `retention_s` after its end a request's data are erased, None:
-    they are kept. One that is not `enabled` takes no submissions; of one that is `paused` none is assigned. `visibility`: it is for `everyone`, or, `private`, for its members.
-    `input_schema`: what inputs must be, None for any object; a list of spaces leaves it and `example_input` out."""
+    `max_in_flight_per_user` of each user, None for any number. `retention_s` after its end a request's data are erased,
+    None: they are kept. One that is not `enabled` takes no submissions; of one that is `paused` none is assigned.
+    `visibility`: it is for `everyone`, or, `private`, for its members. `input_schema`: what inputs must be, None for any
+    object; a list of spaces leaves it and `example_input` out."""
 
     id: str
     title: str = ""
