@@ -143,6 +143,15 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
 ]
 
 _LEASE: dict[str, Any] = {"request_id": RID, "attempt": 2, "lease": 42}
+FILE = f"{RID}.42.{RID[:32]}"
+_ACCESS = frames.FileAccess(
+    ref=f"/v1/files/{FILE}",
+    url=f"/v1/files/{FILE}/content?token=t",
+    size=5,
+    sha256=SHA,
+    name="cat.png",
+    media_type="image/png",
+)
 AGENT_FRAMES: list[msgspec.Struct] = [
     frames.Hello(
         agent_id="gpu",
@@ -165,6 +174,7 @@ AGENT_FRAMES: list[msgspec.Struct] = [
         status="failed",
         sha256=SHA,
         output=RAW,
+        output_file=FILE,
         error=frames.HandlerError(code="handler_error", message="ValueError", retryable=True),
         **_TIMES,
     ),
@@ -185,7 +195,18 @@ GATEWAY_FRAMES: list[msgspec.Struct] = [
         verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue", resend_from=8)],
     ),
     frames.HeartbeatAck(routable=False),
-    frames.Assign(**_LEASE, space="demo", deadline_s=120.0, input=RAW, user="u1", traceparent=TRACE, metadata=META),
+    frames.Assign(
+        **_LEASE,
+        space="demo",
+        deadline_s=120.0,
+        input=RAW,
+        user="u1",
+        traceparent=TRACE,
+        metadata=META,
+        files=(_ACCESS,),
+        input_file=_ACCESS,
+        upload_url="/v1/files?token=t",
+    ),
     frames.OutputAck(**_LEASE, index=7),
     frames.ResultAck(**_LEASE, outcome="accepted"),
     frames.Cancel(**_LEASE, reason="canceled", grace_s=5.0),
@@ -363,6 +384,7 @@ _PARTS_AND_ROOTS = {
     frames.Frame,
     frames.RequestFrame,
     frames.InFlight,
+    frames.FileAccess,
     frames.HandlerError,
     frames.SpaceVerdict,
     frames.LeaseVerdict,
