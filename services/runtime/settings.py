@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     stream_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
     output_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 1024**3
     """How much output the stream for those who watch holds; the oldest goes first."""
+    files_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
+    """How much all files together may take; no more are taken then."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
     sign_up: Literal["open", "closed"] = "open"
