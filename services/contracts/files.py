@@ -104,10 +104,19 @@ def referred(text: str) -> str | None:
     return id if len(id) < len(text) and is_file_id(id) else None
 
 
-def completed(file: File, *, size: int, chunks: int, sha256: str, index: tuple[int, ...], expires_at: int) -> File:
+def completed(
+    file: File, *, size: int, chunks: int, sha256: str, index: tuple[int, ...], media_type: str, expires_at: int
+) -> File:
     """The record after `uploading`, when all bytes are there."""
     return msgspec.structs.replace(
-        file, state="complete", size=size, chunks=chunks, sha256=sha256, index=index, expires_at=expires_at
+        file,
+        state="complete",
+        size=size,
+        chunks=chunks,
+        sha256=sha256,
+        index=index,
+        media_type=media_type,
+        expires_at=expires_at,
     )
 
 

@@ -23,7 +23,15 @@ UPLOAD = File(
     length=9_000_000,
 )
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-COMPLETE = files.completed(UPLOAD, size=9_000_000, chunks=69, sha256=SHA, index=(5, 37, 69), expires_at=1767409445678900001)
+COMPLETE = files.completed(
+    UPLOAD,
+    size=9_000_000,
+    chunks=69,
+    sha256=SHA,
+    index=(5, 37, 69),
+    media_type="image/png",
+    expires_at=1767409445678900001,
+)
 OUTPUT = msgspec.structs.replace(
     COMPLETE, id=files.output_id(RID, 42, 1767323045678, ENTROPY), kind="output", rid=RID, lease=42, length=None
 )

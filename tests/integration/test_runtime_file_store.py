@@ -64,7 +64,13 @@ async def upload(store: JetStreamFiles, data: bytes, piece: int = CHUNK_BYTES) -
         before = end
         end = await store.append(end, data[start : start + piece], "w1")
         index += [end.seq for mark in range(0, end.size, INDEX_BYTES) if before.size <= mark]
-    done = {"size": end.size, "chunks": end.chunks, "sha256": hashlib.sha256(data).hexdigest(), "index": tuple(index)}
+    done = {
+        "size": end.size,
+        "chunks": end.chunks,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "index": tuple(index),
+        "media_type": "video/mp4",
+    }
     return await store.put(files.completed(file, expires_at=NOW + 24 * HOUR, **done))  # type: ignore[arg-type]
 
 
@@ -272,7 +278,13 @@ async def test_a_large_file_takes_little_memory_however_slow_its_reader(store: J
         end = await store.append(end, piece, "w1")
         digest.update(piece)
         index += [end.seq] if mark else []
-    done = {"size": size, "chunks": end.chunks, "sha256": digest.hexdigest(), "index": tuple(index)}
+    done = {
+        "size": size,
+        "chunks": end.chunks,
+        "sha256": digest.hexdigest(),
+        "index": tuple(index),
+        "media_type": "video/mp4",
+    }
     file = await store.put(files.completed(file, expires_at=NOW + HOUR, **done))  # type: ignore[arg-type]
     read = hashlib.sha256()
     async for data in store.read(file, 0, size):
