@@ -10,6 +10,7 @@ from services.contracts import (
     connections,
     directory,
     events,
+    files,
     idempotency,
     lists,
     output,
@@ -219,6 +220,17 @@ _PROGRESS = output.Progress(fraction=0.5, message="step 3 of 6")
 RECORDS: list[msgspec.Struct] = [
     _PROGRESS,
     output.OutputRecord(rid=RID, attempt=2, lease=42, index=7, kind="chunk", data=msgspec.Raw(b'"so "'), progress=_PROGRESS),
+    files.FileMeta(
+        name=f"u1.{RID[:32]}",
+        bucket=files.BUCKET,
+        nuid="0" * 31 + "4",
+        size=5,
+        chunks=1,
+        digest="SHA-256=LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+        deleted=True,
+        metadata={"state": "complete", "kind": "upload", "space": "demo", "owner": "u1"},
+        options={"max_chunk_size": files.CHUNK_BYTES},
+    ),
 ]
 
 _LOGGED = rpc.LoggedEvent(seq=42, at=1767323045678900000, subject=f"ws.req.0b.{RID}.expired.demo.-.gateway-1", data=RAW)
@@ -381,6 +393,7 @@ _PARTS_AND_ROOTS = {
     events.Problem,
     connections.ConnectionEventBase,
     directory.DirectoryEventBase,
+    files.File,
     frames.Frame,
     frames.RequestFrame,
     frames.InFlight,
@@ -400,7 +413,7 @@ def named() -> dict[str, msgspec.Struct]:
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
-        *(events, connections, directory, frames, output),
+        *(events, connections, directory, files, frames, output),
         *(rpc, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:

@@ -15,6 +15,7 @@ PURE = {
     "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
     "services.gateway": {
         *("health", "queue_view"),
+        *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
             "granting",
@@ -99,6 +100,7 @@ PURE_LIBRARIES = {
         "string",
         "types",
         "typing",
+        "unicodedata",
         "urllib.parse",
         "uuid",
     ),
