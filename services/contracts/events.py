@@ -39,8 +39,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The request is ours now: it will get exactly one outcome.
 
-    `input` is the JSON object as submitted. `start_timeout_s` counts from this event until the first handler start,
-    `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
+    `input` is the JSON object as submitted; one that is too large for an event is in the file `input_file`, and `input` is
+    null. `files`: ids of the files that it refers to. `start_timeout_s` counts from this event until the first handler
+    start, `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
     recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again."""
 
     user: str
@@ -55,10 +56,13 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     retry_of: str = ""
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    files: tuple[str, ...] = ()
+    input_file: str = ""
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
-    """An agent is to run this attempt. The sequence of this event is the *lease*.
+    """An agent is to run this attempt. The sequence of this event is the *lease*. `input`, `files`, `input_file` and the
+    key's id are as accepted.
 
     `retries_left`: so many times may the request be tried again when its handler fails in a way that trying again may help,
     `retry_delay_s` seconds after such a failure."""
@@ -73,6 +77,9 @@ class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
     retry_delay_s: float = 0.0
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    key_id: str = ""
+    files: tuple[str, ...] = ()
+    input_file: str = ""
 
 
 class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
@@ -93,8 +100,9 @@ class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
 
 
 class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
-    """The output of lease `prev_seq`. `started_s`: from delivery to the handler's start; `run_s`: the handler's time;
-    `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
+    """The output of lease `prev_seq`; one that is too large for an event is in the file `output_file`, and `output` is null.
+    `files`: ids of the files that it refers to. `started_s`: from delivery to the handler's start; `run_s`: the handler's
+    time; `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
 
     agent: str
     gateway: str
@@ -105,6 +113,8 @@ class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
     first_output_s: float = 0.0
     last_index: int = 0
     log_tail: str = ""
+    files: tuple[str, ...] = ()
+    output_file: str = ""
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):

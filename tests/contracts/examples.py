@@ -27,6 +27,7 @@ RID = "018bcfe5680070000000000000000000" + "0b"
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 META: dict[str, Any] = {"team": "vision", "nested": {"n": 1}}
+FILE = f"{RID}.42.{RID[:32]}"
 
 _EVENT: dict[str, Any] = {
     "id": "0" * 31 + "1",
@@ -54,6 +55,8 @@ ACCEPTED = events.Accepted(
     retry_of=RID,
     metadata=META,
     traceparent=TRACE,
+    files=(FILE,),
+    input_file=FILE,
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -69,6 +72,9 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         retry_delay_s=1.0,
         metadata=META,
         traceparent=TRACE,
+        key_id="k1",
+        files=(FILE,),
+        input_file=FILE,
     ),
     events.Requeued(
         **_EVENT,
@@ -80,7 +86,7 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         detail="CUDA out of memory",
         delay_s=2.0,
     ),
-    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA),
+    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA, files=(FILE,), output_file=FILE),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),
@@ -144,7 +150,6 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
 ]
 
 _LEASE: dict[str, Any] = {"request_id": RID, "attempt": 2, "lease": 42}
-FILE = f"{RID}.42.{RID[:32]}"
 _ACCESS = frames.FileAccess(
     ref=f"/v1/files/{FILE}",
     url=f"/v1/files/{FILE}/content?token=t",

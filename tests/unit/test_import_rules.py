@@ -18,6 +18,7 @@ PURE = {
         *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
+            "granted",
             "granting",
             "holding",
             "input_schemas",
