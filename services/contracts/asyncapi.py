@@ -15,9 +15,11 @@ _SCHEMAS = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{([a-z_]+)\}")
 _PLAIN: Mapping[type, tuple[str, dict[str, Any], Any]] = {
     dict: ("Alive", {"type": "object", "description": "Nothing more than that the key is there."}, {}),
+    bytes: ("Chunk", {"type": "string", "description": "Bytes of a file, as they are."}, "…"),
     str: ("Halted", {"type": "string", "description": "Why everything has to wait."}, "recovery in epoch 2"),
 }
 """What is no type of ours: a name, a schema and an example."""
+_CONTENT_TYPES: Mapping[type, str] = {str: "text/plain", bytes: "application/octet-stream"}
 _DESCRIPTION = """\
 What gateways, registries, dispatchers and history say to each other over NATS. Operations are named by who performs them;
 these are the users of `deploy/nats/permissions.conf`. Payloads are JSON. Instants are JetStream's own message timestamps,
@@ -105,7 +107,7 @@ def _operation(channel: Channel, action: str, service: str, messages: Messages) 
 def _message(name: str, message: type, examples: Mapping[str, Any]) -> dict[str, Any]:
     if message in _PLAIN:
         _, schema, example = _PLAIN[message]
-        content_type = "text/plain" if message is str else "application/json"
+        content_type = _CONTENT_TYPES.get(message, "application/json")
         summary = str(schema["description"])
     else:
         example, content_type, summary = examples[name], "application/json", _first_sentence(message)

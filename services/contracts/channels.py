@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from services.contracts import connections, directory, events, lists, output, reports, rpc, sign_in, subjects
+from services.contracts import connections, directory, events, files, lists, output, reports, rpc, sign_in, subjects
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
@@ -35,6 +35,8 @@ PARAMETERS: Mapping[str, str] = {
     "owner": "The id of the user whose agent it is.",
     "agent": "The agent's name, with `=` in place of dots.",
     "stream": "The stream that is made anew.",
+    "file": "The file's id in base64url (RFC 4648, 5).",
+    "nuid": "The name of the file's bytes, as its record has it.",
     "subject": "The whole subject under which the stream is to hold the message.",
 }
 """What each parameter of an address is."""
@@ -255,4 +257,23 @@ BUCKETS = (
     ),
 )
 """Keys of buckets."""
-CHANNELS = (*EVENTS, *PROCESSES, *CALLS, *BUCKETS)
+FILES = (
+    Channel(
+        "files",
+        "$O.ws_files.M.{file}",
+        "The record of each file, an object's info in the format of NATS's object stores.",
+        dict.fromkeys((GATEWAY, HISTORY), (files.FileMeta,)),
+        dict.fromkeys((GATEWAY, HISTORY, OPERATOR), (files.FileMeta,)),
+        subjects.FILES,
+    ),
+    Channel(
+        "file_chunks",
+        "$O.ws_files.C.{nuid}",
+        "The bytes of a file, in pieces of at most 128 KiB; an empty piece takes the place of what was deleted.",
+        dict.fromkeys((GATEWAY, HISTORY), (bytes,)),
+        dict.fromkeys((GATEWAY, OPERATOR), (bytes,)),
+        subjects.FILES,
+    ),
+)
+"""Files."""
+CHANNELS = (*EVENTS, *PROCESSES, *CALLS, *BUCKETS, *FILES)

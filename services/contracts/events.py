@@ -47,8 +47,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The request is ours now: it will get exactly one outcome.
 
-    `input` is the JSON object as submitted. `start_timeout_s` counts from this event until the first handler start,
-    `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
+    `input` is the JSON object as submitted; one that is too large for an event is in the file `input_file`, and `input` is
+    null. `files`: ids of the files that it refers to. `start_timeout_s` counts from this event until the first handler
+    start, `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
     recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again. `limits`: those of the key
     that it was submitted with; None: there are none. `retention_s`: so long after its end its data are kept at most; None:
     as long as its space says."""
@@ -67,10 +68,13 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     traceparent: str = ""
     limits: Limits | None = None
     retention_s: float | None = None
+    files: tuple[str, ...] = ()
+    input_file: str = ""
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
-    """An agent is to run this attempt. The sequence of this event is the *lease*.
+    """An agent is to run this attempt. The sequence of this event is the *lease*. `input`, `files`, `input_file` and the
+    key's id are as accepted.
 
     `retries_left`: so many times may the request be tried again when its handler fails in a way that trying again may help,
     `retry_delay_s` seconds after such a failure."""
@@ -85,6 +89,9 @@ class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
     retry_delay_s: float = 0.0
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    key_id: str = ""
+    files: tuple[str, ...] = ()
+    input_file: str = ""
 
 
 class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
@@ -105,8 +112,9 @@ class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
 
 
 class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
-    """The output of lease `prev_seq`. `started_s`: from delivery to the handler's start; `run_s`: the handler's time;
-    `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
+    """The output of lease `prev_seq`; one that is too large for an event is in the file `output_file`, and `output` is null.
+    `files`: ids of the files that it refers to. `started_s`: from delivery to the handler's start; `run_s`: the handler's
+    time; `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
 
     agent: str
     gateway: str
@@ -117,6 +125,8 @@ class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
     first_output_s: float = 0.0
     last_index: int = 0
     log_tail: str = ""
+    files: tuple[str, ...] = ()
+    output_file: str = ""
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):

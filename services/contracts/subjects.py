@@ -3,19 +3,25 @@
 Every token is checked, because the server stores whatever it is sent, wildcards and empty tokens included.
 """
 
+import base64
 import re
 from dataclasses import dataclass
 
+from services.contracts.files import is_file_id
 from services.contracts.ids import PARTS, is_request_id, is_space, part_of_request
 
 REQUESTS, CONNECTIONS, DIRECTORY, OUTPUT = "REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT"
 LIVE, LEASES, CLAIMS, KEYS = "ws_live", "ws_leases", "ws_claims", "ws_keys"
 SESSIONS, SIGN_INS, KEY_USES = "ws_sessions", "ws_sign_ins", "ws_key_uses"
+FILES = "OBJ_ws_files"
+"""The stream of an object store (ADR-20 of NATS) has its prefix in its name, as the streams of buckets do."""
 
 MSG_ID = "Nats-Msg-Id"
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
 TTL = "Nats-TTL"
+ROLLUP, ROLLUP_SUBJECT = "Nats-Rollup", "sub"
+"""What is stored with this replaces all that was under its subject."""
 TRACEPARENT = "traceparent"
 
 ALL_REQUESTS = "ws.req.>"
@@ -26,6 +32,7 @@ ALL_OUTPUT = "ws.out.*"
 ALL_REPORTS = "ws.agents.*"
 HALTED_KEY = "halted"
 ALL_AGENT_CLAIMS = "agent.>"
+ALL_FILES, ALL_CHUNKS = "$O.ws_files.M.>", "$O.ws_files.C.>"
 
 # The copy for people: `ws.evt.<space>.<type>.<rid>`, made by the server from committed events.
 REPUBLISH_FROM = "ws.req.*.*.*.*.*.*"
@@ -224,3 +231,15 @@ def agent_claim(agent: str) -> str:
 def space_claim(space: str) -> str:
     """The key of the claim on a space of policy `one`."""
     return f"space.{_space(space)}"
+
+
+def file_record(id: str) -> str:
+    """Where the record of a file is, by its id."""
+    if not is_file_id(id):
+        raise InvalidToken("file id", id)
+    return f"$O.ws_files.M.{base64.urlsafe_b64encode(id.encode()).decode()}"
+
+
+def file_chunks(nuid: str) -> str:
+    """Where the bytes of a file are, one chunk after the other."""
+    return f"$O.ws_files.C.{token('chunks', nuid)}"

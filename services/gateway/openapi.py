@@ -10,6 +10,7 @@ from services.contracts.schemas import components
 from services.gateway.api import examples
 from services.gateway.api.operation import (
     ALWAYS_SENT,
+    BYTES,
     SENT_TO_KEYS,
     SENT_WITH,
     STREAMED,
@@ -97,7 +98,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.deprecated:
         described["deprecated"] = True
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.body, operation.body_types)}
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    if operation.raw_body:
+        content = {kind: {"schema": schema, **_example(schema)} for kind, schema in operation.raw_body.items()}
+        described["requestBody"] = {"required": False, "content": content}
     return described
 
 
@@ -139,6 +143,7 @@ def _success(operation: Operation, status: int, keyed: Sequence[Header]) -> dict
     content: dict[str, Any] = {}
     for answer in answers:
         content |= {} if answer.example is None else _content(answer.example)
+        content |= {answer.bytes_of: {"schema": dict(BYTES)}} if answer.bytes_of else {}
     if status == STREAMED and operation.streamed:
         answers.append(operation.streamed)
         content |= _stream()
@@ -164,8 +169,12 @@ def _answered(description: str, headers: Mapping[str, Header], content: dict[str
     return {"description": description, "headers": references} | ({"content": content} if content else {})
 
 
-def _content(example: msgspec.Struct, media_types: Sequence[str] = (JSON,)) -> dict[str, Any]:
-    return {each: {"schema": _reference(type(example)), "example": _plain(example)} for each in media_types}
+def _content(example: msgspec.Struct) -> dict[str, Any]:
+    return {JSON: {"schema": _reference(type(example)), "example": _plain(example)}}
+
+
+def _example(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"example": schema["examples"][0]} if "examples" in schema else {}
 
 
 def _stream() -> dict[str, Any]:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, UnsetType
+from msgspec import Meta, Raw
 
 from services.contracts.accounts import Space
 from services.contracts.features import FEATURES
 from services.contracts.lifecycle import Status
-from services.gateway.intake import MAX_INPUT_BYTES, Submission
+from services.gateway.intake import Submission
 from services.gateway.problems import ApiProblem, Flaw
 from services.gateway.view import Instant, RequestObject
 
@@ -19,6 +19,7 @@ START_TIMEOUT_S = 120.0
 DEPRECATED_AT = 1_796_083_200
 """2026-12-01, in seconds since 1970: nothing new comes here from then on."""
 
+FILE_FIELDS = tuple(name for name in FEATURES if name != "prompt")
 LegacyStatus = Literal["queued", "processing", "completed", "failed"]
 _STATUSES: Mapping[Status, LegacyStatus] = {
     "queued": "queued",
@@ -28,15 +29,6 @@ _STATUSES: Mapping[Status, LegacyStatus] = {
     "canceled": "failed",
     "expired": "failed",
 }
-
-
-class LegacyForm(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a submission's form, at least one; those of files take a file, or a URI as text."""
-
-    prompt: Annotated[str, Meta(description="What the handler is asked.")] | UnsetType = UNSET
-    audio: Annotated[str, Meta(description="A recording.")] | UnsetType = UNSET
-    video: Annotated[str, Meta(description="A film.")] | UnsetType = UNSET
-    file: Annotated[str, Meta(description="Any other file.")] | UnsetType = UNSET
 
 
 class LegacyRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,14 +49,12 @@ def submission(fields: Mapping[str, str], space: Space) -> Submission:
     """The submission in a form. Raises ApiProblem."""
     unknown = [name for name in fields if name not in FEATURES]
     if unknown:
-        raise _invalid(unknown[0], f"There is no such field: the form has {', '.join(FEATURES)}.")
+        raise unknown_field(unknown[0])
     # A form in a page sends fields that were left empty too.
     given = {name: value for name, value in fields.items() if value}
     if not given:
         raise _invalid("", f"The form needs one of {', '.join(FEATURES)}.")
     input = msgspec.json.encode(given)
-    if len(input) > MAX_INPUT_BYTES:
-        raise ApiProblem("payload_too_large", f"The fields are larger than {MAX_INPUT_BYTES} bytes.")
     return Submission(
         input=Raw(input),
         body_sha256=hashlib.sha256(input).hexdigest(),
@@ -94,6 +84,11 @@ def _error(request: RequestObject) -> str | None:
     if request.error is not None:
         return request.error.detail
     return "It was canceled." if request.status == "canceled" else None
+
+
+def unknown_field(name: str) -> ApiProblem:
+    """The answer to a field that is none of the form's, or takes no file."""
+    return _invalid(name, f"There is no such field: the form has {', '.join(FEATURES)}; files come in the last three.")
 
 
 def _invalid(name: str, detail: str) -> ApiProblem:

@@ -34,6 +34,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     stream_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
     output_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 1024**3
     """How much output the stream for those who watch holds; the oldest goes first."""
+    files_max_bytes: Annotated[int, msgspec.Meta(ge=16 * 1024 * 1024)] = 8 * 1024**3
+    """How much all files together may take; no more are taken then."""
+    file_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 1024**3
+    """How large one file may be."""
+    files_key_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 4 * 1024**3
+    """How much the files may take that came in with one key."""
+    files_space_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 4 * 1024**3
+    """How much the files of one space may take."""
+    files_keep: Annotated[float, msgspec.Meta(ge=60)] = 86400.0
+    """How long a file is kept that no request needs."""
+    secret_key: str = ""
+    """What links to files are signed with, the same at all gateways; several separated by commas: the last one signs, all
+    are recognised. Empty: each gateway makes one for itself."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
     sign_up: Literal["open", "closed"] = "open"

@@ -72,6 +72,7 @@ def streams(settings: Settings) -> list[Declaration]:
                 *(subjects.SESSIONS, subjects.SIGN_INS, subjects.KEY_USES),
             )
         ),
+        Declaration(subjects.FILES, common | _files(settings)),
     ]
 
 
@@ -84,6 +85,20 @@ def _output(settings: Settings) -> dict[str, Any]:
         "discard": "old",
         "duplicate_window": 0,  # records have no ids: each is appended expecting the one before it
         "deny_delete": True,
+        "metadata": {EPOCH: "1"},
+    }
+
+
+def _files(settings: Settings) -> dict[str, Any]:
+    return {
+        "subjects": [subjects.ALL_CHUNKS, subjects.ALL_FILES],
+        "storage": "file",
+        "max_bytes": settings.files_max_bytes,
+        "discard": "new",
+        "duplicate_window": 0,  # each chunk, and each record, is stored expecting the one before it
+        "deny_delete": True,
+        "allow_rollup_hdrs": True,
+        "allow_msg_ttl": True,
         "metadata": {EPOCH: "1"},
     }
 

@@ -10,6 +10,7 @@ from services.contracts import (
     connections,
     directory,
     events,
+    files,
     idempotency,
     lists,
     output,
@@ -26,6 +27,7 @@ RID = "018bcfe5680070000000000000000000" + "0b"
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 META: dict[str, Any] = {"team": "vision", "nested": {"n": 1}}
+FILE = f"{RID}.42.{RID[:32]}"
 
 _EVENT: dict[str, Any] = {
     "id": "0" * 31 + "1",
@@ -55,6 +57,8 @@ ACCEPTED = events.Accepted(
     traceparent=TRACE,
     limits=events.Limits(max_in_flight=4),
     retention_s=86400.0,
+    files=(FILE,),
+    input_file=FILE,
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -70,6 +74,9 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         retry_delay_s=1.0,
         metadata=META,
         traceparent=TRACE,
+        key_id="k1",
+        files=(FILE,),
+        input_file=FILE,
     ),
     events.Requeued(
         **_EVENT,
@@ -81,7 +88,7 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         detail="CUDA out of memory",
         delay_s=2.0,
     ),
-    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA),
+    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA, files=(FILE,), output_file=FILE),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),
@@ -148,6 +155,14 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
 ]
 
 _LEASE: dict[str, Any] = {"request_id": RID, "attempt": 2, "lease": 42}
+_ACCESS = frames.FileAccess(
+    ref=f"/v1/files/{FILE}",
+    url=f"/v1/files/{FILE}/content?token=t",
+    size=5,
+    sha256=SHA,
+    name="cat.png",
+    media_type="image/png",
+)
 AGENT_FRAMES: list[msgspec.Struct] = [
     frames.Hello(
         agent_id="gpu",
@@ -170,6 +185,7 @@ AGENT_FRAMES: list[msgspec.Struct] = [
         status="failed",
         sha256=SHA,
         output=RAW,
+        output_file=FILE,
         error=frames.HandlerError(code="handler_error", message="ValueError", retryable=True),
         **_TIMES,
     ),
@@ -190,7 +206,18 @@ GATEWAY_FRAMES: list[msgspec.Struct] = [
         verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue", resend_from=8)],
     ),
     frames.HeartbeatAck(routable=False),
-    frames.Assign(**_LEASE, space="demo", deadline_s=120.0, input=RAW, user="u1", traceparent=TRACE, metadata=META),
+    frames.Assign(
+        **_LEASE,
+        space="demo",
+        deadline_s=120.0,
+        input=RAW,
+        user="u1",
+        traceparent=TRACE,
+        metadata=META,
+        files=(_ACCESS,),
+        input_file=_ACCESS,
+        upload_url="/v1/files?token=t",
+    ),
     frames.OutputAck(**_LEASE, index=7),
     frames.ResultAck(**_LEASE, outcome="accepted"),
     frames.Cancel(**_LEASE, reason="canceled", grace_s=5.0),
@@ -203,6 +230,17 @@ _PROGRESS = output.Progress(fraction=0.5, message="step 3 of 6")
 RECORDS: list[msgspec.Struct] = [
     _PROGRESS,
     output.OutputRecord(rid=RID, attempt=2, lease=42, index=7, kind="chunk", data=msgspec.Raw(b'"so "'), progress=_PROGRESS),
+    files.FileMeta(
+        name=f"u1.{RID[:32]}",
+        bucket=files.BUCKET,
+        nuid="0" * 31 + "4",
+        size=5,
+        chunks=1,
+        digest="SHA-256=LPJNul-wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=",
+        deleted=True,
+        metadata={"state": "complete", "kind": "upload", "space": "demo", "owner": "u1"},
+        options={"max_chunk_size": files.CHUNK_BYTES},
+    ),
 ]
 
 _LOGGED = rpc.LoggedEvent(seq=42, at=1767323045678900000, subject=f"ws.req.0b.{RID}.expired.demo.-.gateway-1", data=RAW)
@@ -366,9 +404,11 @@ _PARTS_AND_ROOTS = {
     events.Problem,
     connections.ConnectionEventBase,
     directory.DirectoryEventBase,
+    files.File,
     frames.Frame,
     frames.RequestFrame,
     frames.InFlight,
+    frames.FileAccess,
     frames.HandlerError,
     frames.SpaceVerdict,
     frames.LeaseVerdict,
@@ -384,7 +424,7 @@ def named() -> dict[str, msgspec.Struct]:
 def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
-        *(events, connections, directory, frames, output),
+        *(events, connections, directory, files, frames, output),
         *(rpc, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:

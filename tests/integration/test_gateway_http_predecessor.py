@@ -13,6 +13,7 @@ from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import BOB, Gateway, HttpAnswer, fill_directory, running_gateway
 
 SUBMIT, FORM = "/websockets/submit/demo", "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data; boundary=x"
 
 
 @pytest.fixture
@@ -38,6 +39,14 @@ async def elsewhere(bus: Bus) -> Elsewhere:
 
 async def submit(gateway: Gateway, body: bytes = b"prompt=hello+world", **headers: str) -> HttpAnswer:
     return await gateway.call("POST", SUBMIT, body, **{"Content_Type": FORM, **headers})
+
+
+def form(*fields: tuple[str, bytes], ending: bytes = b"--\r\n") -> bytes:
+    """The body of a form with the boundary `x`, of fields with their Content-Disposition behind the name."""
+    parts = [
+        b"--x\r\nContent-Disposition: form-data; name=%s\r\n\r\n%s\r\n" % (name.encode(), data) for name, data in fields
+    ]
+    return b"".join(parts) + b"--x" + ending
 
 
 async def read(gateway: Gateway, rid: str, **headers: str) -> HttpAnswer:
@@ -95,7 +104,6 @@ async def test_another_users_request_is_not_shown(gateway: Gateway, elsewhere: E
         (b"prompt", FORM, "invalid_request"),
         (b"&".join(b"f%d=1" % n for n in range(17)), FORM, "invalid_request"),
         (b"text=x", FORM, "input_invalid"),
-        (b"prompt=" + b"x" * 200_000, FORM, "payload_too_large"),
         (b"prompt=" + b"x" * 9_000_000, FORM, "payload_too_large"),
     ],
 )
@@ -109,3 +117,40 @@ async def test_a_status_of_nothing_is_refused(gateway: Gateway) -> None:
     assert (await gateway.call("GET", "/websockets/status")).json["code"] == "invalid_request"
     assert (await gateway.call("GET", "/websockets/status?id=1")).json["code"] == "invalid_request"
     assert (await read(gateway, "nonsense")).json["code"] == "not_found"
+
+
+async def test_a_form_brings_files(gateway: Gateway, elsewhere: Elsewhere) -> None:
+    sound, data = b"RIFF\x24\x00\x00\x00WAVEfmt ", bytes(300_000)
+    body = form(
+        ("prompt", "hällo".encode()), ('audio; filename="../a.wav"', sound), ("video", b""),
+        ('file; filename="b.bin"', data), ('video; filename=""', b""),
+    )  # fmt: skip
+    submitted = await submit(gateway, body, Content_Type=MULTIPART)
+    event, _ = await elsewhere.last(submitted.json["request_id"])
+    assert isinstance(event, Accepted)
+    input = msgspec.json.decode(event.input)
+    assert (set(input), input["prompt"]) == ({"prompt", "audio", "file"}, "hällo")
+    assert {f"/v1/files/{id}" for id in event.files} == {input["audio"], input["file"]}
+    stored = [(await gateway.call("GET", input[name])).json for name in ("audio", "file")]
+    assert [(each["name"], each["size"]) for each in stored] == [("a.wav", len(sound)), ("b.bin", len(data))]
+    assert (await gateway.call("GET", stored[1]["urls"]["content"], key="")).body == data
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (form(('prompt; filename="a"', b"x")), "input_invalid"),
+        (form(("text", b"x")), "input_invalid"),
+        (form(("prompt", b"\xff")), "invalid_request"),
+        (form(*[(f"f{n}", b"1") for n in range(17)]), "invalid_request"),
+        (form(("prompt", b"x"), ending=b""), "invalid_request"),
+        (form(("prompt", bytes(9_000_000))), "payload_too_large"),
+        (form(), "input_invalid"),
+        (b"", "invalid_request"),
+        (b"--x\r\nX-Long: " + b"a" * 200_000, "invalid_request"),
+    ],
+)
+async def test_a_form_that_brings_no_input_is_refused(
+    gateway: Gateway, elsewhere: Elsewhere, body: bytes, code: str
+) -> None:
+    assert (await submit(gateway, body, Content_Type=MULTIPART)).json["code"] == code

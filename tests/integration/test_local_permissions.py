@@ -26,13 +26,16 @@ MAY_APPEND = {
 }
 STREAMS = (
     *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
-    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses"),
+    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses", "OBJ_ws_files"),
 )
 MAY_FOLLOW = {
-    "gateway": {"REQUESTS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_claims", "KV_ws_sessions", "KV_ws_key_uses"},
+    "gateway": {
+        *("REQUESTS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_claims", "KV_ws_sessions", "KV_ws_key_uses"),
+        "OBJ_ws_files",
+    },
     "registry": {"CONNECTIONS", "DIRECTORY", "KV_ws_live", "KV_ws_claims"},
     "dispatcher": {"REQUESTS", "DIRECTORY", "KV_ws_live", "KV_ws_leases"},
-    "history": {"REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live"},
+    "history": {"REQUESTS", "CONNECTIONS", "DIRECTORY", "KV_ws_live", "OBJ_ws_files"},
     "recovery": {"REQUESTS", "CONNECTIONS", "DIRECTORY"},
     "operator": set(STREAMS),
 }
@@ -52,6 +55,8 @@ OTHERS = {
     "$KV.ws_sessions.s1": {"gateway"},
     "$KV.ws_sign_ins.a1": {"registry"},
     "$KV.ws_key_uses.k1": {"gateway"},
+    "$O.ws_files.M.dXNlcg==": {"gateway", "history"},
+    "$O.ws_files.C.n1": {"gateway", "history"},
     "$KV.ws_claims.agent.a1": {"registry"},
     "$KV.ws_leases.part.00": {"dispatcher"},
     "$KV.ws_live.halted": {"history", "recovery"},
@@ -61,6 +66,7 @@ OTHERS = {
     "$JS.API.STREAM.PURGE.REQUESTS": {"history"},
     "$JS.API.STREAM.PURGE.DIRECTORY": set(),
     "$JS.API.STREAM.PURGE.OUTPUT": {"history"},
+    "$JS.API.STREAM.PURGE.OBJ_ws_files": set(),
     "$JS.API.STREAM.DELETE.REQUESTS": {"recovery"},
     "$JS.API.STREAM.DELETE.KV_ws_claims": {"recovery"},
     "$JS.API.STREAM.DELETE.MINE": set(),

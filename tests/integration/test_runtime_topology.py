@@ -19,7 +19,7 @@ from tests.support.topologies import Topology
 
 NAMES = [
     *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
-    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses"),
+    *("KV_ws_sessions", "KV_ws_sign_ins", "KV_ws_key_uses", "OBJ_ws_files"),
 ]
 
 

@@ -27,8 +27,10 @@ PURE = {
     },
     "services.gateway": {
         *("health", "predecessor", "queue_view"),
+        *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
+            "granted",
             "granting",
             "holding",
             "input_schemas",
@@ -77,7 +79,7 @@ PURE = {
             "profile",
             "session",
         ),
-        *("sockets", "unacknowledged", "work"),
+        *("sockets", "transfer_steps", "unacknowledged", "work"),
     },
     "spaces_client": {
         *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
@@ -124,6 +126,7 @@ PURE_LIBRARIES = {
         "string",
         "types",
         "typing",
+        "unicodedata",
         "urllib.parse",
         "uuid",
     ),
@@ -142,7 +145,7 @@ COMPOSITION = frozenset({"admin_command", "cli", "local", "log_commands", "provi
 
 SHARED = frozenset({"contracts", "runtime"})
 INSTALLABLE = {
-    "spaces_agent": frozenset({"click", "msgspec", "websockets"}),
+    "spaces_agent": frozenset({"click", "httpx", "msgspec", "websockets"}),
     "spaces_client": frozenset({"httpx", "httpx_sse", "msgspec"}),
 }
 """Our distributions that are installed by themselves, and what each may import beside the standard library and itself."""

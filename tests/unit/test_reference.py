@@ -29,6 +29,8 @@ SAMPLES = {
     "directory_event": subjects.directory_event("space", "demo", "space_created"),
     "output": subjects.output(RID),
     "behind_fence": subjects.behind_fence("REQUESTS", subjects.request_event(RID, "restored", "demo", "-", "g1")),
+    "file_record": subjects.file_record("u1." + "0" * 32),
+    "file_chunks": subjects.file_chunks("n1"),
     "report": subjects.report("g1"),
     "control": subjects.control("g1"),
     "registry_rpc": subjects.registry_rpc("attach"),
@@ -216,7 +218,7 @@ def patterns(channel: Channel, messages: tuple[type, ...], service: str = "*") -
 
 
 def of_ours(subject: str) -> bool:
-    return subject.startswith(("ws.", "$KV."))
+    return subject.startswith(("ws.", "$KV.", "$O."))
 
 
 def test_whoever_sends_may() -> None:

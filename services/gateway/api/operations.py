@@ -6,17 +6,18 @@ KEY_PROBLEMS and what else it raises as ApiProblem."""
 import dataclasses
 from typing import Any
 
-from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.file_operations import FILE_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.paging import PAGING
 from services.gateway.api.predecessor_operations import PREDECESSOR_OPERATIONS
 from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
-from services.gateway.lists import DEFAULT_LIMIT, STATUSES
+from services.gateway.lists import STATUSES
 from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 
 _STRING = {"type": "string"}
@@ -46,23 +47,6 @@ _NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
 
 _INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
-_PAGING = (
-    Parameter(
-        "limit",
-        "query",
-        "How many at most; a page may hold fewer although there are more.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        DEFAULT_LIMIT,
-    ),
-    Parameter(
-        "cursor",
-        "query",
-        "`next` or `previous` of a page; the filters stand beside it again.",
-        _STRING,
-        examples.PAGE_CURSOR,
-    ),
-)
-
 _LOCATION = Header("Location", "The path of the request.", _STRING, f"/v1/requests/{examples.ID}")
 _REPLAYED = Header(
     "Idempotent-Replayed",
@@ -85,6 +69,7 @@ _SUBMISSION = {
     "no_agent_online": "No agent of the space is connected, and it is one that then refuses (`on_no_agent`).",
     "feature_disabled": "The input has `prompt`, `audio`, `video` or `file`, and the space has that switched off.",
     "idempotency_mismatch": "The Idempotency-Key came with another body before.",
+    "data_expired": "A file that the input refers to is no longer kept.",
 }
 
 SUBMIT = Operation(
@@ -141,7 +126,7 @@ LIST = Operation(
             "created_after", "query", "Only those created at this instant or later.", _INSTANT, "2026-01-01T00:00:00Z"
         ),
         Parameter("created_before", "query", "Only those created before this instant.", _INSTANT, "2026-02-01T00:00:00Z"),
-        *_PAGING,
+        *PAGING,
     ),
     answers={200: Answer("A page of requests.", examples.REQUESTS)},
     problems={
@@ -204,7 +189,7 @@ RETRY = Operation(
         "invalid_request": "The Idempotency-Key is none.",
         "not_found": "There is no such request, or it is not the caller's, or its space is gone.",
         "not_done": "The request has not ended.",
-        "data_expired": "The request's input has been erased.",
+        "data_expired": "The request's input has been erased, or a file that it refers to is no longer kept.",
         "input_invalid": "The input does not fit the schema that the space has now; `errors` says where.",
     },
 )
@@ -280,7 +265,7 @@ CONNECTIONS = Operation(
     parameters=(
         Parameter("agent", "query", "Only those of this agent, `<owner>/<name>`.", _STRING, examples.CONNECTED.id),
         dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those that were let serve this space."),
-        *_PAGING,
+        *PAGING,
     ),
     answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
     problems={
@@ -335,4 +320,5 @@ OPERATIONS = (
     *MEMBER_OPERATIONS,
     *QUEUE_OPERATIONS,
     *PREDECESSOR_OPERATIONS,
+    *FILE_OPERATIONS,
 )

@@ -1,20 +1,35 @@
 """What the API still offers to clients of the predecessor; see `operations`."""
 
 import dataclasses
+from typing import Any
 
 from services.gateway.api import examples
-from services.gateway.api.operation import KEY_PROBLEMS, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.operation import BYTES, KEY_PROBLEMS, Answer, Header, Operation, Parameter, Tag
 from services.gateway.api.space_operations import SPACE_PARAMETER
-from services.gateway.predecessor import DEPRECATED_AT, LegacyForm, legacy_request
+from services.gateway.predecessor import DEPRECATED_AT, FILE_FIELDS, legacy_request
 
 PREDECESSOR_TAG = Tag("Predecessor", "The two routes that clients of the predecessor know; new ones use the others.")
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 DEPRECATION = Header(
     "Deprecation",
     "Since when nothing new should come here (RFC 9745).",
     {"type": "string", "pattern": "^@[0-9]+$"},
     f"@{DEPRECATED_AT}",
 )
+_URI: dict[str, Any] = {"type": "string", "description": "A URI, `https` or `data`."}
+
+
+def _form(file: dict[str, Any]) -> dict[str, Any]:
+    prompt = {"type": "string", "description": "What the handler is asked."}
+    fields = {"prompt": prompt} | dict.fromkeys(FILE_FIELDS, file)
+    return {
+        "type": "object",
+        "properties": fields,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "examples": [{"prompt": "hello"}],
+    }
+
+
 _PROBLEMS = {
     **KEY_PROBLEMS,
     "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
@@ -39,13 +54,16 @@ LEGACY_SUBMIT = Operation(
             "order-4711",
         ),
     ),
-    body=LegacyForm(prompt="hello"),
-    body_types=FORMS,
+    raw_body={
+        "multipart/form-data": _form({"anyOf": [dict(BYTES), dict(_URI)]}),
+        "application/x-www-form-urlencoded": _form(dict(_URI)),
+    },
     answers={200: Answer("Accepted.", legacy_request(examples.QUEUED), (DEPRECATION,))},
     problems={
         **_PROBLEMS,
         "invalid_request": "The body is no such form, or the Idempotency-Key is none.",
-        "payload_too_large": "The form, or its fields without the files, are too large.",
+        "payload_too_large": "A file is larger than one may be, or the other fields are larger than 8 MiB.",
+        "data_expired": "A file that a field refers to is no longer kept.",
         "input_invalid": "A field is not known, or does not fit the space's schema, or there is none.",
         "not_found": "There is no such space.",
         "queue_full": "As many requests of the space wait as its `queue_limit` allows.",

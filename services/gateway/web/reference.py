@@ -80,7 +80,7 @@ def _contents(described: dict[str, Any], schemas: dict[str, Any]) -> list[Conten
         Content(
             media_type=media_type,
             type=_type(content["schema"]),
-            example=_text(content["example"]),
+            example=_text(content.get("example", "…")),
             events=_events(schemas[STREAM_EVENT]) if media_type == _STREAM else {},
         )
         for media_type, content in described.get("content", {}).items()
@@ -163,11 +163,13 @@ def _curls(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
 
 
 def _sent(operation: dict[str, Any]) -> list[str]:
-    """The options that send a body, in the first form in which it may come."""
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        if media_type == "multipart/form-data":
+    """The options that send the first body that is described: others say the same in another form."""
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        if "example" not in content:
+            return [f"-H 'Content-Type: {kind}'", "--data-binary @FILE"]
+        if kind == "multipart/form-data":
             return [f"-F '{name}={value}'" for name, value in content["example"].items()]
-        return [f"-H 'Content-Type: {media_type}'", f"-d '{json.dumps(content['example'])}'"]
+        return [f"-H 'Content-Type: {kind}'", f"-d '{json.dumps(content['example'])}'"]
     return []
 
 
