@@ -88,7 +88,7 @@ EVENTS = (
         "requests",
         "ws.req.{part}.{rid}.{type}.{space}.{agent_gateway}.{origin}",
         "Everything that happens to requests: each event is appended expecting the one before it.",
-        {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS},
+        {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS, HISTORY: (events.Erased,)},
         dict.fromkeys((GATEWAY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), _REQUEST),
         subjects.REQUESTS,
     ),

@@ -13,6 +13,7 @@ from services.contracts.events import (
     Erased,
     Expired,
     Failed,
+    Limits,
     Problem,
     RequestEvent,
     Requeued,
@@ -53,6 +54,8 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     traceparent: str
     retry_of: str = ""
+    limits: Limits | None = None
+    retention_s: float | None = None
     attempt: int = 0
     failures: int = 0
     """Attempts that consumed the user's budget."""
@@ -109,6 +112,8 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         retry_of=event.retry_of,
         metadata=event.metadata,
         traceparent=event.traceparent,
+        limits=event.limits,
+        retention_s=event.retention_s,
     )
 
 

@@ -8,6 +8,7 @@ from services.history.erasing import Eraser
 from services.history.leader import Leadership
 from services.history.queries import Queries
 from services.history.recorder import FILTERS, Recorder
+from services.history.retention import Retention
 from services.history.trim import Trimmer
 from services.runtime.clock import ServerClock
 from services.runtime.live import Liveness
@@ -26,6 +27,7 @@ async def start(process: Process) -> None:
     recorders = {stream: Recorder(nc, pool, stream) for stream in FILTERS}
     trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, lambda: recorders[subjects.REQUESTS].halted)
     eraser = Eraser(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
+    retention = Retention(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
     liveness = Liveness(nc, "history", process.id)
 
     async def answer() -> None:
@@ -40,9 +42,8 @@ async def start(process: Process) -> None:
         for recorder in recorders.values():
             await recorder.finish()
 
-    process.spawn(
-        "leadership", leadership.run([*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run])
-    )
+    work = [*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run, retention.run]
+    process.spawn("leadership", leadership.run(work))
     process.spawn("answers", answer())
     process.spawn("liveness", liveness.keep_announcing())
     process.ready_when("postgresql", lambda: leadership.migrated.is_set() and leadership.reachable)

@@ -10,5 +10,6 @@ BATCH_SECONDS = Histogram(
     "ws_history_batch_seconds", "Time to record one batch", ["stream"], buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 )
 TRIMMED = Counter("ws_history_trimmed_total", "Messages purged from REQUESTS after they were recorded")
+EXPIRED = Counter("ws_history_expired_data_total", "Requests that were erased because their retention had passed")
 LEADING = Gauge("ws_history_leading", "1 while this replica records and trims")
 HALTED = Gauge("ws_history_halted", "1 while stream and log contradict each other: recovery is needed", ["stream"])

@@ -11,6 +11,7 @@ from services.contracts.ids import part_of_request
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import NULL, CutChain, RequestState, evolve
 from services.history.entries import Conflict, Entry, conflict, request_entry, whole
+from services.history.retentions import erase_at
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RequestState)
@@ -18,7 +19,8 @@ _decoder = msgspec.json.Decoder(RequestState)
 
 class Row(NamedTuple):
     """One row of `requests`, in the order of its columns. `state` is the whole RequestState as JSON, with references in
-    place of payloads; the other columns are what lists and filters need."""
+    place of payloads; the other columns are what lists and filters need. `erase_at`: when the data are to be erased because
+    the request itself says so, nanoseconds since 1970; None: never, not yet known, or it is done."""
 
     rid: str
     epoch: int
@@ -32,6 +34,8 @@ class Row(NamedTuple):
     completed_at: int | None
     last_seq: int
     state: bytes
+    erased: bool
+    erase_at: int | None
 
 
 class Folded(NamedTuple):
@@ -63,6 +67,8 @@ def row_of(state: RequestState, epoch: int) -> Row:
         completed_at=None if state.open else state.completed_at,
         last_seq=state.seq,
         state=_encoder.encode(state),
+        erased=state.erased,
+        erase_at=erase_at(state),
     )
 
 

@@ -54,6 +54,8 @@ ACCEPTED = events.Accepted(
     retry_of=RID,
     metadata=META,
     traceparent=TRACE,
+    limits=events.Limits(max_in_flight=4),
+    retention_s=86400.0,
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -116,6 +118,9 @@ _SETTINGS: dict[str, Any] = {
     "features": ("prompt", "audio"),
     "input_schema": {"type": "object", "required": ["prompt"]},
     "example_input": {"prompt": "hello"},
+    "max_in_flight": 8,
+    "max_in_flight_per_user": 2,
+    "retention_s": 2592000.0,
 }
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
@@ -138,7 +143,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.SpaceMemberSet(**_ENTRY, space="demo", user="u2", role="submitter"),
     directory.SpaceMemberRemoved(**_ENTRY, space="demo", user="u2"),
     directory.SpaceDeleted(**_ENTRY, space="demo"),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"]),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"], max_in_flight=4),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
@@ -265,7 +270,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.SetMember(space="demo", user="u2", role="viewer", actor="user:u1"),
     rpc.RemoveMember(space="demo", user="u2", actor="user:u1"),
     rpc.DeleteSpace(space="demo", actor="user:u1"),
-    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], max_in_flight=4, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,
@@ -369,6 +374,7 @@ FAMILIES: dict[str, list[msgspec.Struct]] = {
 
 _PARTS_AND_ROOTS = {
     events.Event,
+    events.Limits,
     events.Problem,
     connections.ConnectionEventBase,
     directory.DirectoryEventBase,

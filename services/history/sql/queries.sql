@@ -54,15 +54,17 @@ UPDATE read_table SET whole = true
 SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
 -- name: upsert_requests
-INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state)
+INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+                      erased, erase_at)
 SELECT * FROM unnest(
     $1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
-    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[]
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[],
+    $13::boolean[], $14::bigint[]
 )
 ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests.last_seq < excluded.last_seq
 
 -- name: skeletons
@@ -119,6 +121,30 @@ SELECT rid, seq FROM erasures WHERE at <= $1 ORDER BY at LIMIT $2
 
 -- name: end_erasure
 DELETE FROM erasures WHERE rid = $1
+
+-- name: spaces_since
+-- What has become of the spaces after a position.
+SELECT epoch, seq, data FROM event_log
+WHERE stream = 'DIRECTORY' AND (epoch, seq) > ($1, $2) AND subject LIKE 'ws.dir.space.%'
+ORDER BY epoch, seq
+
+-- name: due_in_spaces
+-- Requests of some spaces ($1) that ended up to an instant of each ($2) and have their data still, the oldest of each first.
+SELECT due.rid, due.state FROM unnest($1::text[], $2::bigint[]) AS kept (space, until)
+CROSS JOIN LATERAL (
+    SELECT rid, state FROM requests
+    WHERE requests.space = kept.space AND completed_at IS NOT NULL AND NOT erased AND completed_at <= kept.until
+    ORDER BY completed_at LIMIT $3
+) AS due
+LIMIT $3
+
+-- name: due_by_themselves
+-- Requests whose own retention has passed.
+SELECT rid, state FROM requests WHERE erase_at <= $1 ORDER BY erase_at LIMIT $2
+
+-- name: note_erased
+-- A recorder of a version that knew no such column has recorded that they are erased.
+UPDATE requests SET erased = true, erase_at = NULL WHERE rid = ANY ($1::text[])
 
 -- name: refused
 -- Refused frames that concern a request.
@@ -255,7 +281,8 @@ WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[])
 ORDER BY rid, epoch, seq
 
 -- name: all_requests
-SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state
+SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+    erased, erase_at
 FROM requests ORDER BY rid
 
 -- name: log_gaps
@@ -336,7 +363,7 @@ ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
     status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests IS DISTINCT FROM excluded
 
 -- name: stranded
