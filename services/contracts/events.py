@@ -67,6 +67,10 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     traceparent: str = ""
     limits: Limits | None = None
     retention_s: float | None = None
+    files: tuple[str, ...] = ()
+    """The ids of the files that the input refers to."""
+    input_file: str = ""
+    """The id of the file that is the input, which was too large to stand here: then `input` is `null`."""
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
@@ -117,6 +121,10 @@ class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
     first_output_s: float = 0.0
     last_index: int = 0
     log_tail: str = ""
+    files: tuple[str, ...] = ()
+    """The ids of the files that the output refers to."""
+    output_file: str = ""
+    """The id of the file that is the output, which was too large to stand here: then `output` is `null`."""
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):

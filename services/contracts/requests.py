@@ -78,6 +78,13 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     error: Problem | None = None
     log_tail: str = ""
     erased: bool = False
+    files: tuple[str, ...] = ()
+    """The ids of the files that the input refers to; these ids stay when it is erased."""
+    input_file: str = ""
+    """The id of the file that is the input; empty: it is none."""
+    output_files: tuple[str, ...] = ()
+    output_file: str = ""
+    """The same of the output."""
 
     @property
     def open(self) -> bool:
@@ -114,6 +121,8 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         traceparent=event.traceparent,
         limits=event.limits,
         retention_s=event.retention_s,
+        files=event.files,
+        input_file=event.input_file,
     )
 
 
@@ -140,7 +149,8 @@ def evolve(state: RequestState | None, event: RequestEvent, seq: int, at: int) -
         case Requeued():
             return _requeue(state, event, base, at)
         case Succeeded():
-            return _with(state, **base, **_run(event), completed_at=at, output=event.output)
+            refers = {"output_files": event.files, "output_file": event.output_file}
+            return _with(state, **base, **_run(event), **refers, completed_at=at, output=event.output)
         case Failed():
             return _with(state, **base, **_run(event), completed_at=at, error=event.error)
         case Canceled() | Expired():
