@@ -10,16 +10,17 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from services.contracts.files import File
+from services.contracts.requests import RequestState
 
 _NS = 1_000_000_000
 LOST_NS = 3600 * _NS
 """So long are files kept of which nobody will ever hear: those of attempts that came to nothing, and of requests that there
 are not (or not yet)."""
 
-Reason = Literal["unfinished", "in use", "unused", "retention", "erased", "lost attempt", "unknown request"]
-"""What decides how long a file is kept: its upload has not come to its end; a request that has not ended needs it; no request
-ever referred to it; so long after their end requests have their files kept; all requests that it belongs to are erased; it
-is of an attempt that is not the one that succeeded; there is no such request."""
+Reason = Literal["unfinished", "in_use", "unused", "retention", "erased", "lost_attempt", "unknown_request"]
+"""What decides how long a file is kept: its upload has not come to its end; a request that has not ended needs it; no
+request has ever referred to it; so long after the end of its requests it is kept; all that it belongs to are erased; it is
+of an attempt that is not the one that succeeded; there is no such request."""
 Step = Literal["keep", "let expire", "delete"]
 
 
@@ -29,6 +30,12 @@ class Maker(NamedTuple):
     ended_at: int
     erased: bool
     lease: int
+
+    @classmethod
+    def of(cls, state: RequestState) -> "Maker":
+        """The request in this state."""
+        lease = state.lease if state.status == "succeeded" else 0
+        return cls(0 if state.open else state.completed_at, state.erased, lease)
 
 
 class Uses(NamedTuple):
@@ -50,7 +57,7 @@ def due(file: File, maker: Maker | None, uses: Uses | None, keep_ns: int) -> Due
     """How long a file is to be kept that is not deleted. `maker`: the request that it names, None when there is no such
     request; `uses`: None when no event refers to it; `keep_ns`: so long after the end of requests of its space."""
     if (maker is not None and maker.ended_at == 0 and file.state == "complete") or (uses is not None and uses.open):
-        return Due(None, "in use")
+        return Due(None, "in_use")
     by_itself = _of_request(file, maker, keep_ns) if file.rid else _of_upload(file, uses)
     by_uses = uses.ended_at + keep_ns if uses is not None and uses.ended_at else 0
     if by_itself.at is None or by_itself.at >= by_uses:
@@ -58,9 +65,9 @@ def due(file: File, maker: Maker | None, uses: Uses | None, keep_ns: int) -> Due
     return Due(by_uses, "retention")
 
 
-def step(file: File, at: int | None, now: int) -> Step:
-    """What to do with a file now that need not be kept from `at` on."""
-    if at is None or now < at:
+def step(file: File, due: Due, now: int) -> Step:
+    """What to do with a file at an instant."""
+    if due.at is None or now < due.at:
         return "keep"
     return "let expire" if file.state == "complete" and now < file.expires_at else "delete"
 
@@ -82,7 +89,7 @@ def _of_request(file: File, maker: Maker | None, keep_ns: int) -> Due:
     if file.state == "uploading":
         return Due(file.expires_at, "unfinished")
     if maker is None:
-        return Due(file.created_at + LOST_NS, "unknown request")
+        return Due(file.created_at + LOST_NS, "unknown_request")
     if file.lease not in (0, maker.lease):
-        return Due(maker.ended_at + LOST_NS, "lost attempt")
+        return Due(maker.ended_at + LOST_NS, "lost_attempt")
     return Due(maker.ended_at + keep_ns, "retention")

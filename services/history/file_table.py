@@ -1,7 +1,6 @@
 """PURE: all files, as far as their records are known to the collector."""
 
 import bisect
-from collections.abc import Iterable
 
 import msgspec
 
@@ -9,29 +8,31 @@ from services.contracts.files import File
 
 
 class FileTable:
-    """The newest record of each file that is not deleted, without the places of its chunks; and the names of the bytes of
-    those that are, as long as nobody has seen to it that they are gone."""
+    """The newest record of each file that is not deleted, without the places of its chunks."""
 
     def __init__(self) -> None:
         self._files: dict[str, File] = {}
         self._ids: list[str] = []
         self._nuids: set[str] = set()
         self.left: dict[str, str] = {}
-        """Of deleted files whose bytes may still be there: their ids, by the name of these bytes."""
+        """Of deleted files whose bytes may be there still: their ids, by the name of these bytes."""
         self.bytes = 0
-        """What those take that are not deleted, as far as they are complete."""
+        """What the files take, as far as they are complete."""
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def fold(self, records: Iterable[File]) -> None:
-        """Records have been stored, in their order."""
-        for file in records:
-            self._forget(file.id)
-            if file.state == "deleted":
-                self.left[file.nuid] = file.id
-            else:
-                self._keep(msgspec.structs.replace(file, index=()))
+    def fold(self, file: File) -> None:
+        """The next record has been stored."""
+        self._forget(file.id)
+        if file.state == "deleted":
+            self.left[file.nuid] = file.id
+        else:
+            self._keep(msgspec.structs.replace(file, index=()))
+
+    def leave_alone(self, nuid: str) -> None:
+        """The bytes of this name are of an object that is no file of ours, or of a later version of us."""
+        self._nuids.add(nuid)
 
     def clear(self) -> None:
         """Nothing is known any more."""
@@ -42,13 +43,13 @@ class FileTable:
         self.bytes = 0
 
     def after(self, id: str, count: int) -> list[File]:
-        """The next files behind one, by id."""
+        """The next files behind an id, in their order."""
         at = bisect.bisect_right(self._ids, id)
         return [self._files[each] for each in self._ids[at : at + count]]
 
-    def has_bytes(self, nuid: str) -> bool:
-        """Whether bytes of this name belong to a file that is not deleted."""
-        return nuid in self._nuids
+    def knows(self, nuid: str) -> bool:
+        """Whether some record has the bytes of this name."""
+        return nuid in self._nuids or nuid in self.left
 
     def _keep(self, file: File) -> None:
         self._files[file.id] = file

@@ -70,6 +70,16 @@ WHERE requests.last_seq < excluded.last_seq
 -- name: insert_request_files
 INSERT INTO request_files (file, rid) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
 
+-- name: file_makers
+SELECT state FROM requests WHERE rid = ANY ($1::text[])
+
+-- name: file_uses
+-- What has become of the requests whose events refer to some files.
+SELECT file, bool_or(completed_at IS NULL) AS open, coalesce(max(completed_at) FILTER (WHERE NOT erased), 0) AS ended_at
+FROM request_files JOIN requests USING (rid)
+WHERE file = ANY ($1::text[])
+GROUP BY file
+
 -- name: skeletons
 -- Chains of some requests in one epoch, without their payloads.
 SELECT seq, at, data FROM event_log
