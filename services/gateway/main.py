@@ -3,6 +3,8 @@
 import logging
 import socket
 
+from nats.aio.client import Client
+
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
@@ -14,6 +16,7 @@ from services.gateway.api.events import Events
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
+from services.gateway.file_service import GatewayFiles
 from services.gateway.inventory import Inventory
 from services.gateway.key_uses import KeyUses
 from services.gateway.limits import Limits, limit
@@ -24,6 +27,7 @@ from services.gateway.sessions import Sessions
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
+from services.runtime.bus import connect
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
@@ -34,11 +38,14 @@ log = logging.getLogger("services.gateway")
 
 async def start(process: Process) -> None:
     """Start the gateway where the settings say. Raises PortInUse, NatsUnavailable."""
-    await start_on(process, listen(process.settings.host, process.settings.port))
+    settings = process.settings
+    listener = listen(settings.host, settings.port)
+    await start_on(process, listener, await connect(settings.nats_url, process.service, f"{process.id}-files"))
 
 
-async def start_on(process: Process, listener: socket.socket) -> None:
-    """Wire the gateway and start it on a listening socket. Raises NatsUnavailable."""
+async def start_on(process: Process, listener: socket.socket, nc_of_files: Client) -> None:
+    """Wire the gateway and start it on a listening socket. Files have a connection of their own: chunks would stand before
+    events. Raises NatsUnavailable."""
     nc = process.nc
     liveness, directory = Liveness(nc, process.service, process.id), DirectoryFollower(nc)
     admission, reader = Admission(nc, liveness), Reader(nc)
@@ -51,6 +58,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
+    files = GatewayFiles(nc_of_files, clock, settings, directory)
     app = application(
         process.not_ready,
         agents.socket,
@@ -64,10 +72,12 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         queues.router(nc, access, directory, reader),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
+        *files.routers(access, directory),
         around=lambda app: Cors(app, directory),
     )
     server = HttpServer(app, listener)
 
+    process.on_drain(nc_of_files.close)
     process.ready_when("liveness", liveness.caught_up.is_set)
     process.ready_when("directory", lambda: directory.fresh)
     process.ready_when("waiting", waiting.caught_up.is_set)
@@ -78,6 +88,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     process.spawn("directory", directory.follow())
     process.ready_when("sessions", sessions.caught_up.is_set)
     process.spawn("sessions", sessions.watch())
+    process.ready_when("files", files.records.caught_up.is_set)
+    process.spawn("files", files.records.follow())
     process.spawn("uses of keys", uses.watch())
     process.spawn("recording uses of keys", uses.keep_recording())
     process.spawn("admission", admission.keep_looking())

@@ -7,6 +7,8 @@ from services.contracts.directory import Feature
 from services.gateway.problems import ApiProblem, Flaw
 
 UNKNOWN = "application/octet-stream"
+UNWANTED = frozenset({"input_invalid", "feature_disabled"})
+"""The problems of a file that is not wanted, whatever else comes of it."""
 HEAD_BYTES = 4096
 """So much of a file's beginning is looked at."""
 INERT = frozenset(

@@ -10,6 +10,7 @@ from services.contracts.schemas import components
 from services.gateway.api import examples
 from services.gateway.api.operation import (
     ALWAYS_SENT,
+    BYTES,
     SENT_TO_KEYS,
     SENT_WITH,
     STREAMED,
@@ -96,6 +97,9 @@ def _operation(operation: Operation) -> dict[str, Any]:
     }
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    if operation.raw_body:
+        content = {kind: {"schema": schema} for kind, schema in operation.raw_body.items()}
+        described["requestBody"] = {"required": False, "content": content}
     return described
 
 
@@ -137,6 +141,7 @@ def _success(operation: Operation, status: int, keyed: Sequence[Header]) -> dict
     content: dict[str, Any] = {}
     for answer in answers:
         content |= {} if answer.example is None else _content(answer.example)
+        content |= {answer.bytes_of: {"schema": dict(BYTES)}} if answer.bytes_of else {}
     if status == STREAMED and operation.streamed:
         answers.append(operation.streamed)
         content |= _stream()

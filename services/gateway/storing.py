@@ -11,7 +11,7 @@ from services.contracts import files
 from services.contracts.accounts import Space
 from services.contracts.files import File, Kind
 from services.gateway.file_records import FileRecords
-from services.gateway.media_types import UNKNOWN, agreed, check_features
+from services.gateway.media_types import UNKNOWN, UNWANTED, agreed, check_features
 from services.gateway.problems import ApiProblem
 from services.gateway.sniffing import looks_like
 from services.gateway.uploads import Upload
@@ -108,20 +108,28 @@ class Storing:
         await upload.catch_up()
         return upload
 
+    async def received(self, file: File) -> int:
+        """How many bytes of an upload are stored. Raises FileGone."""
+        return (await self._store.end(file.nuid)).size
+
     def remember(self, upload: Upload) -> None:
         """An upload was interrupted, and is likely to be gone on with here."""
         self._uploads[upload.file.id] = upload
         if len(self._uploads) > _REMEMBERED:
             self._uploads.popitem(last=False)
 
-    async def keep_going(self, upload: Upload) -> None:
-        """Keep the record of an upload whose bytes are still coming."""
+    async def write(self, upload: Upload, data: bytes) -> None:
+        """The next bytes of an upload, whose record is kept while they come. Raises Conflict when somebody else goes on with
+        it, ApiProblem when the file is not wanted: then nothing is left of it."""
+        async with self._unwanted_removed(upload):
+            await upload.write(data)
         if upload.file.expires_at < self._after(UNFINISHED_S / 2):
             await upload.keep(self._after(UNFINISHED_S))
 
     async def complete(self, upload: Upload) -> File:
-        """All bytes of an upload have come. Raises Conflict, ApiProblem when the file is not wanted."""
-        file = await upload.complete(self._after(self._settings.files_keep))
+        """All bytes of an upload have come. Raises as `write`."""
+        async with self._unwanted_removed(upload):
+            file = await upload.complete(self._after(self._settings.files_keep))
         self._records.index.fold(file)
         return file
 
@@ -135,8 +143,7 @@ class Storing:
             async for piece in pieces:
                 if upload.received + len(piece) > most:
                     raise self.too_large()
-                await upload.write(piece)
-                await self.keep_going(upload)
+                await self.write(upload, piece)
             return await self.complete(upload)
         except BaseException:
             await self.give_up(upload.file)
@@ -147,6 +154,15 @@ class Storing:
         self._uploads.pop(file.id, None)
         with contextlib.suppress(Conflict, NatsUnavailable):
             await self._records.delete(file)
+
+    @contextlib.asynccontextmanager
+    async def _unwanted_removed(self, upload: Upload) -> AsyncIterator[None]:
+        try:
+            yield
+        except ApiProblem as problem:
+            if problem.code in UNWANTED:
+                await self.give_up(upload.file)
+            raise
 
     def _is_wanted(self, file: File) -> Callable[[bytes], str]:
         space = self._space_of(file.space)

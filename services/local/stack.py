@@ -38,8 +38,8 @@ _THREADS = 32
 
 NOTHING: Mapping[str, str] = {}
 OnChange = Callable[[Supervisor, str], None]
-_REGISTRYS = frozenset({"WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"})
-"""Settings that only the registry is told."""
+_ONLY: Mapping[str, str] = {"WS_ADMIN_EMAIL": "registry", "WS_ADMIN_PASSWORD": "registry", "WS_SECRET_KEY": "gateway"}
+"""Settings that only one kind of service is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,8 @@ class Stack:
 
     async def _start_gateway(self, number: int, port: int) -> None:
         host = self._options.host
-        settings = self._service_settings("gateway") | {"WS_HOST": host, "WS_PORT": str(port)}
+        own = {"WS_HOST": host, "WS_PORT": str(port)}
+        settings = {"WS_SECRET_KEY": self._home.secret("links")} | self._service_settings("gateway") | own
         program = self._program("gateway", f"gateway-{number}", lambda: settings)
         await self._keep("gateway", program.name, program, functools.partial(answers_ready, reachable_host(host), port))
 
@@ -216,7 +217,7 @@ class Stack:
         return Program(self._home, name, f"services.{kind}.main", settings)
 
     def _service_settings(self, kind: str) -> dict[str, str]:
-        settings = {name: value for name, value in self._settings.items() if kind == "registry" or name not in _REGISTRYS}
+        settings = {name: value for name, value in self._settings.items() if _ONLY.get(name, kind) == kind}
         return {**settings, "WS_NATS_URL": url_at(self._nats, kind)}
 
     def _provisioner_settings(self) -> Settings:

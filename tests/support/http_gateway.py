@@ -156,7 +156,7 @@ async def running_gateway(bus: Bus, through: Proxy | None = None, **settings: An
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     try:
-        await start_on(process, listener)
+        await start_on(process, listener, await bus.connect("gateway", through=through))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(60)) as http:
             gateway = Gateway(process, f"http://127.0.0.1:{port}", http)
             await until(lambda: not process.not_ready(), "the gateway is ready")

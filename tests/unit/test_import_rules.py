@@ -27,6 +27,7 @@ PURE = {
     },
     "services.gateway": {
         *("health", "queue_view"),
+        *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
             "granting",
@@ -112,6 +113,7 @@ PURE_LIBRARIES = {
         "string",
         "types",
         "typing",
+        "unicodedata",
         "urllib.parse",
         "uuid",
     ),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -18,13 +19,16 @@ from services.gateway.limits import Limits
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.gateway.sessions import Sessions
+from services.gateway.signing import BadToken
 from services.gateway.web_sessions import check_origin, check_page, token_of
 from services.runtime import telemetry
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
+T = TypeVar("T")
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
 OpenEndpoint = Callable[[Request], Awaitable[Response]]
+SignedEndpoint = Callable[[Request, T], Awaitable[Response]]
 
 
 def _nothing() -> None:
@@ -53,6 +57,30 @@ class Access:
         async def answer(request: Request) -> Response:
             first()
             return await endpoint(request, await self._caller(request, operation))
+
+        routes.add_route(operation.path, answer, methods=[operation.method])
+
+    def add_signed(
+        self,
+        routes: APIRouter,
+        operation: Operation,
+        endpoint: Endpoint,
+        granted: Callable[[str], T],
+        signed: SignedEndpoint[T],
+    ) -> None:
+        """Offer an operation to those who may call it, and, with what it grants, to whoever shows a token in the query that
+        is good: `granted` raises BadToken when it is not."""
+
+        async def answer(request: Request) -> Response:
+            token = request.query_params.get("token")
+            if token is None:
+                return await endpoint(request, await self._caller(request, operation))
+            try:
+                grant = granted(token)
+            except BadToken as error:
+                self._limits.unknown(_address(request), time.monotonic_ns())
+                raise ApiProblem("forbidden", str(error)) from None
+            return await signed(request, grant)
 
         routes.add_route(operation.path, answer, methods=[operation.method])
 

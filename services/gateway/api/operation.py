@@ -1,7 +1,7 @@
 """What is said of one operation of the API: router, OpenAPI document and the page of documentation all read it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -10,6 +10,8 @@ import msgspec
 from services.contracts.directory import Role, Scope
 from services.contracts.problems import PROBLEMS
 
+BYTES: Mapping[str, str] = MappingProxyType({"type": "string", "format": "binary"})
+"""The schema of any bytes, as OpenAPI's tools know them."""
 STREAMED = 200
 """The status of a stream of events."""
 
@@ -46,11 +48,13 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer that is no problem. The type of `example` describes its body; None: it has none, or is a stream."""
+    """An answer that is no problem. The type of `example` describes its body; None: it has none, or is a stream, or bytes
+    of this media type."""
 
     meaning: str
     example: msgspec.Struct | None = None
     headers: tuple[Header, ...] = ()
+    bytes_of: str = ""
 
 
 REQUEST_ID = Header(
@@ -91,7 +95,8 @@ class Operation:
     """One operation. `answers` by status, all below 400; `problems` says when each code of `contracts.problems` is the
     answer. `body` is an example, and its type describes it. `streamed`: a 200 with a stream of events. The caller's key
     needs all of `scopes`, and its user `role`; `whole`: the key may not be limited to spaces. `callers`: who shows a key or
-    is signed in (any), only the latter (session), or everybody (none)."""
+    is signed in (any), only the latter (session), or everybody (none). `signed`: in place of a key, a link may bear a token.
+    `raw_body`: schemas of a body that is no JSON, by media type."""
 
     id: str
     method: str
@@ -108,6 +113,8 @@ class Operation:
     role: Role = "member"
     whole: bool = False
     callers: Literal["any", "session", "none"] = "any"
+    signed: bool = False
+    raw_body: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def takes_key(self) -> bool:
@@ -123,7 +130,8 @@ class Operation:
         scopes = " and ".join(f"`{scope}`" for scope in self.scopes)
         key = "an API key" + (" for all spaces" if self.whole else "")
         scoped = f"{key} with the scope{'s' if len(self.scopes) > 1 else ''} {scopes}" if scopes else key
-        return f"Needs a sign-in session or {scoped}{', of an administrator' if self.role == 'admin' else ''}."
+        link = ", or a link with a token" if self.signed else ""
+        return f"Needs a sign-in session or {scoped}{', of an administrator' if self.role == 'admin' else ''}{link}."
 
     def statuses(self) -> list[int]:
         """All that it answers."""

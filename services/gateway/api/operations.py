@@ -6,16 +6,17 @@ KEY_PROBLEMS and what else it raises as ApiProblem."""
 import dataclasses
 from typing import Any
 
-from services.contracts.lists import MAX_LIMIT
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.file_operations import FILE_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
+from services.gateway.api.paging import PAGING
 from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
 from services.gateway.intake import MAX_WAIT_S
-from services.gateway.lists import DEFAULT_LIMIT, STATUSES
+from services.gateway.lists import STATUSES
 from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
 
 _STRING = {"type": "string"}
@@ -41,23 +42,6 @@ _NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
 
 _INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
-_PAGING = (
-    Parameter(
-        "limit",
-        "query",
-        "How many at most; a page may hold fewer although there are more.",
-        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        DEFAULT_LIMIT,
-    ),
-    Parameter(
-        "cursor",
-        "query",
-        "`next` or `previous` of a page; the filters stand beside it again.",
-        _STRING,
-        examples.PAGE_CURSOR,
-    ),
-)
-
 _LOCATION = Header("Location", "The path of the request.", _STRING, f"/v1/requests/{examples.ID}")
 _REPLAYED = Header(
     "Idempotent-Replayed",
@@ -136,7 +120,7 @@ LIST = Operation(
             "created_after", "query", "Only those created at this instant or later.", _INSTANT, "2026-01-01T00:00:00Z"
         ),
         Parameter("created_before", "query", "Only those created before this instant.", _INSTANT, "2026-02-01T00:00:00Z"),
-        *_PAGING,
+        *PAGING,
     ),
     answers={200: Answer("A page of requests.", examples.REQUESTS)},
     problems={
@@ -275,7 +259,7 @@ CONNECTIONS = Operation(
     parameters=(
         Parameter("agent", "query", "Only those of this agent, `<owner>/<name>`.", _STRING, examples.CONNECTED.id),
         dataclasses.replace(SPACE_PARAMETER, place="query", description="Only those that were let serve this space."),
-        *_PAGING,
+        *PAGING,
     ),
     answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
     problems={
@@ -329,4 +313,5 @@ OPERATIONS = (
     *SIGN_IN_OPERATIONS,
     *MEMBER_OPERATIONS,
     *QUEUE_OPERATIONS,
+    *FILE_OPERATIONS,
 )

@@ -80,7 +80,7 @@ def _contents(described: dict[str, Any], schemas: dict[str, Any]) -> list[Conten
         Content(
             media_type=media_type,
             type=_type(content["schema"]),
-            example=_text(content["example"]),
+            example=_text(content.get("example", "…")),
             events=_events(schemas[STREAM_EVENT]) if media_type == _STREAM else {},
         )
         for media_type, content in described.get("content", {}).items()
@@ -156,17 +156,19 @@ def _curls(path: str, method: str, operation: dict[str, Any]) -> Iterator[str]:
     for media_type in accepted:
         options = [
             *([f"-H 'Accept: {media_type}'"] if media_type else []),
-            *(
-                f"-H 'Content-Type: {kind}' \\\n  -d '{json.dumps(content['example'])}'"
-                for kind, content in _body(operation)
-            ),
+            *(f"-H 'Content-Type: {kind}' \\\n  {_data(content)}" for kind, content in _body(operation)),
         ]
         head = f"curl -s{'N' if media_type == _STREAM else ''}{'' if method == 'GET' else f' -X {method}'}"
         yield " \\\n  ".join([f'{head} "$URL{path}"', '-H "Authorization: Bearer $API_KEY"', *options])
 
 
 def _body(operation: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(operation.get("requestBody", {}).get("content", {}).items())
+    """The first body that is described: others say the same in another form."""
+    return list(operation.get("requestBody", {}).get("content", {}).items())[:1]
+
+
+def _data(content: dict[str, Any]) -> str:
+    return f"-d '{json.dumps(content['example'])}'" if "example" in content else "--data-binary @FILE"
 
 
 def _text(example: Any) -> str:
