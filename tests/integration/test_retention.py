@@ -11,6 +11,7 @@ from services.contracts import codec, subjects
 from services.contracts.directory import SpaceDeleted, SpaceEdited
 from services.contracts.events import Accepted, Erased
 from services.history import retention
+from services.history.migrations import migrate
 from services.history.rebuild import rebuild
 from services.history.retention import Retention
 from services.history.trim import Trimmer
@@ -245,6 +246,22 @@ async def test_an_erasure_that_an_older_version_has_recorded_is_noted_and_not_re
     assert [await erased_after(world, DAY_S) for _ in range(2)] == [1, 0]
     assert await erased(world) == [request.rid]
     await clean(world)
+
+
+async def test_a_database_of_before_knows_what_is_erased_once_it_is_migrated(
+    world: World, gateway: Gateway, bus: Bus
+) -> None:
+    await keep(world, bus, HOUR_S)
+    request = await ended(world)
+    assert await erased_after(world, DAY_S) == 1
+    later = await ended(world)
+    await world.recorded()
+    await world.execute("ALTER TABLE requests DROP COLUMN erased, DROP COLUMN erase_at")
+    await world.execute("DELETE FROM schema_migrations WHERE version = 8")
+    assert await migrate(world.servers.database_url) == ["0008_retention"]
+    await clean(world)
+    assert await erased_after(world, DAY_S) == 1
+    assert await erased(world) == [request.rid, later.rid]
 
 
 async def test_it_goes_on_by_itself(world: World, gateway: Gateway, bus: Bus) -> None:
