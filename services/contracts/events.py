@@ -47,8 +47,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The request is ours now: it will get exactly one outcome.
 
-    `input` is the JSON object as submitted. `start_timeout_s` counts from this event until the first handler start,
-    `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
+    `input` is the JSON object as submitted; one that is too large for an event is in the file `input_file`, and `input` is
+    null. `files`: ids of the files that it refers to. `start_timeout_s` counts from this event until the first handler
+    start, `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
     recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again. `limits`: those of the key
     that it was submitted with; None: there are none. `retention_s`: so long after its end its data are kept at most; None:
     as long as its space says."""
@@ -68,9 +69,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     limits: Limits | None = None
     retention_s: float | None = None
     files: tuple[str, ...] = ()
-    """The ids of the files that the input refers to."""
     input_file: str = ""
-    """The id of the file that is the input, which was too large to stand here: then `input` is `null`."""
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
@@ -109,8 +108,9 @@ class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):
 
 
 class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
-    """The output of lease `prev_seq`. `started_s`: from delivery to the handler's start; `run_s`: the handler's time;
-    `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
+    """The output of lease `prev_seq`; one that is too large for an event is in the file `output_file`, and `output` is null.
+    `files`: ids of the files that it refers to. `started_s`: from delivery to the handler's start; `run_s`: the handler's
+    time; `first_output_s`: the part of it before the first chunk; `last_index`: of the last output record, 0 without any."""
 
     agent: str
     gateway: str
@@ -122,9 +122,7 @@ class Succeeded(Event, frozen=True, kw_only=True, tag="succeeded"):
     last_index: int = 0
     log_tail: str = ""
     files: tuple[str, ...] = ()
-    """The ids of the files that the output refers to."""
     output_file: str = ""
-    """The id of the file that is the output, which was too large to stand here: then `output` is `null`."""
 
 
 class Failed(Event, frozen=True, kw_only=True, tag="failed"):

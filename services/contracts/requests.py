@@ -53,6 +53,10 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     key_digest: str
     metadata: dict[str, Any]
     traceparent: str
+    files: tuple[str, ...] = ()
+    """Those that the input refers to, by id."""
+    input_file: str = ""
+    """Where the input is when it is too large for an event: `input` is null then. It is the same with the output."""
     retry_of: str = ""
     limits: Limits | None = None
     retention_s: float | None = None
@@ -75,16 +79,11 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     run_s: float = 0.0
     first_output_s: float = 0.0
     output: msgspec.Raw = msgspec.field(default_factory=lambda: NULL)  # a plain default has no JSON Schema
+    output_files: tuple[str, ...] = ()
+    output_file: str = ""
     error: Problem | None = None
     log_tail: str = ""
     erased: bool = False
-    files: tuple[str, ...] = ()
-    """The ids of the files that the input refers to; these ids stay when it is erased."""
-    input_file: str = ""
-    """The id of the file that is the input; empty: it is none."""
-    output_files: tuple[str, ...] = ()
-    output_file: str = ""
-    """The same of the output."""
 
     @property
     def open(self) -> bool:
@@ -149,8 +148,8 @@ def evolve(state: RequestState | None, event: RequestEvent, seq: int, at: int) -
         case Requeued():
             return _requeue(state, event, base, at)
         case Succeeded():
-            refers = {"output_files": event.files, "output_file": event.output_file}
-            return _with(state, **base, **_run(event), **refers, completed_at=at, output=event.output)
+            came = {"output": event.output, "output_files": event.files, "output_file": event.output_file}
+            return _with(state, **base, **_run(event), **came, completed_at=at)
         case Failed():
             return _with(state, **base, **_run(event), completed_at=at, error=event.error)
         case Canceled() | Expired():
