@@ -271,7 +271,7 @@ FILES = (
         "$O.ws_files.C.{nuid}",
         "The bytes of a file, in pieces of at most 128 KiB; an empty piece takes the place of what was deleted.",
         dict.fromkeys((GATEWAY, HISTORY), (bytes,)),
-        dict.fromkeys((GATEWAY, OPERATOR), (bytes,)),
+        dict.fromkeys((GATEWAY, HISTORY, OPERATOR), (bytes,)),
         subjects.FILES,
     ),
 )
