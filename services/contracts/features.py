@@ -6,13 +6,17 @@ from typing import Any
 from services.contracts.directory import Feature
 
 FEATURES: tuple[Feature, ...] = ("prompt", "audio", "video", "file")
-_REFERENCE: Mapping[str, str] = {"type": "string", "format": "uri", "pattern": "^(https://[^/]|data:)"}
-"""What may stand for a file. Addresses of files that were uploaded here have their place in this pattern."""
+_REFERENCE: Mapping[str, str] = {
+    "type": "string",
+    "format": "uri-reference",
+    "pattern": "^(https://[^/]|data:|/v1/files/[A-Za-z0-9._-]+$)",
+}
+"""What may stand for a file; the last alternative is one that was uploaded here."""
 _FIELDS: Mapping[Feature, Mapping[str, str]] = {
     "prompt": {"title": "Prompt", "description": "What the handler is asked, as text.", "type": "string"},
-    "audio": {"title": "Audio", "description": "A recording: an https or data URI.", **_REFERENCE},
-    "video": {"title": "Video", "description": "A film: an https or data URI.", **_REFERENCE},
-    "file": {"title": "File", "description": "Any other file: an https or data URI.", **_REFERENCE},
+    "audio": {"title": "Audio", "description": "A recording: an https or data URI, or an uploaded file.", **_REFERENCE},
+    "video": {"title": "Video", "description": "A film: an https or data URI, or an uploaded file.", **_REFERENCE},
+    "file": {"title": "File", "description": "Any other file: an https or data URI, or an uploaded one.", **_REFERENCE},
 }
 
 
