@@ -13,9 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from spaces_agent import engines, identity
+from spaces_agent import engines, identity, scratch
 from spaces_agent.address import connect_url
 from spaces_agent.errors import AgentError, ConfigError
+from spaces_agent.files import Places
 from spaces_agent.handler import Function, Handler
 from spaces_agent.jobs import Jobs
 from spaces_agent.logs import log_to_stderr
@@ -99,6 +100,8 @@ class Agent:
         need not come back, SetupFailed; network errors are never raised."""
         runner = self._runner()
         with identity.acquire(self._state_dir, self._name) as held:
+            scratch.remove(held.files_directory)
+            places = Places(addresses=self._urls, directory=str(held.files_directory))
             profile = Profile(
                 agent_id=held.agent_id,
                 boot_id=identity.new_boot_id(),
@@ -108,12 +111,13 @@ class Agent:
             )
             spool = held.spool_directory
             loading = self._isolate or self._setup is not None
-            self._serving = Serving(profile, self._urls, self._key, spool, runner, loading, self._drain_s)
+            self._serving = Serving(profile, self._urls, self._key, spool, partial(runner, places), loading, self._drain_s)
             try:
                 await self._serving.run()
             finally:
                 self._unfinished = self._serving.unfinished
                 self._serving = None
+                scratch.remove(held.files_directory)
 
     def drain(self) -> None:
         """Take no more work, finish what runs, then let `serve` return. Call it in the event loop of `serve`."""
@@ -128,8 +132,8 @@ class Agent:
         if status:
             raise SystemExit(status)
 
-    def _runner(self) -> Callable[[Listener], Runner]:
-        """What runs the handler, for whoever is told of it. Raises ConfigError."""
+    def _runner(self) -> Callable[[Places, Listener], Runner]:
+        """What runs the handler, with these places for files, for whoever is told of it. Raises ConfigError."""
         if self._handler is None:
             raise ConfigError("the agent has no handler: decorate one with @agent.handler")
         if self._isolate:

@@ -26,6 +26,22 @@ class ClosedForGood(AgentError):
         self.reason = reason
 
 
+class FileFailed(AgentError):
+    """A file could not be brought or taken. A handler that lets it pass fails its request; `retryable`: another attempt may
+    do better."""
+
+    def __init__(self, reason: str, *, retryable: bool) -> None:
+        super().__init__(reason)
+        self.retryable = retryable
+
+
+class FileGone(FileFailed):
+    """The file is there no more: it has expired, or its owner has deleted it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, retryable=False)
+
+
 class Retry(Exception):
     """For handlers to raise: this attempt has failed, and another one, later and perhaps elsewhere, may succeed. The request
     is tried again as often as its `max_attempts` allow; the text is what its user reads if that does not help either."""

@@ -17,6 +17,7 @@ import msgspec
 PROTOCOL = 1
 SUBPROTOCOL = "spaces.v1"
 CONNECT_PATH = "/v1/agents/connect"
+FILES_PATH = "/v1/files"
 
 HEARTBEAT_S = 10.0
 """An agent sends a heartbeat this often; the gateway says so in `welcome`."""
@@ -29,7 +30,9 @@ GRACE_S = 20.0
 MAX_FRAME_BYTES = 1024 * 1024
 """The largest frame a gateway accepts; above it the socket is closed with 1009."""
 MAX_INLINE_BYTES = 128 * 1024
-"""The largest output that travels inside a frame."""
+"""The largest input or output that travels inside a frame; a larger one is a file."""
+MAX_VALUE_BYTES = 8 * 1024 * 1024
+"""The largest input or output at all, as JSON; what is larger belongs into files of its own."""
 MAX_DEPTH = 100
 """How deep an input or an output may be nested: a decoder down the line runs out of stack at some hundreds."""
 MAX_LOG_LINE = 16 * 1024
@@ -46,6 +49,10 @@ _END = r"$(?!\n)"
 
 IDENTITY_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}" + _END
 """What an agent may call itself: it becomes part of keys and log lines, so nothing else is accepted."""
+
+FILE_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
+FILE_PATTERN = "^" + FILES_PATH + "/" + FILE_ID + _END
+"""A reference to a file: where it stands as a string in an input or an output, that file is meant."""
 
 # Close codes. 4000-4499: reconnect; 4500-4599: final; 4600-4699: retry slowly.
 CLOSE_GOAWAY = 4000
@@ -68,6 +75,8 @@ Duration = Annotated[float, msgspec.Meta(ge=0)]
 ShortText = Annotated[str, msgspec.Meta(max_length=256)]
 LongText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}" + _END)]
+FileReference = Annotated[str, msgspec.Meta(pattern=FILE_PATTERN)]
+FileId = Annotated[str, msgspec.Meta(pattern="^(" + FILE_ID + ")?" + _END)]
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -151,16 +160,18 @@ class HandlerError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Result(RequestFrame, frozen=True, kw_only=True, tag="result"):
-    """The outcome of a handler. Exactly one of `output` (any JSON value) and `error` counts, by `status`.
+    """The outcome of a handler. Exactly one of `output` (any JSON value) and `error` counts, by `status`; when the output is
+    over the inline limit, `output_file` is the id of the JSON file that holds it, and `output` is null.
 
-    `sha256` is the hex digest of the output's bytes (of the error's JSON for a failure): it makes a repeated offer of the
-    same outcome recognisable. `last_index` is that of the last `output` frame: the outcome is recorded when all of these are
-    stored. `started_s` is the time from receipt of the assignment to the start of the handler, `run_s` the handler's own
-    time, `first_output_s` the part of it before the first chunk (0: there was none)."""
+    `sha256` is the hex digest of the output's bytes, in the frame or in its file (of the error's JSON for a failure): it
+    makes a repeated offer of the same outcome recognisable. `last_index` is that of the last `output` frame: the outcome is
+    recorded when all of these are stored. `started_s` is the time from receipt of the assignment to the start of the
+    handler, `run_s` the handler's own time, `first_output_s` the part of it before the first chunk (0: there was none)."""
 
     status: Literal["succeeded", "failed"]
     sha256: Digest
     output: msgspec.Raw = msgspec.Raw(b"null")
+    output_file: FileId = ""
     error: HandlerError | None = None
     last_index: Index = 0
     started_s: Duration = 0.0
@@ -223,8 +234,24 @@ class HeartbeatAck(Frame, frozen=True, kw_only=True, tag="heartbeat_ack"):
     routable: bool = True
 
 
+class FileAccess(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A file that an attempt may read. `url` is signed: no key goes with it. It begins with `/v1/files` and is relative to
+    the address of the gateway, at any of which it holds. `name` is what somebody called the file, and no path."""
+
+    ref: FileReference
+    url: str
+    size: Index
+    sha256: Digest
+    name: str = ""
+    media_type: str = "application/octet-stream"
+
+
 class Assign(RequestFrame, frozen=True, kw_only=True, tag="assign"):
-    """One attempt at one request. The deadline is relative and its clock starts with the handler."""
+    """One attempt at one request. The deadline is relative and its clock starts with the handler.
+
+    `files` are those that the input refers to. With an `input_file` the input is what this JSON file holds, and `input` is
+    null. At `upload_url`, signed and relative like that of a file, the attempt may upload files (tus 1.0.0: creation, then
+    PATCH); empty: this gateway takes none."""
 
     space: str
     deadline_s: float
@@ -232,6 +259,9 @@ class Assign(RequestFrame, frozen=True, kw_only=True, tag="assign"):
     user: str = ""
     traceparent: str = ""
     metadata: dict[str, Any] = {}
+    files: tuple[FileAccess, ...] = ()
+    input_file: FileAccess | None = None
+    upload_url: str = ""
 
 
 class OutputAck(RequestFrame, frozen=True, kw_only=True, tag="output_ack"):

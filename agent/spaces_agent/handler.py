@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from spaces_agent import frames, output
 from spaces_agent.errors import BadHandler
+from spaces_agent.files import Files
 
 Function = Callable[..., Any]
 
@@ -40,6 +41,8 @@ class Context:
     metadata: dict[str, Any] = field(default_factory=dict)
     cancelled: bool = False
     """Becomes true when the outcome is no longer wanted; a long sync handler looks at it and returns."""
+    files: Files = field(default_factory=Files, repr=False, compare=False)
+    """Reads the files that the input refers to, and takes those that the output is to refer to."""
     _listener: Listener | None = field(default=None, repr=False, compare=False)
 
     def progress(self, fraction: float, message: str = "") -> None:
@@ -56,7 +59,7 @@ class Context:
             self._listener.log(output.log_lines(text))
 
     @classmethod
-    def of(cls, assign: frames.Assign, listener: Listener) -> Context:
+    def of(cls, assign: frames.Assign, listener: Listener, files: Files) -> Context:
         """The context of an assignment."""
         return cls(
             request_id=assign.request_id,
@@ -66,6 +69,7 @@ class Context:
             traceparent=assign.traceparent,
             deadline_s=assign.deadline_s,
             metadata=assign.metadata,
+            files=files,
             _listener=listener,
         )
 

@@ -45,6 +45,11 @@ class Identity:
         """Where the results of this identity wait for their acknowledgement."""
         return self.directory / "spool"
 
+    @property
+    def files_directory(self) -> Path:
+        """Where temporary files are. Whoever holds the identity may remove what is in it: it is of processes that ended."""
+        return self.directory / "files"
+
     def release(self) -> None:
         """Let another process take this identity."""
         if self._lock >= 0:

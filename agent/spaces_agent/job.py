@@ -8,7 +8,10 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from typing import Any
 
+import msgspec
+
 from spaces_agent import frames, outcome
+from spaces_agent.files import Files, Places
 from spaces_agent.handler import Context
 from spaces_agent.producer import Producer
 from spaces_agent.runner import Limits, Listener
@@ -17,19 +20,22 @@ _FIRST_CHUNK_LEAVES_S = 0.0005
 """A thread that computes gives the interpreter lock away only every 5 ms, and the loop needs it several times to send
 something: after its first chunk, for which somebody waits, the thread steps aside for a moment."""
 
-Outcome = bytes | frames.HandlerError
-"""An output as JSON, or why there is none."""
+Outcome = bytes | outcome.Stored | frames.HandlerError
+"""An output as JSON or in a file, or why there is none."""
 
 
 class Job:
     """One run of the handler."""
 
-    def __init__(self, assign: frames.Assign, received_at: float, limits: Limits, listener: Listener) -> None:
+    def __init__(
+        self, assign: frames.Assign, received_at: float, limits: Limits, listener: Listener, places: Places
+    ) -> None:
         self.assign = assign
         self.limits = limits
         self.started_at = time.monotonic()
+        self.files = Files.of(assign, places, limits.address, self.started_at)
         self.producer = Producer(assign, self.started_at, limits.window, listener.produced)
-        self.context = Context.of(assign, self.producer)
+        self.context = Context.of(assign, self.producer, self.files)
         self.started_s = max(0.0, self.started_at - received_at)
         self.run_s = 0.0
         self.task: asyncio.Task[Any] | None = None
@@ -44,6 +50,38 @@ class Job:
             state="running",
             last_index=self.producer.last_index,
         )
+
+    @property
+    def max_output_bytes(self) -> int:
+        """The largest output that can be taken, in the result or in a file. What is yielded has to fit into the result: all
+        of it may wait in the gateway's memory to be stored."""
+        return max(self.limits.max_output_bytes, self.files.max_value_bytes)
+
+    @property
+    def input_is_far(self) -> bool:
+        """Whether the input has to be brought first."""
+        return self.assign.input_file is not None
+
+    def input(self) -> Any:
+        """What the handler is given. Waits for the network when it is a file. Raises FileFailed."""
+        file = self.assign.input_file
+        return msgspec.json.decode(self.assign.input) if file is None else self.files.value(file)
+
+    def fits(self, output: bytes) -> bool:
+        """Whether this output has room in the result."""
+        return len(output) <= self.limits.max_output_bytes
+
+    def keep(self, output: bytes) -> bytes | outcome.Stored:
+        """Put an output into a file when it has no room in the result. Waits for the network then. Raises FileFailed."""
+        return output if self.fits(output) else self.files.save_value(output)
+
+    def stop(self) -> None:
+        """The outcome is no longer wanted."""
+        self.context.cancelled = True
+        self.producer.close()
+        self.files.stop()
+        if self.task is not None:
+            self.task.cancel()
 
     def collect(self, generator: Generator[Any, None, Any]) -> bytes:
         """Take what a generator yields until it ends, or is to stop: then it is closed. Its output, as JSON."""
@@ -80,6 +118,6 @@ class Job:
             last_index=self.producer.last_index,
             log_tail=self.producer.log_tail,
         )
-        if isinstance(ended, bytes):
-            return outcome.succeeded(self.assign, ended, run)
-        return outcome.failed(self.assign, ended, run)
+        if isinstance(ended, frames.HandlerError):
+            return outcome.failed(self.assign, ended, run)
+        return outcome.succeeded(self.assign, ended, run)

@@ -10,10 +10,9 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import suppress
 from typing import Any
 
-import msgspec
-
 from spaces_agent import frames, outcome
 from spaces_agent.errors import SetupFailed
+from spaces_agent.files import Places
 from spaces_agent.handler import Function, Handler
 from spaces_agent.job import Job, Outcome
 from spaces_agent.loading import load
@@ -28,9 +27,10 @@ _Call = Callable[[], Any]
 class Jobs:
     """All runs of the handler in this process."""
 
-    def __init__(self, handler: Handler, setup: Function | None, slots: int, listener: Listener) -> None:
+    def __init__(self, handler: Handler, setup: Function | None, slots: int, places: Places, listener: Listener) -> None:
         self._handler = handler
         self._setup = setup
+        self._places = places
         self._threads = HandlerThreads(slots)
         self._listener = listener
         self._limits = Limits()
@@ -66,7 +66,7 @@ class Jobs:
 
     def start(self, assign: frames.Assign, received_at: float) -> None:
         """Run the handler for this assignment. The link gives out no more of them than there are slots."""
-        job = Job(assign, received_at, self._limits, self._listener)
+        job = Job(assign, received_at, self._limits, self._listener, self._places)
         self._running[assign.lease] = job
         self._idle.clear()
         self._listener.started(assign.lease)
@@ -80,10 +80,7 @@ class Jobs:
         job = self._running.get(lease)
         if job is None or job.context.cancelled:
             return  # a second cancellation would break into what the handler does to end
-        job.context.cancelled = True
-        job.producer.close()
-        if job.task is not None:
-            job.task.cancel()
+        job.stop()
 
     def stored(self, lease: int, index: int) -> None:
         """The output of this lease up to this index is stored."""
@@ -96,15 +93,17 @@ class Jobs:
             self.stop(lease, 0.0)
 
     def _launch(self, job: Job) -> None:
-        def call() -> Any:
-            return self._handler.call(msgspec.json.decode(job.assign.input), job.context)
+        async def call_async() -> Any:
+            value = await asyncio.to_thread(job.input) if job.input_is_far else job.input()
+            called = self._handler.call(value, job.context)
+            return await called if inspect.isawaitable(called) else called
 
         if job.context.cancelled:
             self._end(job, None)
         elif self._handler.is_async:
-            self._launch_async(job, call)
+            self._launch_async(job, call_async)
         else:
-            self._launch_sync(job, call)
+            self._launch_sync(job, lambda: self._handler.call(job.input(), job.context))
 
     def _launch_sync(self, job: Job, call: _Call) -> None:
         self._threads.submit(lambda: self._run_sync(job, call))
@@ -120,7 +119,7 @@ class Jobs:
             if isinstance(value, Generator):
                 value = job.collect(value)
             elif not isinstance(value, AsyncGenerator):
-                value = outcome.encode_output(value, job.limits.max_output_bytes)
+                value = job.keep(outcome.encode_output(value, job.max_output_bytes))
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             value = self._failure(job, error)
         job.run_s = time.monotonic() - job.started_at
@@ -133,9 +132,12 @@ class Jobs:
             value = call()
             if inspect.isawaitable(value):
                 value = await value
+            if isinstance(value, Generator):
+                return value
             if isinstance(value, AsyncGenerator):
                 return await job.collect_async(value)
-            return value if isinstance(value, Generator) else outcome.encode_output(value, job.limits.max_output_bytes)
+            output = outcome.encode_output(value, job.max_output_bytes)
+            return output if job.fits(output) else await asyncio.to_thread(job.keep, output)
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             if isinstance(error, asyncio.CancelledError) and job.context.cancelled:
                 raise
@@ -160,6 +162,7 @@ class Jobs:
 
     def _end(self, job: Job, ended: Outcome | None) -> None:
         del self._running[job.assign.lease]
+        job.files.close()
         if ended is None or job.context.cancelled:
             self._listener.ended(job.assign.lease, None)
         else:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from spaces_agent import frames
-from spaces_agent.errors import Retry
+from spaces_agent.errors import FileFailed, FileGone, Retry
 
 _LONGEST_MESSAGE = 2000
 
@@ -44,7 +44,17 @@ def encode_chunk(value: Any) -> bytes:
 
 def too_large(has: str, max_bytes: int) -> BadOutput:
     """The error for an output with this number of bytes."""
-    return BadOutput(_error("output_too_large", f"the output has {has} bytes of JSON; at most {max_bytes} are allowed"))
+    message = f"the output has {has} bytes of JSON; at most {max_bytes} are allowed"
+    if max_bytes >= frames.MAX_VALUE_BYTES:
+        message += ". Save what is larger with context.files.save, and return the reference"
+    return BadOutput(_error("output_too_large", message))
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """An output in a file: its id, and the digest of its bytes."""
+
+    file: str
+    sha256: str
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +67,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     log_tail: str = ""
 
 
-def succeeded(work: frames.RequestFrame, output: bytes, run: Run) -> frames.Result:
-    """The result of a handler with this output (JSON)."""
+def succeeded(work: frames.RequestFrame, output: bytes | Stored, run: Run) -> frames.Result:
+    """The result of a handler with this output, JSON or in a file."""
+    if isinstance(output, Stored):
+        result = _result(work, run, "succeeded", b"null", None)
+        return msgspec.structs.replace(result, output_file=output.file, sha256=output.sha256)
     return _result(work, run, "succeeded", output, None)
 
 
@@ -72,6 +85,10 @@ def raised(error: BaseException) -> frames.HandlerError:
     if isinstance(error, BadOutput):
         return error.error
     text = _short(error)
+    if isinstance(error, FileGone):
+        return _error("data_expired", text)
+    if isinstance(error, FileFailed):
+        return frames.HandlerError(code="handler_error", message=clean(text), retryable=error.retryable)
     if isinstance(error, Retry):
         message = clean(text) or "the handler asks to be tried again"
         return frames.HandlerError(code="handler_error", message=message, retryable=True)

@@ -11,10 +11,12 @@ from spaces_agent.errors import SetupFailed
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What a gateway allows: bytes of output, and frames of output that wait for their acknowledgement."""
+    """What a gateway allows: bytes of output in a result, and frames of output that wait for their acknowledgement;
+    `address` is its own."""
 
     max_output_bytes: int = frames.MAX_INLINE_BYTES
     window: int = frames.OUTPUT_WINDOW
+    address: str = ""
 
 
 class Listener(Protocol):

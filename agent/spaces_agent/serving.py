@@ -181,7 +181,8 @@ class Serving:
         self._runner.start(assign, message.received_at)
 
     def _connected(self, message: messages.Connected) -> None:
-        self._runner.limit(Limits(max_output_bytes=message.max_inline_bytes, window=message.window))
+        limits = Limits(max_output_bytes=message.max_inline_bytes, window=message.window, address=message.url)
+        self._runner.limit(limits)
         served = [verdict.space for verdict in message.spaces if verdict.accepted]
         logger.info(
             "connected to %s as %s (%d slots), serving %s",

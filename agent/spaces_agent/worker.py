@@ -39,7 +39,7 @@ class Worker:
         self._channel = channel
         self.loaded = False
         setup = engines.function(prepare.setup) if prepare.setup is not None else None
-        self._jobs = Jobs(Handler(engines.function(prepare.handler)), setup, 1, self)
+        self._jobs = Jobs(Handler(engines.function(prepare.handler)), setup, 1, prepare.places, self)
 
     @property
     def idle(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spaces_agent import messages
+from spaces_agent.files import Places
 from spaces_agent.runner import Limits
 
 # Agent → worker; beside these, how to run and to stop a handler is told as the link tells it
@@ -16,6 +17,7 @@ class Prepare(messages.Message, frozen=True, kw_only=True):
     setup: str | None
     path: list[str]
     parent_pid: int
+    places: Places
 
 
 class Limit(messages.Message, frozen=True, kw_only=True):

@@ -9,11 +9,13 @@ import os
 import random
 import sys
 import time
+from pathlib import Path
 from typing import assert_never
 
-from spaces_agent import frames, messages, outcome
+from spaces_agent import frames, messages, outcome, scratch
 from spaces_agent.backoff import Backoff
 from spaces_agent.errors import SetupFailed
+from spaces_agent.files import Places
 from spaces_agent.runner import Limits, Listener
 from spaces_agent.waiting import happens
 from spaces_agent.worker_messages import Broken, FromWorker, Limit, Prepare
@@ -74,9 +76,10 @@ class Workers:
 
     `handler` and `setup` are names, `module:function`: it is the workers that import them."""
 
-    def __init__(self, handler: str, setup: str | None, slots: int, listener: Listener) -> None:
+    def __init__(self, handler: str, setup: str | None, slots: int, places: Places, listener: Listener) -> None:
         self._handler = handler
         self._setup = setup
+        self._places = places
         self._slots = slots
         self._listener = listener
         self._limits = Limits()
@@ -173,7 +176,7 @@ class Workers:
             self._workers.add(worker)
             if self._closing.is_set():
                 worker.kill()
-            worker.send(Prepare(handler=self._handler, setup=self._setup, path=list(sys.path), parent_pid=os.getpid()))
+            worker.send(self._prepare())
             worker.send(Limit(limits=self._limits))
             how = await worker.ended()
             self._workers.discard(worker)
@@ -186,6 +189,15 @@ class Workers:
                 delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
                 logger.warning("an idle process for the handler ended (%s); starting another in %.1f s", how, delay)
                 await happens(self._closing, delay)
+
+    def _prepare(self) -> Prepare:
+        return Prepare(
+            handler=self._handler,
+            setup=self._setup,
+            path=list(sys.path),
+            parent_pid=os.getpid(),
+            places=self._places,
+        )
 
     def _place(self) -> None:
         """Give what waits to workers, and start those that are missing."""
@@ -244,6 +256,7 @@ class Workers:
         ran = False
         for run in [run for run in self._runs.values() if run.worker is worker]:
             ran |= run.started
+            scratch.remove_later(scratch.directory_of(Path(self._places.directory), run.assign.lease))
             if run.stopped:
                 self._end(run, None)
             elif run.started:

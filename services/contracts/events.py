@@ -73,7 +73,8 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
 
 
 class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
-    """An agent is to run this attempt. The sequence of this event is the *lease*.
+    """An agent is to run this attempt. The sequence of this event is the *lease*. `input`, `files`, `input_file` and the
+    key's id are as accepted.
 
     `retries_left`: so many times may the request be tried again when its handler fails in a way that trying again may help,
     `retry_delay_s` seconds after such a failure."""
@@ -88,6 +89,9 @@ class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
     retry_delay_s: float = 0.0
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    key_id: str = ""
+    files: tuple[str, ...] = ()
+    input_file: str = ""
 
 
 class Requeued(Event, frozen=True, kw_only=True, tag="requeued"):

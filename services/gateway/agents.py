@@ -27,11 +27,14 @@ from services.gateway.claims import Claims
 from services.gateway.connections import Connections
 from services.gateway.control import Control
 from services.gateway.delivery import Delivery
+from services.gateway.files import Files
+from services.gateway.grants import Grants
 from services.gateway.joining import Joined, Joining
 from services.gateway.leases import LeaseTable
 from services.gateway.members import Member
 from services.gateway.session import GatewaySession
 from services.gateway.socket import Connection
+from services.gateway.vetting import Vetting
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
@@ -68,6 +71,7 @@ class Agents:
         liveness: Liveness,
         clock: ServerClock,
         key_used: Callable[[str], None],
+        files: Files,
     ) -> None:
         """`key_used` is told the id of each connection's key, again and again while it is connected."""
         self._process, self._directory, self._liveness, self._key_used = process, directory, liveness, key_used
@@ -76,7 +80,7 @@ class Agents:
         self._nc = nc
         self._clock = clock
         self._table = LeaseTable()
-        self._connections = Connections(nc, process.id, self._table, process.fail)
+        self._connections = Connections(nc, process.id, self._table, Vetting(files).vet, process.fail)
         self._joining = Joining(nc, process.id, directory.directory, self._clock)
         self._claims = Claims(nc, self._claim_moved)
         self._delivery = Delivery(
@@ -86,6 +90,7 @@ class Agents:
             self._connections.sessions,
             self._clock,
             keep_s,
+            Grants(files),
             after=self._connections.act,
             submit=self._connections.outcomes.submit,
             fail=process.fail,

@@ -14,7 +14,7 @@ from services.contracts.rpc import Detach
 from services.gateway.background import Fail
 from services.gateway.decisions import Append, Close, Decision, RecordRefused, StoreOutput
 from services.gateway.leases import Lease, LeaseTable, Outcome
-from services.gateway.outcomes import Outcomes
+from services.gateway.outcomes import Outcomes, Vet
 from services.gateway.outputs import Outputs
 from services.gateway.registration import Registration
 from services.gateway.reports import Reports
@@ -30,9 +30,9 @@ CLOSED = Counter("ws_agent_connections_closed_total", "Agent connections that ha
 class Connections:
     """The sockets by connection id, and those of agents that have joined by the claim on their identity."""
 
-    def __init__(self, nc: Client, gateway: str, table: LeaseTable, fail: Fail) -> None:
+    def __init__(self, nc: Client, gateway: str, table: LeaseTable, vet: Vet, fail: Fail) -> None:
         self.sessions: dict[str, GatewaySession] = {}
-        self.outcomes = Outcomes(nc, self._decided, fail)
+        self.outcomes = Outcomes(nc, vet, self._decided, fail)
         self.outputs = Outputs(nc, self._progressed, fail)
         self.registration = Registration(nc, fail)
         self.reports = Reports(nc, gateway, self.sessions.values)
@@ -138,7 +138,7 @@ class Connections:
     def _progressed(self, lease: Lease) -> None:
         # The lease's, not the socket's: an outcome that waited is appended also when the agent is gone for the moment.
         if (event := lease.due()) is not None:
-            self.outcomes.submit(Append(event=event, traceparent=lease.traceparent))
+            self.outcomes.submit(Append(event=event, traceparent=lease.traceparent, files=lease.files))
         session = self.sessions.get(lease.conn)
         if session is not None and session.holds(lease.lease):
             session.output_stored(lease)

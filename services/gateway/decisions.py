@@ -10,10 +10,11 @@ CLOSE_NORMAL, CLOSE_NOT_TEXT, CLOSE_VIOLATION = 1000, 1003, 1008
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Append this event after the lease and say how that was decided."""
+    """Append this event after the lease and say how that was decided. `files`: those of the request's input, by id."""
 
     event: Outcome
     traceparent: str = ""
+    files: tuple[str, ...] = ()
 
 
 class StoreOutput(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -15,10 +15,13 @@ from services.contracts.events import Assigned, RequeueReason
 from services.gateway import results
 from services.gateway.background import Background, Fail
 from services.gateway.decisions import Append
+from services.gateway.granted import Granted
+from services.gateway.grants import Grants
 from services.gateway.leases import Answer, Lease, LeaseTable
 from services.gateway.session import GatewaySession
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
+from services.runtime.file_store import FileGone
 from services.runtime.jetstream import ApiError, Stored, get, stream_info
 from services.runtime.tail import Tail, TailTooOld, TailTrimmed
 
@@ -53,13 +56,14 @@ class Delivery:
         sessions: Mapping[str, GatewaySession],
         clock: ServerClock,
         keep_s: float,
+        grants: Grants,
         *,
         after: Callable[[GatewaySession], None],
         submit: Callable[[Append], None],
         fail: Fail,
     ) -> None:
         self._nc, self._gateway, self._table, self._sessions = nc, gateway, table, sessions
-        self._clock, self._keep_s = clock, keep_s
+        self._clock, self._keep_s, self._grants = clock, keep_s, grants
         self._after, self._submit = after, submit
         self._reads = asyncio.Semaphore(CONCURRENT_READS)
         self._late = Background(fail)
@@ -100,20 +104,21 @@ class Delivery:
     def _assigned(self, stored: Stored, late: bool) -> None:
         event = codec.requests.decode(stored.data)
         assert isinstance(event, Assigned)
-        if late or self._table.known(stored.seq) is not None:
+        granted = self._grants.known(event, stored.seq)
+        if late or granted is None or self._table.known(stored.seq) is not None:
             self._late.spawn(self._deliver_late(event.rid, stored.seq))
             return
-        answer = self._hand_over(event, stored.seq)
+        answer = self._hand_over(event, stored.seq, granted)
         if answer != "held":
             self._give_back(event, stored.seq, answer)
 
-    def _hand_over(self, assigned: Assigned, seq: int) -> Answer:
-        """Hand a lease to its agent unless that was tried before."""
+    def _hand_over(self, assigned: Assigned, seq: int, granted: Granted) -> Answer:
+        """Hand a lease to its agent, with what is granted, unless that was tried before."""
         known = self._table.known(seq)
         if known is not None:
             return known
         session = self._sessions.get(assigned.conn)
-        answer: Answer = "no_connection" if session is None else session.deliver(assigned, seq)
+        answer: Answer = "no_connection" if session is None else session.deliver(assigned, seq, granted)
         self._table.answered(seq, answer)
         if session is not None and answer == "held":
             self._after(session)
@@ -143,12 +148,26 @@ class Delivery:
     async def _deliver(self, rid: str, seq: int) -> tuple[Delivered, Assigned | None]:
         async with self._reads:
             last = await get(self._nc, subjects.REQUESTS, last=subjects.chain(rid), known=seq)
-        if last is None or last.seq != seq:
-            return "closed", None
-        assigned = codec.requests.decode(last.data)
-        if not isinstance(assigned, Assigned):
-            return "closed", None
-        return self._hand_over(assigned, seq), assigned
+            if last is None or last.seq != seq:
+                return "closed", None
+            assigned = codec.requests.decode(last.data)
+            if not isinstance(assigned, Assigned):
+                return "closed", None
+            try:
+                granted = await self._grants.find(assigned, seq)
+            except FileGone as error:
+                return self._end_without_file(assigned, seq, error), assigned
+        return self._hand_over(assigned, seq, granted), assigned
+
+    def _end_without_file(self, assigned: Assigned, seq: int, error: FileGone) -> Answer:
+        """The attempt cannot begin, nor could another one."""
+        if (known := self._table.known(seq)) is not None:
+            return known
+        self._table.answered(seq, "held")
+        message = f"A file that the request needs is no longer kept: {error}."
+        event = results.without_file(Lease.of(assigned, seq, assigned.conn), self._gateway, message)
+        self._submit(Append(event=event, traceparent=assigned.traceparent))
+        return "held"
 
     def voided(self, stored: Stored) -> None:
         """An event of a chain: if it follows a lease that an agent of ours holds, and is not its own outcome, the lease
@@ -179,7 +198,7 @@ class Delivery:
             # This may be its own outcome; if not, its append is refused and the agent is told then.
             lease.recording.end()
             if (event := lease.due()) is not None:
-                self._submit(Append(event=event, traceparent=lease.traceparent))
+                self._submit(Append(event=event, traceparent=lease.traceparent, files=lease.files))
             return
         session = self._sessions.get(lease.conn)
         if session is None or not session.holds(lease.lease):

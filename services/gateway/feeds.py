@@ -14,6 +14,8 @@ from services.gateway.delivery import again
 from services.gateway.feed import Feed
 from services.gateway.items import Item, PingEvent, PositionEvent
 from services.gateway.reading import Link, Reader, epoch_of, ignored
+from services.gateway.values import Values
+from services.gateway.view import RequestObject, request_object
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import Stored, stream_info
 from services.runtime.loops import cancel
@@ -38,8 +40,17 @@ class NewEpoch(NatsUnavailable):
 class Following:
     """One reader of one request, from a cursor on. `opening` is what there was to show at once."""
 
-    def __init__(self, nc: Client, reader: Reader, rid: str, epoch: int, start: Cursor | None, links: list[Link]) -> None:
-        self._nc, self._reader, self._rid, self._epoch = nc, reader, rid, epoch
+    def __init__(
+        self,
+        nc: Client,
+        reader: Reader,
+        values: Values,
+        rid: str,
+        epoch: int,
+        start: Cursor | None,
+        links: list[Link],
+    ) -> None:
+        self._nc, self._reader, self._values, self._rid, self._epoch = nc, reader, values, rid, epoch
         self._feed = Feed(epoch, start, ignored)
         self.opening = self._feed.events(links)
         self._arrived: asyncio.Queue[Callable[[], list[Item]]] = asyncio.Queue(_BATCHES)
@@ -55,7 +66,7 @@ class Following:
 
         Raises SpacesError, UndecodableEvent, msgspec.MsgspecError."""
         items = self.opening + await self._at_end()
-        await show(items)
+        await show(await self._filled(items))
         if self._feed.ended:
             return
         self._steer()
@@ -83,7 +94,7 @@ class Following:
                     items += self._feed.stored(last)
         except TimeoutError as error:
             raise NatsUnavailable(f"the output of {self._rid} cannot be read right now") from error
-        return items, self._feed.cursor, self._feed.ended
+        return await self._filled(items), self._feed.cursor, self._feed.ended
 
     # What comes in
 
@@ -155,7 +166,17 @@ class Following:
                 items = [*items, Item(PingEvent())]
             self._steer()
             if items:
-                await show(items)
+                await show(await self._filled(items))
+
+    async def _filled(self, items: list[Item]) -> list[Item]:
+        """The same items, with the input and the output of the request where they are too large for its events."""
+        state = self._feed.state
+        if state is None or not (state.input_file or state.output_file):
+            return items
+        return [
+            Item(request_object(await self._values.filled(state)), item.id) if isinstance(item.data, RequestObject) else item
+            for item in items
+        ]
 
     async def _next(self, until: float) -> list[Item]:
         try:

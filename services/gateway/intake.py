@@ -16,7 +16,7 @@ from spaces_agent import frames
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_INPUT_BYTES = 128 * 1024
-"""Inputs travel inside events and frames up to this size."""
+"""Inputs travel inside events and frames up to this size; larger ones in files."""
 MAX_METADATA_BYTES = 16 * 1024
 MAX_START_TIMEOUT_S = 48 * 3600
 MAX_EXECUTION_TIMEOUT_S = 24 * 3600
@@ -49,7 +49,7 @@ class PolicyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class SubmitBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The body of a submission. A field that we do not know is refused: it may be a typing error."""
 
-    input: Annotated[Raw, Meta(description="What the handler gets; at most 128 KiB.", extra_json_schema=_OBJECT)]
+    input: Annotated[Raw, Meta(description="What the handler gets; the body has at most 8 MiB.", extra_json_schema=_OBJECT)]
     policy: PolicyBody = PolicyBody()
     metadata: Annotated[
         Raw, Meta(description="Yours, kept with the request; at most 16 KiB.", extra_json_schema=_OBJECT)
@@ -171,9 +171,6 @@ def parsed(body: bytes, kind: type[T]) -> T:
 
 def _checked(input: Raw, metadata: Raw) -> dict[str, Any]:
     """The metadata, when both are objects that every decoder down the line can read."""
-    if len(bytes(input)) > MAX_INPUT_BYTES:
-        detail = f"The input is larger than {MAX_INPUT_BYTES} bytes."
-        raise ApiProblem("payload_too_large", detail, [Flaw("/input", detail)])
     if len(bytes(metadata)) > MAX_METADATA_BYTES:
         detail = f"The metadata are larger than {MAX_METADATA_BYTES} bytes."
         raise ApiProblem("payload_too_large", detail, [Flaw("/metadata", detail)])

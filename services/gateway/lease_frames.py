@@ -161,7 +161,7 @@ class LeaseFrames:
 
     def _append_when_due(self, lease: Lease) -> None:
         if (event := lease.due()) is not None:
-            self._outbox.decide(Append(event=event, traceparent=lease.traceparent))
+            self._outbox.decide(Append(event=event, traceparent=lease.traceparent, files=lease.files))
 
     def _late_result(self, frame: frames.Result, now: float) -> None:
         """Nobody waits for it here. The agent is told so by lease, so that it forgets it."""

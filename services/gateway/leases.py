@@ -37,6 +37,8 @@ class Lease:
     traceparent: str = ""
     retries_left: int = 0
     retry_delay_s: float = 0.0
+    files: tuple[str, ...] = ()
+    """Those of the request's input, by id."""
     started_at: float | None = None
     ended_at: float | None = None
     outcome: Outcome | None = None
@@ -63,6 +65,7 @@ class Lease:
             traceparent=assigned.traceparent,
             retries_left=assigned.retries_left,
             retry_delay_s=assigned.retry_delay_s,
+            files=assigned.files,
         )
 
     def due(self) -> Outcome | None:

@@ -26,6 +26,7 @@ from services.gateway.reading import Reader
 from services.gateway.sessions import Sessions
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
+from services.gateway.values import Values
 from services.gateway.waiting import Waiting
 from services.runtime.bus import connect
 from services.runtime.clock import ServerClock
@@ -49,20 +50,20 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     nc = process.nc
     liveness, directory = Liveness(nc, process.service, process.id), DirectoryFollower(nc)
     admission, reader = Admission(nc, liveness), Reader(nc)
-    waiting = Waiting(nc, process.id, reader)
-    submissions = Submissions(nc, process.id, reader, waiting, Queues(nc))
     clock = ServerClock()
     sessions, uses, settings = Sessions(nc), KeyUses(nc, clock), process.settings
-    agents = Agents(process, directory, liveness, clock, uses.used)
+    files = GatewayFiles(nc_of_files, clock, settings, directory)
+    waiting, values = Waiting(nc, process.id, reader), Values(files.files)
+    submissions = Submissions(nc, process.id, reader, waiting, Queues(nc), values)
+    agents = Agents(process, directory, liveness, clock, uses.used, files.files)
     limits = Limits(limit(settings.rate_limit), limit(settings.rate_limit_unknown))
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
-    events = Events(nc, access, admission, reader, streams)
-    files = GatewayFiles(nc_of_files, clock, settings, directory)
+    events = Events(nc, access, admission, reader, streams, values)
     app = application(
         process.not_ready,
         agents.socket,
-        requests.router(directory, access, admission, submissions, cancellations, erasures, reader, events),
+        requests.router(directory, access, admission, submissions, cancellations, erasures, reader, events, values),
         events.router(),
         api_agents.router(nc, access),
         lists.router(nc, access, reader),

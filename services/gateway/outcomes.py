@@ -2,11 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from nats.aio.client import Client
 
-from services.contracts.events import type_of
+from services.contracts.events import Succeeded, type_of
 from services.gateway.background import Background, Fail
 from services.gateway.decisions import Append
 from services.gateway.leases import Outcome
@@ -19,14 +19,16 @@ TRY_S = 60.0
 PAUSE_S = 1.0
 
 Decided = Callable[[Outcome, bool], None]
+Vet = Callable[[Succeeded, Collection[str]], Awaitable[Outcome]]
 
 
 class Outcomes:
     """Appends under way. `decided` is told each event and whether it was recorded; never is there more than one under way
-    for a lease that an agent holds, so slots bound their number."""
+    for a lease that an agent holds, so slots bound their number. `vet` says what is to be recorded of an outcome with files,
+    which the files of the request's input may be among."""
 
-    def __init__(self, nc: Client, decided: Decided, fail: Fail) -> None:
-        self._nc, self._decided = nc, decided
+    def __init__(self, nc: Client, vet: Vet, decided: Decided, fail: Fail) -> None:
+        self._nc, self._vet, self._decided = nc, vet, decided
         self._under_way = Background(fail)
 
     def submit(self, decision: Append) -> None:
@@ -38,14 +40,24 @@ class Outcomes:
         await self._under_way.settle(timeout_s)
 
     async def _run(self, decision: Append) -> None:
-        event = decision.event
-        telemetry.request_id.set(event.rid)
+        telemetry.request_id.set(decision.event.rid)
+        event = await self._vetted(decision)
         record = request_record(event, decision.traceparent)
         began = time.monotonic()
         recorded = await self._until_decided(record)
         telemetry.APPEND_SECONDS.observe(time.monotonic() - began)
         telemetry.APPENDS.labels(type_of(event), "recorded" if recorded else "superseded").inc()
         self._decided(event, recorded)
+
+    async def _vetted(self, decision: Append) -> Outcome:
+        event = decision.event
+        while isinstance(event, Succeeded) and (event.files or event.output_file):
+            try:
+                return await self._vet(event, decision.files)
+            except (Retryable, ApiError) as error:  # it is tried again as an append is
+                telemetry.APPENDS.labels(type_of(event), type(error).__name__).inc()
+                await asyncio.sleep(PAUSE_S)
+        return event
 
     async def _until_decided(self, record: Record) -> bool:
         while True:

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from services.contracts.events import Assigned
+from services.gateway.granted import Granted
 from services.gateway.leases import Lease
 from services.gateway.verdicts import Work
 from spaces_agent import frames
@@ -26,7 +27,7 @@ def verdict(work: Work, resend_from: int) -> frames.LeaseVerdict:
     )
 
 
-def assign(assigned: Assigned, seq: int) -> frames.Assign:
+def assign(assigned: Assigned, seq: int, granted: Granted) -> frames.Assign:
     """Run this attempt; the input goes through as it was submitted."""
     return frames.Assign(
         request_id=assigned.rid,
@@ -38,6 +39,9 @@ def assign(assigned: Assigned, seq: int) -> frames.Assign:
         user=assigned.user,
         traceparent=assigned.traceparent,
         metadata=assigned.metadata,
+        files=granted.files,
+        input_file=granted.input_file,
+        upload_url=granted.upload_url,
     )
 
 

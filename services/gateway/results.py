@@ -9,10 +9,11 @@ import msgspec
 from services.contracts import ids
 from services.contracts.events import Failed, Problem, Requeued, RequeueReason, Succeeded
 from services.gateway.leases import Lease
+from services.gateway.references import references
 from spaces_agent import frames
 
 # Codes that an agent may give; any other is its handler's own business and belongs into the message.
-_AGENT_CODES = frozenset({"handler_error", "output_too_large", "execution_timeout"})
+_AGENT_CODES = frozenset({"handler_error", "output_too_large", "execution_timeout", "data_expired"})
 _LONGEST_S = 10.0 * 365 * 24 * 3600
 _LONGEST_DETAIL = 1000
 
@@ -22,8 +23,10 @@ class DigestMismatch(ValueError):
 
 
 def digest(result: frames.Result) -> str:
-    """The SHA-256 by which a repeated offer of the same outcome is recognised: of the output's bytes as they came, or of
-    the error."""
+    """The SHA-256 by which a repeated offer of the same outcome is recognised: of the output's bytes as they came, as the
+    agent says of an output in a file, or of the error."""
+    if result.status == "succeeded" and result.output_file:
+        return result.sha256
     content = bytes(result.output) if result.status == "succeeded" else msgspec.json.encode(result.error)
     return hashlib.sha256(content).hexdigest()
 
@@ -60,9 +63,42 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
         if error.retryable and lease.retries_left > 0:
             return _retry(lease, gateway, common["id"], error.message)
         return Failed(**common, error=error)
-    if (problem := _unfit(bytes(result.output))) is not None:
+    if result.output_file:
+        null = msgspec.Raw(b"null")
+        return Succeeded(**common, output=null, output_sha256=sha256, output_file=result.output_file)
+    if (problem := _unfit(bytes(result.output), frames.MAX_INLINE_BYTES)) is not None:
         return Failed(**common, error=problem)
-    return Succeeded(**common, output=result.output, output_sha256=sha256)
+    return Succeeded(**common, output=result.output, output_sha256=sha256, files=_referred(bytes(result.output)))
+
+
+def filled(event: Succeeded, output: bytes) -> Succeeded | Failed:
+    """The same outcome when this is what the file of its output holds: with the files that it refers to, or as the failure
+    that it is."""
+    if (problem := _unfit(output, frames.MAX_VALUE_BYTES)) is not None:
+        return unfit(event, problem)
+    return msgspec.structs.replace(event, files=_referred(output))
+
+
+def unfit(event: Succeeded, problem: Problem) -> Failed:
+    """The outcome, when there is a problem with its output. It is the same event: its id follows from what came."""
+    kept = {name: getattr(event, name) for name in Failed.__struct_fields__ if name != "error"}
+    return Failed(**kept, error=problem)
+
+
+def without_file(lease: Lease, gateway: str, message: str) -> Failed:
+    """The outcome of an attempt that cannot begin, since a file is gone."""
+    return Failed(
+        id=ids.outcome_id(lease.rid, lease.lease, "data_expired"),
+        rid=lease.rid,
+        space=lease.space,
+        prev_seq=lease.lease,
+        attempt=lease.attempt,
+        actor=f"gateway:{gateway}",
+        origin=lease.origin,
+        agent=lease.agent,
+        gateway=gateway,
+        error=Problem(code="data_expired", message=message),
+    )
 
 
 def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = "") -> Requeued:
@@ -96,11 +132,15 @@ def _requeued(
     )
 
 
-def _unfit(output: bytes) -> Problem | None:
+def _referred(output: bytes) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.id for each in references(output)))
+
+
+def _unfit(output: bytes, most: int) -> Problem | None:
     """What keeps an output from being passed on. It came raw, and while it is raw nobody has looked inside: everybody down
     the line must be able to decode the event that carries it."""
-    if len(output) > frames.MAX_INLINE_BYTES:
-        message = f"the output has {len(output)} bytes; the limit is {frames.MAX_INLINE_BYTES}"
+    if len(output) > most:
+        message = f"the output has {len(output)} bytes; the limit is {most}"
         return Problem(code="output_too_large", message=message)
     if frames.too_deep(output):
         return Problem(code="handler_error", message=f"the output is nested more than {frames.MAX_DEPTH} levels deep")

@@ -10,6 +10,7 @@ from services.contracts.events import Assigned
 from services.contracts.reports import AgentReport, AgentState
 from services.gateway import replies
 from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Close, Decision
+from services.gateway.granted import NOTHING, Granted
 from services.gateway.holding import Holding
 from services.gateway.lease_frames import BadFrame, Broken, LeaseFrames
 from services.gateway.leases import Answer, Lease, LeaseTable
@@ -150,14 +151,14 @@ class GatewaySession:
         """Whether the agent at this socket holds it."""
         return lease in self._held
 
-    def deliver(self, assigned: Assigned, seq: int) -> Answer:
-        """A new assignment for this connection: hand it to the agent, or say why not."""
+    def deliver(self, assigned: Assigned, seq: int, granted: Granted = NOTHING) -> Answer:
+        """A new assignment for this connection: hand it to the agent, with what is granted, or say why not."""
         if self.phase != "ready" or self._state == "draining" or self.member is None:
             return "no_connection"
         if self._state == "loading" or self._held.slots_taken() >= self.member.slots:
             return "busy"
         self._held.take(Lease.of(assigned, seq, self.conn))
-        self._outbox.send(replies.assign(assigned, seq))
+        self._outbox.send(replies.assign(assigned, seq, granted))
         return "held"
 
     def void(self, lease_number: int, reason: str) -> None:

@@ -21,6 +21,7 @@ from services.gateway.problems import ApiProblem
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.validators import Validators
+from services.gateway.values import Admitted, Values
 from services.gateway.waiting import Waiting
 from services.runtime import telemetry
 from services.runtime.append import Record, Superseded, append, request_record
@@ -51,8 +52,8 @@ class Answer:
 class Submissions:
     """Accepts requests."""
 
-    def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting, queues: Queues) -> None:
-        self._nc, self._origin, self._reader, self._waiting = nc, origin, reader, waiting
+    def __init__(self, nc: Client, origin: str, reader: Reader, waiting: Waiting, queues: Queues, values: Values) -> None:
+        self._nc, self._origin, self._reader, self._waiting, self._values = nc, origin, reader, waiting, values
         self._keys, self._queues, self._validators = IdempotencyKeys(nc), queues, Validators()
 
     async def submit(self, order: Order) -> Answer:
@@ -87,7 +88,8 @@ class Submissions:
         self._validators.check(order.space, bytes(order.submission.input))
         await self._queues.check(order.space)
         telemetry.request_id.set(rid)
-        event = self._event(rid, order, digest)
+        admitted = await self._values.admit(order.caller, order.space, order.submission)
+        event = self._event(rid, order, admitted, digest)
         record = request_record(event, event.traceparent)
         with self._waiting.expect(rid) as waiter:
             seq = await self._append(record)
@@ -116,7 +118,7 @@ class Submissions:
         ACCEPTED.inc()
         return seq
 
-    def _event(self, rid: str, order: Order, digest: str) -> Accepted:
+    def _event(self, rid: str, order: Order, admitted: Admitted, digest: str) -> Accepted:
         entropy = os.urandom(40)
         wanted, key = order.submission, order.caller.key
         return Accepted(
@@ -129,7 +131,9 @@ class Submissions:
             origin=self._origin,
             user=order.caller.user.user,
             key_id=key.key_id,
-            input=wanted.input,
+            input=admitted.input,
+            files=admitted.files,
+            input_file=admitted.input_file,
             body_sha256=wanted.body_sha256,
             start_timeout_s=wanted.start_timeout_s,
             execution_timeout_s=wanted.execution_timeout_s,

@@ -27,6 +27,7 @@ RID = "018bcfe5680070000000000000000000" + "0b"
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 META: dict[str, Any] = {"team": "vision", "nested": {"n": 1}}
+FILE = f"{RID}.42.{RID[:32]}"
 
 _EVENT: dict[str, Any] = {
     "id": "0" * 31 + "1",
@@ -56,8 +57,8 @@ ACCEPTED = events.Accepted(
     traceparent=TRACE,
     limits=events.Limits(max_in_flight=4),
     retention_s=86400.0,
-    files=("u1." + "0" * 32,),
-    input_file="u1." + "0" * 31 + "1",
+    files=(FILE,),
+    input_file=FILE,
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -73,6 +74,9 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         retry_delay_s=1.0,
         metadata=META,
         traceparent=TRACE,
+        key_id="k1",
+        files=(FILE,),
+        input_file=FILE,
     ),
     events.Requeued(
         **_EVENT,
@@ -84,14 +88,7 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         detail="CUDA out of memory",
         delay_s=2.0,
     ),
-    events.Succeeded(
-        **_EVENT,
-        **_RUN,
-        output=RAW,
-        output_sha256=SHA,
-        files=(f"{RID}.42." + "0" * 32,),
-        output_file=f"{RID}.42." + "0" * 31 + "1",
-    ),
+    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA, files=(FILE,), output_file=FILE),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),
@@ -158,6 +155,14 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
 ]
 
 _LEASE: dict[str, Any] = {"request_id": RID, "attempt": 2, "lease": 42}
+_ACCESS = frames.FileAccess(
+    ref=f"/v1/files/{FILE}",
+    url=f"/v1/files/{FILE}/content?token=t",
+    size=5,
+    sha256=SHA,
+    name="cat.png",
+    media_type="image/png",
+)
 AGENT_FRAMES: list[msgspec.Struct] = [
     frames.Hello(
         agent_id="gpu",
@@ -180,6 +185,7 @@ AGENT_FRAMES: list[msgspec.Struct] = [
         status="failed",
         sha256=SHA,
         output=RAW,
+        output_file=FILE,
         error=frames.HandlerError(code="handler_error", message="ValueError", retryable=True),
         **_TIMES,
     ),
@@ -200,7 +206,18 @@ GATEWAY_FRAMES: list[msgspec.Struct] = [
         verdicts=[frames.LeaseVerdict(request_id=RID, lease=42, verdict="continue", resend_from=8)],
     ),
     frames.HeartbeatAck(routable=False),
-    frames.Assign(**_LEASE, space="demo", deadline_s=120.0, input=RAW, user="u1", traceparent=TRACE, metadata=META),
+    frames.Assign(
+        **_LEASE,
+        space="demo",
+        deadline_s=120.0,
+        input=RAW,
+        user="u1",
+        traceparent=TRACE,
+        metadata=META,
+        files=(_ACCESS,),
+        input_file=_ACCESS,
+        upload_url="/v1/files?token=t",
+    ),
     frames.OutputAck(**_LEASE, index=7),
     frames.ResultAck(**_LEASE, outcome="accepted"),
     frames.Cancel(**_LEASE, reason="canceled", grace_s=5.0),
@@ -391,6 +408,7 @@ _PARTS_AND_ROOTS = {
     frames.Frame,
     frames.RequestFrame,
     frames.InFlight,
+    frames.FileAccess,
     frames.HandlerError,
     frames.SpaceVerdict,
     frames.LeaseVerdict,

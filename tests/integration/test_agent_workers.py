@@ -19,7 +19,7 @@ import pytest
 from spaces_agent.runner import Limits
 from spaces_agent.spawning import spawn
 from spaces_agent.workers import Workers
-from tests.support.runs import DEADLINE_S, Recorded, Run
+from tests.support.runs import DEADLINE_S, NOWHERE, Recorded, Run
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def workers(
     """Processes that run a handler of tests.support.isolated."""
     listener = Recorded()
     name = None if setup is None else f"tests.support.isolated:{setup}"
-    runner = Workers(f"tests.support.isolated:{handler}", name, slots, listener)
+    runner = Workers(f"tests.support.isolated:{handler}", name, slots, NOWHERE, listener)
     loading = asyncio.create_task(runner.load())
     try:
         if load:
@@ -249,7 +249,7 @@ async def test_a_module_that_cannot_be_imported_is_the_end(tmp_path: Path, monke
     (tmp_path / "faulty_module.py").write_text("raise SystemExit('no GPU')")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     listener = Recorded()
-    runner = Workers("faulty_module:handle", None, 1, listener)
+    runner = Workers("faulty_module:handle", None, 1, NOWHERE, listener)
     loading = asyncio.create_task(runner.load())
     await listener.until(lambda: listener.failures)
     await runner.close()

@@ -12,9 +12,12 @@ import msgspec
 
 from spaces_agent import frames
 from spaces_agent.errors import SetupFailed
+from spaces_agent.files import Places
 from spaces_agent.runner import Runner
 
 DEADLINE_S = 20.0
+NOWHERE = Places(addresses=[], directory="/dev/null/files")
+"""For handlers without files."""
 
 R = TypeVar("R", bound=Runner)
 

@@ -67,6 +67,7 @@ def agent(
     stack: Stack,
     handler: str,
     *,
+    module: str = "tests.e2e.handlers",
     slots: int = 4,
     gateways: list[int] | None = None,
     urls: list[str] | None = None,
@@ -76,11 +77,11 @@ def agent(
     spaces: list[str] | None = None,
     key: str = "",
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`spaces-agent run` with a handler of tests.e2e.handlers, in a session of its own; ended by SIGKILL if need be. It
+    """`spaces-agent run` with a handler of this module, in a session of its own; ended by SIGKILL if need be. It
     connects to these gateways, or through these URLs, and serves the stack's space, or these with this key."""
     urls = urls or ([stack.ready.urls[i] for i in gateways] if gateways else stack.ready.urls)
     command = [sys.executable, "-m", "spaces_agent", "run", "--key", key or stack.ready.agent_key]
-    command += ["--engine", f"python:tests.e2e.handlers:{handler}", "--slots", str(slots), "--name", name]
+    command += ["--engine", f"python:{module}:{handler}", "--slots", str(slots), "--name", name]
     command += ["--state-dir", str(stack.home / "agents" / name)]
     for url in urls:
         command += ["--url", url]

@@ -30,6 +30,7 @@ PURE = {
         *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
+            "granted",
             "granting",
             "holding",
             "input_schemas",
@@ -67,7 +68,7 @@ PURE = {
             "profile",
             "session",
         ),
-        *("sockets", "unacknowledged", "work"),
+        *("sockets", "transfer_steps", "unacknowledged", "work"),
     },
     "spaces_client": {
         *(
@@ -132,7 +133,7 @@ COMPOSITION = frozenset({"admin_command", "cli", "local", "log_commands", "provi
 
 SHARED = frozenset({"contracts", "runtime"})
 INSTALLABLE = {
-    "spaces_agent": frozenset({"click", "msgspec", "websockets"}),
+    "spaces_agent": frozenset({"click", "httpx", "msgspec", "websockets"}),
     "spaces_client": frozenset({"httpx", "httpx_sse", "msgspec"}),
 }
 """Our distributions that are installed by themselves, and what each may import beside the standard library and itself."""

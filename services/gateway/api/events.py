@@ -21,6 +21,7 @@ from services.gateway.feeds import Following, Show
 from services.gateway.items import EventsObject, RefusedObject, event_object
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
+from services.gateway.values import Values
 
 EVENT_STREAM, JSON = items.EVENT_STREAM.encode(), b"application/json"
 
@@ -28,8 +29,11 @@ EVENT_STREAM, JSON = items.EVENT_STREAM.encode(), b"application/json"
 class Events:
     """Shows events."""
 
-    def __init__(self, nc: Client, access: Access, admission: Admission, reader: Reader, streams: Streams) -> None:
+    def __init__(
+        self, nc: Client, access: Access, admission: Admission, reader: Reader, streams: Streams, values: Values
+    ) -> None:
         self._nc, self._access, self._admission, self._reader, self._streams = nc, access, admission, reader, streams
+        self._values = values
 
     def router(self) -> APIRouter:
         """The route of events."""
@@ -65,7 +69,7 @@ class Events:
 
     async def _following(self, caller: Caller, rid: str, start: cursor.Cursor | None) -> Following:
         links = await self._access.chain(caller, rid)
-        return Following(self._nc, self._reader, rid, await self._admission.epoch(), start, links)
+        return Following(self._nc, self._reader, self._values, rid, await self._admission.epoch(), start, links)
 
     async def _page(self, caller: Caller, rid: str, start: cursor.Cursor | None) -> Response:
         following = await self._following(caller, rid, start)

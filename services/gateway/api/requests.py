@@ -21,6 +21,7 @@ from services.gateway.erasing import Erasures
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.gateway.submissions import Answer, Order, Submissions
+from services.gateway.values import Values
 from services.gateway.view import request_object, self_url
 from services.runtime.directory import DirectoryFollower
 
@@ -39,29 +40,35 @@ def router(
     erasures: Erasures,
     reader: Reader,
     events: Events,
+    values: Values,
 ) -> APIRouter:
     """The routes of requests."""
 
     async def submit(request: Request, caller: Caller) -> Response:
         space = submittable(follower, caller, request.path_params["space"])
-        submission = intake.submission(await body_of(request), space)
+        body = await body_of(request)
+        # Megabytes of JSON: the event loop has other things to do.
+        large = len(body) > intake.MAX_INPUT_BYTES
+        submission = await asyncio.to_thread(intake.submission, body, space) if large else intake.submission(body, space)
         return await accept(request, caller, submission, space)
 
     async def read(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
         place = await reader.place(state.rid) if state.status == "queued" else None
         progress = await reader.progress(state) if state.status == "processing" else None
-        return json_response(request_object(state, place, progress))
+        return json_response(request_object(await values.filled(state), place, progress))
 
     async def cancel(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
-        return json_response(request_object(await cancellations.cancel(state, caller.user.user)))
+        canceled = await cancellations.cancel(state, caller.user.user)
+        return json_response(request_object(await values.filled(canceled)))
 
     async def retry(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
         space = submittable(follower, caller, state.space)
         admission.check()
-        return await accept(request, caller, intake.resubmission(state), space)
+        submission = intake.resubmission(await values.with_input(state))
+        return await accept(request, caller, submission, space)
 
     async def erase(request: Request, caller: Caller) -> Response:
         state = await access.request(caller, request.path_params["id"])
@@ -71,7 +78,8 @@ def router(
     async def accept(request: Request, caller: Caller, submission: intake.Submission, space: Space) -> Response:
         order = _order(caller, request, submission, space)
         if not wants_stream(request.scope["headers"]):
-            return _submitted(await submissions.submit(order))
+            answer = await submissions.submit(order)
+            return _submitted(dataclasses.replace(answer, state=await values.filled(answer.state)))
         events.check()
         answer = await submissions.submit(dataclasses.replace(order, wait_s=0))
         return events.stream(caller, answer.state.rid, _headers(answer))

@@ -16,7 +16,7 @@ from spaces_agent import Context, frames
 from spaces_agent.handler import Handler
 from spaces_agent.jobs import Jobs
 from spaces_agent.runner import Limits
-from tests.support.runs import DEADLINE_S, Recorded
+from tests.support.runs import DEADLINE_S, NOWHERE, Recorded
 from tests.support.runs import Run as RunOf
 
 
@@ -25,7 +25,7 @@ class Run(RunOf[Jobs]):
 
     def __init__(self, handler: Callable[..., Any]) -> None:
         listener = Recorded()
-        super().__init__(Jobs(Handler(handler), None, 4, listener), listener)
+        super().__init__(Jobs(Handler(handler), None, 4, NOWHERE, listener), listener)
 
 
 def words(value: Any) -> Iterator[Any]:
