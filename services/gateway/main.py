@@ -17,6 +17,7 @@ from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
 from services.gateway.file_service import GatewayFiles
+from services.gateway.file_use import FileUses
 from services.gateway.inventory import Inventory
 from services.gateway.key_uses import KeyUses
 from services.gateway.limits import Limits, limit
@@ -58,7 +59,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
-    files = GatewayFiles(nc_of_files, clock, settings, directory)
+    files = GatewayFiles(nc_of_files, clock, settings, directory, FileUses(nc, reader).in_use)
     app = application(
         process.not_ready,
         agents.socket,
