@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from services.contracts import connections, directory, events, files, lists, output, reports, rpc, sign_in, subjects
+from services.contracts import (
+    connections,
+    directory,
+    events,
+    file_use,
+    files,
+    lists,
+    output,
+    reports,
+    rpc,
+    sign_in,
+    subjects,
+)
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
@@ -176,6 +188,7 @@ CALLS = (
     _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "file_use", file_use.GetFileUse, file_use.FileUse, GATEWAY, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
     _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
@@ -271,7 +284,7 @@ FILES = (
         "$O.ws_files.C.{nuid}",
         "The bytes of a file, in pieces of at most 128 KiB; an empty piece takes the place of what was deleted.",
         dict.fromkeys((GATEWAY, HISTORY), (bytes,)),
-        dict.fromkeys((GATEWAY, OPERATOR), (bytes,)),
+        dict.fromkeys((GATEWAY, HISTORY, OPERATOR), (bytes,)),
         subjects.FILES,
     ),
 )

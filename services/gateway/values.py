@@ -57,13 +57,24 @@ class Values:
         return msgspec.structs.replace(state, input=input, output=output)
 
     async def with_input(self, state: RequestState) -> RequestState:
-        """The request with its input. Raises ApiProblem (data_expired) when that is not kept any more."""
-        if state.erased or not state.input_file:
+        """The request with its input. Raises ApiProblem (data_expired) when that is not kept any more, or a file that it
+        refers to."""
+        if state.erased:
+            return state
+        for id in state.files:
+            if await self._is_gone(id):
+                raise gone(id)
+        if not state.input_file:
             return state
         input = await self._value(state.input_file, NULL)
         if input is NULL:
             raise gone(state.input_file)
         return msgspec.structs.replace(state, input=input)
+
+    async def _is_gone(self, id: str) -> bool:
+        # What was referred to was there: also when nothing is known of it any more.
+        file = await self._files.find(id)
+        return file is None or file.state == "deleted"
 
     async def _store(self, input: bytes, space: str, user: str, key_id: str) -> str:
         new = NewFile(

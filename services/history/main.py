@@ -3,6 +3,7 @@
 import asyncio
 
 from services.contracts import subjects
+from services.history.collector import Collector
 from services.history.database import create_pool
 from services.history.erasing import Eraser
 from services.history.leader import Leadership
@@ -25,9 +26,14 @@ async def start(process: Process) -> None:
     pool = await create_pool(settings.database_url)
     leadership = Leadership(settings.database_url)
     recorders = {stream: Recorder(nc, pool, stream) for stream in FILTERS}
-    trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, lambda: recorders[subjects.REQUESTS].halted)
-    eraser = Eraser(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
-    retention = Retention(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
+
+    def halted() -> bool:
+        return recorders[subjects.REQUESTS].halted
+
+    trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, halted)
+    eraser = Eraser(nc, pool, ServerClock(), halted)
+    retention = Retention(nc, pool, ServerClock(), halted)
+    collector = Collector(nc, pool, ServerClock(), halted, settings.files_keep)
     liveness = Liveness(nc, "history", process.id)
 
     async def answer() -> None:
@@ -42,7 +48,7 @@ async def start(process: Process) -> None:
         for recorder in recorders.values():
             await recorder.finish()
 
-    work = [*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run, retention.run]
+    work = [*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run, retention.run, collector.run]
     process.spawn("leadership", leadership.run(work))
     process.spawn("answers", answer())
     process.spawn("liveness", liveness.keep_announcing())

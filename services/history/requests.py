@@ -7,6 +7,7 @@ import msgspec
 
 from services.contracts import codec
 from services.contracts.events import Assigned, RequestEvent
+from services.contracts.files import is_file_id
 from services.contracts.ids import part_of_request
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import NULL, CutChain, RequestState, evolve
@@ -80,6 +81,12 @@ def state_of(column: bytes) -> RequestState:
 def skeleton_of(column: bytes) -> RequestState:
     """The same without what was given to, and came from, its handler."""
     return msgspec.structs.replace(state_of(column), input=NULL, output=NULL, log_tail="")
+
+
+def files_of(state: RequestState) -> list[str]:
+    """The ids of all files that a request's events refer to, in order."""
+    said = {*state.files, *state.output_files, state.input_file, state.output_file}
+    return sorted(id for id in said if is_file_id(id))
 
 
 def decode_batch(messages: Iterable[Message]) -> tuple[list[Decoded], list[Conflict]]:

@@ -10,20 +10,16 @@ from collections.abc import Callable, Collection, Sequence
 
 from nats.aio.client import Client
 
-from services.contracts import codec, subjects
-from services.contracts.accounts import Directory
-from services.contracts.directory import entry_of
 from services.contracts.requests import RequestState
 from services.history.database import Connection, Pool
 from services.history.metrics import EXPIRED
 from services.history.requests import state_of
 from services.history.retentions import cutoffs, expiry
+from services.history.spaces import Spaces
 from services.history.statements import sql
-from services.history.store import read_position
 from services.runtime.append import ChainClosed, Superseded, append_late, request_record
 from services.runtime.clock import ServerClock
 from services.runtime.errors import Retryable
-from services.runtime.jetstream import stream_info
 
 log = logging.getLogger("services.history.retention")
 
@@ -42,7 +38,7 @@ class Retention:
         self, nc: Client, pool: Pool, clock: ServerClock, halted: Callable[[], bool], every_s: float = EVERY_S
     ) -> None:
         self._nc, self._pool, self._clock, self._halted, self._every_s = nc, pool, clock, halted, every_s
-        self._directory, self._folded = Directory(), (0, 0)
+        self._spaces = Spaces(nc)
 
     async def run(self) -> None:
         """A pass every now and then for ever. Raises NatsUnavailable, ApiError, or what a lost database raises."""
@@ -57,7 +53,7 @@ class Retention:
         """One pass at the server's time `now_ns`; how many requests were found to be due, of each of two kinds at most
         AT_ONCE. To repeat it does no harm."""
         async with self._pool.acquire() as connection:
-            if self._halted() or not await self._read_spaces(connection):
+            if self._halted() or not await self._spaces.read(connection):
                 return 0
             due = await self._due(connection, now_ns)
             if known := [state.rid for state in due if state.erased]:
@@ -70,19 +66,8 @@ class Retention:
             return 0
         return len(due)
 
-    async def _read_spaces(self, connection: Connection) -> bool:
-        """Fold what has become of the spaces; whether that is all that there is. A space's first settings alone, while the
-        directory is being recorded anew, may say something that has been taken back since."""
-        position = await read_position(connection, subjects.DIRECTORY)
-        end = (await stream_info(self._nc, subjects.DIRECTORY)).state.last_seq
-        for row in await connection.fetch(sql("spaces_since"), *self._folded):
-            event = codec.directory.decode(row["data"])
-            self._directory.apply(event, *entry_of(event), row["seq"])
-            self._folded = row["epoch"], row["seq"]
-        return position is not None and position.seq >= end
-
     async def _due(self, connection: Connection, now_ns: int) -> Collection[RequestState]:
-        kept = cutoffs(self._directory, now_ns)
+        kept = cutoffs(self._spaces.directory, now_ns)
         spaces, instants = [each.space for each in kept], [each.until for each in kept]
         rows = await connection.fetch(sql("due_in_spaces"), spaces, instants, AT_ONCE)
         rows += await connection.fetch(sql("due_by_themselves"), now_ns, AT_ONCE)

@@ -26,6 +26,13 @@ def cutoffs(directory: Directory, now: int) -> list[Cutoff]:
     return [Cutoff(each.space, now - _ns(each.retention_s)) for each in spaces if each.retention_s is not None]
 
 
+def kept_ns(directory: Directory, space: str, otherwise_s: float) -> int:
+    """So long after their end have requests of a space their data, in nanoseconds; `otherwise_s` (seconds) where that is for
+    ever."""
+    found = directory.spaces.get(space) or directory.deleted.get(space)
+    return _ns(otherwise_s if found is None or found.retention_s is None else found.retention_s)
+
+
 def erase_at(state: RequestState) -> int | None:
     """When a request's data are to be erased because it says so itself; None: never, it has not ended, or it is done."""
     if state.retention_s is None or state.open or state.erased:

@@ -50,7 +50,7 @@ PURE = {
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
-        "retentions",
+        *("retentions", "collected", "collecting", "file_table"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {

@@ -189,7 +189,7 @@ RETRY = Operation(
         "invalid_request": "The Idempotency-Key is none.",
         "not_found": "There is no such request, or it is not the caller's, or its space is gone.",
         "not_done": "The request has not ended.",
-        "data_expired": "The request's input has been erased, or a file that it refers to is no longer kept.",
+        "data_expired": "The request's input has been erased, or a file that it needs is not kept any more.",
         "input_invalid": "The input does not fit the schema that the space has now; `errors` says where.",
     },
 )

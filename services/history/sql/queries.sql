@@ -43,7 +43,7 @@ FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]) AS 
 ON CONFLICT DO NOTHING
 
 -- name: is_whole
--- Whether no row was taken from the read table since it was made or rebuilt.
+-- Whether no row was taken from the read tables since they were made or rebuilt.
 SELECT whole FROM read_table
 
 -- name: make_whole
@@ -66,6 +66,19 @@ ON CONFLICT (rid) DO UPDATE SET
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
     state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests.last_seq < excluded.last_seq
+
+-- name: insert_request_files
+INSERT INTO request_files (file, rid) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+
+-- name: file_makers
+SELECT state FROM requests WHERE rid = ANY ($1::text[])
+
+-- name: file_uses
+-- What has become of the requests whose events refer to some files.
+SELECT file, bool_or(completed_at IS NULL) AS open, coalesce(max(completed_at) FILTER (WHERE NOT erased), 0) AS ended_at
+FROM request_files JOIN requests USING (rid)
+WHERE file = ANY ($1::text[])
+GROUP BY file
 
 -- name: skeletons
 -- Chains of some requests in one epoch, without their payloads.
@@ -281,9 +294,12 @@ WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[])
 ORDER BY rid, epoch, seq
 
 -- name: all_requests
+-- Both read tables by request, with all files to which one refers. Each may have requests that the other has not.
 SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
-    erased, erase_at
-FROM requests ORDER BY rid
+    erased, erase_at, coalesce(files, '{}') AS files
+FROM requests
+FULL JOIN (SELECT rid, array_agg(file ORDER BY file) AS files FROM request_files GROUP BY rid) AS referred USING (rid)
+ORDER BY rid
 
 -- name: log_gaps
 -- Sequences that are in neither log nor conflicts: (stream, epoch, last before the gap, first after it).
@@ -335,6 +351,9 @@ SELECT encode(sha256, 'hex') AS sha256 FROM payloads WHERE sha256(data) <> sha25
 -- name: create_rebuilt
 CREATE TEMPORARY TABLE rebuilt (LIKE requests INCLUDING DEFAULTS, PRIMARY KEY (rid))
 
+-- name: create_rebuilt_files
+CREATE TEMPORARY TABLE rebuilt_files (rid text COLLATE "C", file text COLLATE "C", PRIMARY KEY (rid, file))
+
 -- name: lock_position
 -- Holds the recorder's next batch until our transaction has ended.
 SELECT epoch, seq FROM log_position WHERE stream = 'REQUESTS' FOR UPDATE
@@ -345,6 +364,9 @@ SELECT DISTINCT rid FROM event_log WHERE stream = 'REQUESTS' AND (epoch, seq) > 
 
 -- name: delete_rebuilt
 DELETE FROM rebuilt WHERE rid = ANY ($1::text[])
+
+-- name: delete_rebuilt_files
+DELETE FROM rebuilt_files WHERE rid = ANY ($1::text[])
 
 -- name: count_rebuilt
 SELECT count(*) FROM rebuilt
@@ -365,6 +387,14 @@ ON CONFLICT (rid) DO UPDATE SET
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
     state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests IS DISTINCT FROM excluded
+
+-- name: delete_unfounded_files
+DELETE FROM request_files WHERE NOT EXISTS (
+    SELECT FROM rebuilt_files WHERE rebuilt_files.rid = request_files.rid AND rebuilt_files.file = request_files.file
+)
+
+-- name: insert_missing_files
+INSERT INTO request_files (rid, file) SELECT rid, file FROM rebuilt_files ON CONFLICT DO NOTHING
 
 -- name: stranded
 -- Open requests of an epoch that has ended.
