@@ -12,7 +12,8 @@ from spaces_client.objects import NOTHING
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that is not revoked; `user` is the id of its owner. No spaces: it is for all. `expires_at` None: it does not."""
+    """A key that is not revoked; `user` is the id of its owner. No spaces: it is for all. `expires_at` None: it does not.
+    `max_in_flight`: in each space at most so many requests submitted with it run at once; None: any number."""
 
     id: str
     kind: str = ""
@@ -21,6 +22,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str] = []
     spaces: list[str] = []
     expires_at: datetime | None = None
+    max_in_flight: int | None = None
     raw: msgspec.Raw = NOTHING
 
 
@@ -51,6 +53,7 @@ class KeyBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scopes: list[str] | None = None
     spaces: list[str] | None = None
     expires_in_s: float | None = None
+    max_in_flight: int | None = None
     user: str | None = None
 
 

@@ -138,6 +138,7 @@ class Client:
         scopes: Sequence[str] | None = None,
         spaces: Sequence[str] | None = None,
         expires_in_s: float | None = None,
+        max_in_flight: int | None = None,
         user: str | None = None,
     ) -> MadeKey:
         """Make a key (`api` or `agent`); its secret is in this answer and nowhere else. It can do no more than the key that
@@ -148,6 +149,7 @@ class Client:
             scopes=None if scopes is None else list(scopes),
             spaces=None if spaces is None else list(spaces),
             expires_in_s=expires_in_s,
+            max_in_flight=max_in_flight,
             user=user,
         )
         return accounts.read(self._post("/v1/keys", msgspec.json.encode(wanted), repeatable=False), MadeKey)

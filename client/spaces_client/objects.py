@@ -29,7 +29,7 @@ class AgentRef(msgspec.Struct, frozen=True):
 
 class Queue(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request waits. `position`: 1 is the next to go, None is not known. `reason`: waiting_turn, no_agent_online,
-    agents_busy, agent_loading, agent_draining, retry_delay or space_paused; empty when nobody can tell.
+    agents_busy, agent_loading, agent_draining, retry_delay, space_paused or quota; empty when nobody can tell.
     `eta_s`: it is assigned in about so many seconds, None when nobody can tell."""
 
     position: int | None = None

@@ -10,12 +10,14 @@ import msgspec
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How a request is to be treated; None is the space's default. Timeouts are in seconds: how long it may wait for an
-    agent, and how long the handler may take. A higher priority (-10 to 10) goes first."""
+    agent, and how long the handler may take. A higher priority (-10 to 10) goes first. `retention_s`
+    after its end its data are erased."""
 
     start_timeout_s: float | None = None
     execution_timeout_s: float | None = None
     priority: int | None = None
     max_attempts: int | None = None
+    retention_s: float | None = None
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

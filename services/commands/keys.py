@@ -58,6 +58,10 @@ def ls(client: "Client", user: str | None, everybody: bool, as_json: bool) -> in
     help="Only for this space; may be given several times.  [default: those of the key that you use]",
 )  # fmt: skip
 @click.option("--expires-in", metavar="SPAN", help="For so long: 12h, 30d.  [default: as long as the key that you use]")
+@click.option(
+    "--max-in-flight", type=click.IntRange(min=1), metavar="N",
+    help="In each space at most so many requests of it run at once.  [default: as of the key that you use]",
+)  # fmt: skip
 @click.option("--user", metavar="ID", help="For this user (for administrators).")
 @click.option("--json", "as_json", is_flag=True, help="For programs: the key with its secret as one line of JSON.")
 @connected
@@ -68,6 +72,7 @@ def create(
     scopes: tuple[str, ...],
     spaces: tuple[str, ...],
     expires_in: str | None,
+    max_in_flight: int | None,
     user: str | None,
     as_json: bool,
 ) -> int:
@@ -78,6 +83,7 @@ def create(
     \b
     Examples:
       spaces keys create ci --scope submit --space demo --expires-in 30d > ci.key
+      spaces keys create nightly --max-in-flight 2
       spaces keys create gpu-1 --agent --space demo
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
@@ -87,6 +93,8 @@ def create(
 
     if agent and scopes:
         raise click.UsageError("keys of agents have no scopes: give --agent or --scope, not both")
+    if agent and max_in_flight is not None:
+        raise click.UsageError("nothing is submitted with keys of agents: give --agent or --max-in-flight, not both")
     try:
         expires_in_s = None if expires_in is None else duration_s(expires_in)
     except BadInstant as error:
@@ -97,6 +105,7 @@ def create(
         scopes=scopes or None,
         spaces=spaces or None,
         expires_in_s=expires_in_s,
+        max_in_flight=max_in_flight,
         user=user,
     )
     if as_json:

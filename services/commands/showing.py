@@ -15,6 +15,8 @@ _WAITING = {
     "agent_loading": "the agent is still loading",
     "agent_draining": "the agents take no more work, they are ending",
     "retry_delay": "the handler wants to be tried again, a little later",
+    "space_paused": "the space is paused",
+    "quota": "as many run already as may at once",
 }
 _REQUEUED = {
     "agent_lost": "the agent was lost",

@@ -58,11 +58,12 @@ def keys(found: Iterable[Key]) -> str:
             key.user,
             ", ".join(key.scopes),
             ", ".join(key.spaces) or "all",
+            "" if key.max_in_flight is None else str(key.max_in_flight),
             "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M:%S}",
         )
         for key in found
     ]
-    return _aligned(("KEY", "KIND", "NAME", "USER", "SCOPES", "SPACES", "EXPIRES (UTC)"), rows)
+    return _aligned(("KEY", "KIND", "NAME", "USER", "SCOPES", "SPACES", "AT ONCE", "EXPIRES (UTC)"), rows)
 
 
 def users(found: Iterable[User]) -> str:

@@ -44,6 +44,7 @@ KeyFlaw = Literal["", "revoked", "expired", "disabled"]
 SETTINGS = (
     *("title", "connections", "start_timeout_s", "execution_timeout_s", "max_attempts"),
     *("on_no_agent", "queue_limit", "visibility", "features", "input_schema", "example_input"),
+    *("max_in_flight", "max_in_flight_per_user", "retention_s"),
 )
 """What of a space can be edited; commands, events and the space name it alike."""
 
@@ -69,7 +70,8 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     """A space with its defaults for requests (seconds). One that is not `enabled` takes no submissions; of one that is
     `paused` nothing is assigned. `queue_limit`: so many requests may wait, 0 for any number. What its `members` may,
     `standing` says. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as with
-    `example_input`."""
+    `example_input`. `max_in_flight`: at most so many of its requests are assigned at once, `max_in_flight_per_user`: of each
+    user's; None: any number. `retention_s`: so long after a request has ended its data are kept; None: for ever."""
 
     space: str
     owner: str
@@ -83,6 +85,9 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
     features: tuple[Feature, ...] = ()
     input_schema: dict[str, Any] = {}
     example_input: dict[str, Any] = {}
+    max_in_flight: int | None = None
+    max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
     enabled: bool = True
     paused: bool = False
     visibility: Visibility = "everyone"
@@ -92,7 +97,7 @@ class Space(msgspec.Struct, frozen=True, kw_only=True):
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was not revoked. `kind` says what it is for; an API key without spaces is good for all its user's, and
     only API keys have scopes. `expires_at` is in nanoseconds since 1970; None: it does not. An API key with `origins` is for
-    pages of these alone."""
+    pages of these alone; of one with `max_in_flight` at most so many requests are assigned at once in each space."""
 
     key_id: str
     kind: Literal["api", "agent"]
@@ -103,6 +108,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope] = frozenset()
     expires_at: int | None = None
     origins: frozenset[str] = frozenset()
+    max_in_flight: int | None = None
 
 
 class Directory:
@@ -207,6 +213,7 @@ class Directory:
             scopes=frozenset(event.scopes) if isinstance(event, ApiKeyCreated) else frozenset(),
             expires_at=nanoseconds(event.expires_at) if event.expires_at else None,
             origins=frozenset(event.origins) if isinstance(event, ApiKeyCreated) else frozenset(),
+            max_in_flight=event.max_in_flight if isinstance(event, ApiKeyCreated) else None,
         )
         self.keys[key.key_id] = self._key_by_hash[key.key_hash] = key
 
@@ -226,6 +233,9 @@ def _created(event: SpaceCreated) -> Space:
         features=event.features,
         input_schema=event.input_schema,
         example_input=event.example_input,
+        max_in_flight=event.max_in_flight,
+        max_in_flight_per_user=event.max_in_flight_per_user,
+        retention_s=event.retention_s,
     )
 
 

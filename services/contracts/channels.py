@@ -88,7 +88,7 @@ EVENTS = (
         "requests",
         "ws.req.{part}.{rid}.{type}.{space}.{agent_gateway}.{origin}",
         "Everything that happens to requests: each event is appended expecting the one before it.",
-        {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS},
+        {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS, HISTORY: (events.Erased,)},
         dict.fromkeys((GATEWAY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), _REQUEST),
         subjects.REQUESTS,
     ),
@@ -271,7 +271,7 @@ FILES = (
         "$O.ws_files.C.{nuid}",
         "The bytes of a file, in pieces of at most 128 KiB; an empty piece takes the place of what was deleted.",
         dict.fromkeys((GATEWAY, HISTORY), (bytes,)),
-        dict.fromkeys((GATEWAY, OPERATOR), (bytes,)),
+        dict.fromkeys((GATEWAY, HISTORY, OPERATOR), (bytes,)),
         subjects.FILES,
     ),
 )

@@ -16,8 +16,10 @@ START_TIMEOUT_S = (1.0, 48 * 3600.0)
 EXECUTION_TIMEOUT_S = (1.0, 24 * 3600.0)
 MAX_ATTEMPTS = (1, 20)
 QUEUE_LIMIT = (0, 1_000_000)
+MAX_IN_FLIGHT = (1, 1_000_000)
+RETENTION_S = (1.0, 10 * 365 * 86400.0)
 MAX_TITLE = 200
-"""What the settings of a space may be."""
+"""What the settings of a space, and of a key, may be."""
 Scope = Literal["submit", "read", "manage"]
 """What an API key is for. `manage`: keys, users, agents."""
 FIRST_SCOPES: tuple[Scope, ...] = ("submit", "read")
@@ -75,7 +77,8 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     """A named inference endpoint, with its defaults for requests (seconds). `on_no_agent`: what becomes of a submission
     while no agent is connected; `queue_limit`: so many requests may wait, 0 for any number. `visibility`: for everyone,
     or only for its members. `input_schema` is a custom one, for which `features` do not count; empty: there is none, as
-    with `example_input`."""
+    with `example_input`. `max_in_flight`: at most so many of its requests are assigned at once, `max_in_flight_per_user`: of
+    each user's; None: any number. `retention_s`: so long after a request has ended its data are kept; None: for ever."""
 
     space: str
     owner: str
@@ -90,10 +93,15 @@ class SpaceCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="space_cre
     features: tuple[Feature, ...] = ()
     input_schema: dict[str, Any] = {}
     example_input: dict[str, Any] = {}
+    max_in_flight: int | None = None
+    max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
 
 
 class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edited"):
-    """The settings that have changed; the others are absent. They are for requests and connections that come later."""
+    """The settings that have changed; the others are absent. They are for requests and connections that come later, except
+    the limits of what is assigned at once, which are for all that waits, and `retention_s`, which is for all that has
+    ended."""
 
     space: str
     title: str | UnsetType = UNSET
@@ -107,6 +115,9 @@ class SpaceEdited(DirectoryEventBase, frozen=True, kw_only=True, tag="space_edit
     features: tuple[Feature, ...] | UnsetType = UNSET
     input_schema: dict[str, Any] | UnsetType = UNSET
     example_input: dict[str, Any] | UnsetType = UNSET
+    max_in_flight: int | UnsetType | None = UNSET
+    max_in_flight_per_user: int | UnsetType | None = UNSET
+    retention_s: float | UnsetType | None = UNSET
 
 
 class SpaceEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="space_enabled"):
@@ -162,7 +173,8 @@ SpaceEvent = SpaceCreated | SpaceChange | SpaceDeleted
 class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_created"):
     """A key for the HTTP API; an empty list of spaces means all that the user may use. `expires_at` (RFC 3339): worth
     nothing from then on, by JetStream's clock; empty: it does not expire. With `origins` it is good for pages of these
-    alone (RFC 6454, as browsers send them), and may stand in them for everybody to read."""
+    alone (RFC 6454, as browsers send them), and may stand in them for everybody to read. `max_in_flight`: of the requests
+    submitted with it, at most so many are assigned at once in each space; None: any number."""
 
     key_id: str
     user: str
@@ -172,6 +184,7 @@ class ApiKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="api_key_
     scopes: tuple[Scope, ...] = FIRST_SCOPES
     expires_at: str = ""
     origins: list[str] = []
+    max_in_flight: int | None = None
 
 
 class AgentKeyCreated(DirectoryEventBase, frozen=True, kw_only=True, tag="agent_key_created"):

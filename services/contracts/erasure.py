@@ -1,4 +1,4 @@
-"""What stays of the events of a request that is erased."""
+"""Erasing: the event, and what stays of the others of its request."""
 
 from typing import Any, assert_never
 
@@ -16,6 +16,20 @@ from services.contracts.events import (
     Restored,
     Succeeded,
 )
+from services.contracts.requests import RequestState
+
+
+def erasure(state: RequestState, id: str, actor: str) -> Erased:
+    """The event that erases a request which has ended."""
+    return Erased(
+        id=id,
+        rid=state.rid,
+        space=state.space,
+        prev_seq=state.seq,
+        attempt=state.attempt,
+        actor=actor,
+        origin=state.origin,
+    )
 
 
 def without_words(event: RequestEvent) -> RequestEvent:

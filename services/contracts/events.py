@@ -16,7 +16,8 @@ RequeueReason = Literal["agent_lost", "busy", "no_connection", "rejected", "retr
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
     """What all request events carry. `actor` says who caused it: `user:<id>`, `agent:<owner>/<name>`,
-    `gateway:<id>`, `dispatcher:<id>` or `recovery`. `attempt` counts the `assigned` events so far."""
+    `gateway:<id>`, `dispatcher:<id>`, `recovery`, or `retention` of what is erased since its time had come. `attempt` counts
+    the `assigned` events so far."""
 
     id: str
     rid: str
@@ -36,13 +37,22 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     retryable: bool = False
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What held for its key when a request was submitted. `max_in_flight`: of the requests of one space that were submitted
+    with this key (the same `key_id`) at most so many are assigned at once; None: any number."""
+
+    max_in_flight: int | None = None
+
+
 class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     """The request is ours now: it will get exactly one outcome.
 
     `input` is the JSON object as submitted; one that is too large for an event is in the file `input_file`, and `input` is
     null. `files`: ids of the files that it refers to. `start_timeout_s` counts from this event until the first handler
     start, `execution_timeout_s` from a handler's start. `key_digest` is the record of the caller's idempotency key, if any:
-    recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again."""
+    recovery rebuilds the keys from it. `retry_of`: the request whose input this one takes again. `limits`: those of the key
+    that it was submitted with; None: there are none. `retention_s`: so long after its end its data are kept at most; None:
+    as long as its space says."""
 
     user: str
     key_id: str
@@ -56,6 +66,8 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     retry_of: str = ""
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    limits: Limits | None = None
+    retention_s: float | None = None
     files: tuple[str, ...] = ()
     input_file: str = ""
 

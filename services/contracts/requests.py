@@ -13,6 +13,7 @@ from services.contracts.events import (
     Erased,
     Expired,
     Failed,
+    Limits,
     Problem,
     RequestEvent,
     Requeued,
@@ -57,6 +58,8 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     input_file: str = ""
     """Where the input is when it is too large for an event: `input` is null then. It is the same with the output."""
     retry_of: str = ""
+    limits: Limits | None = None
+    retention_s: float | None = None
     attempt: int = 0
     failures: int = 0
     """Attempts that consumed the user's budget."""
@@ -115,6 +118,8 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         retry_of=event.retry_of,
         metadata=event.metadata,
         traceparent=event.traceparent,
+        limits=event.limits,
+        retention_s=event.retention_s,
         files=event.files,
         input_file=event.input_file,
     )

@@ -116,6 +116,9 @@ class CreateSpace(Message, frozen=True, kw_only=True):
     features: tuple[Feature, ...] = ()
     input_schema: dict[str, Any] = {}
     example_input: dict[str, Any] = {}
+    max_in_flight: int | None = None
+    max_in_flight_per_user: int | None = None
+    retention_s: float | None = None
     actor: str = "system"
 
 
@@ -134,6 +137,9 @@ class EditSpace(Message, frozen=True, kw_only=True):
     features: tuple[Feature, ...] | UnsetType = UNSET
     input_schema: dict[str, Any] | UnsetType = UNSET
     example_input: dict[str, Any] | UnsetType = UNSET
+    max_in_flight: int | UnsetType | None = UNSET
+    max_in_flight_per_user: int | UnsetType | None = UNSET
+    retention_s: float | UnsetType | None = UNSET
     actor: str = "system"
 
 
@@ -170,8 +176,8 @@ class DeleteSpace(Message, frozen=True, kw_only=True):
 
 
 class CreateKey(Message, frozen=True, kw_only=True):
-    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes and origins are
-    an API key's alone. `expires_at` (RFC 3339) empty: it does not expire."""
+    """A new API key or agent key; the caller made the secret and sends only its hash. Scopes, origins and `max_in_flight`
+    are an API key's alone. `expires_at` (RFC 3339) empty: it does not expire."""
 
     kind: Literal["api", "agent"]
     key_id: str
@@ -182,6 +188,7 @@ class CreateKey(Message, frozen=True, kw_only=True):
     scopes: tuple[Scope, ...] = FIRST_SCOPES
     expires_at: str = ""
     origins: list[str] = []
+    max_in_flight: int | None = None
     actor: str = "system"
 
 
@@ -288,7 +295,14 @@ class Positions(Message, frozen=True, kw_only=True):
 
 
 WaitReason = Literal[
-    "waiting_turn", "no_agent_online", "agents_busy", "agent_loading", "agent_draining", "retry_delay", "space_paused"
+    "waiting_turn",
+    "no_agent_online",
+    "agents_busy",
+    "agent_loading",
+    "agent_draining",
+    "retry_delay",
+    "space_paused",
+    "quota",
 ]
 
 
@@ -314,8 +328,8 @@ class GetSpaceQueue(Message, frozen=True, kw_only=True):
 
 
 class SpaceQueue(Message, frozen=True, kw_only=True):
-    """The answer. `waiting`: requests that could be assigned now, were there a free slot; `online`: an agent of the space is
-    connected, whatever its state."""
+    """The answer. `waiting`: requests that wait for a slot, or for what limits leave them; `online`: an agent of the space
+    is connected, whatever its state."""
 
     waiting: int
     online: bool

@@ -11,6 +11,7 @@ from services.contracts.events import RequeueReason
 from services.contracts.reports import AgentReport
 from services.contracts.requests import RequestState
 from services.dispatcher.fleet import Fleet
+from services.dispatcher.quotas import NO_LIMITS, Room, SpaceLimits
 from services.dispatcher.state import MAX_LOSSES, SECOND, Lease, Partition
 
 GRACE = 20 * SECOND
@@ -66,21 +67,23 @@ Decision = Assign | Requeue | Expire | Fail
 AnyDecision = Decision | Check
 
 
-def assignments(partition: Partition, space: str, now: int) -> list[Assign]:
-    """As many of a space's waiting requests as its agents have free slots for."""
+def assignments(partition: Partition, space: str, now: int, limits: SpaceLimits = NO_LIMITS) -> list[Assign]:
+    """As many of a space's waiting requests as its agents have free slots for, and limits leave room."""
     decided: list[Assign] = []
     held_back: list[RequestState] = []
-    fleet = partition.fleet
+    fleet, room = partition.fleet, Room(partition.in_flight, space, limits)
     while (queue := partition.queues.get(space)) is not None and len(queue):
         agent = fleet.pick(space, now)
         if agent is None:
             break
-        state = queue.pop()
-        assert state is not None
+        state = queue.pop(room)
+        if state is None:
+            break
         if state.rid in partition.pending:
             held_back.append(state)
             continue
         partition.pending[state.rid] = 0
+        partition.in_flight.add(state)
         fleet.reserve(agent.report.conn, state.rid, 0)
         decided.append(Assign(state, agent.gateway, agent.report))
     for state in held_back:
@@ -116,10 +119,16 @@ def undo(partition: Partition, decision: AnyDecision, now: int) -> None:
     rid = decision.state.rid
     partition.pending.pop(rid, None)
     state = partition.requests.get(rid)
-    if isinstance(decision, Assign):
-        partition.fleet.release(decision.agent.conn, rid, 0, confirmed=False)
+    give_back(partition, decision)
     if state is not None and state.status == "queued":
         partition.wait(state, now)
+
+
+def give_back(partition: Partition, decision: AnyDecision) -> None:
+    """The decision was not carried out: what it had taken of slots and limits is free."""
+    if isinstance(decision, Assign):
+        partition.fleet.release(decision.agent.conn, decision.state.rid, 0, confirmed=False)
+        partition.not_assigned(decision.state.rid)
 
 
 def answered(partition: Partition, check: Check, answer: str, now: int) -> Requeue | None:

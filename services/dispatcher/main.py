@@ -19,6 +19,7 @@ async def start(process: Process) -> None:
     dispatcher = Dispatcher(process, liveness, clock, directory)
     partitions = dispatcher.partitions
     liveness.on_change = partitions.look
+    directory.on_event = dispatcher.on_directory_event
     await dispatcher.listen()
     await liveness.announce()
     place = rpc.Operation("ws.rpc.dispatcher.*.place", GetQueue, dispatcher.place, everyone=True)

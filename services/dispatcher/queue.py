@@ -1,13 +1,13 @@
-"""The queue of one space: priority, then round robin across users, then first come first served. Pure."""
+"""The queue of one space: priority, then round robin across users, then first come first served. Whom a limit keeps waiting
+is passed over. Pure."""
 
-import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from itertools import islice
 
 from services.contracts.requests import RequestState
-
-_Entry = tuple[int, str]
+from services.dispatcher.line import Line
+from services.dispatcher.quotas import Room, lane_of
 
 STALE_NS = 250_000_000
 """Everybody who watches a waiting request asks for its place again and again: the places are counted at most this often."""
@@ -17,7 +17,7 @@ class SpaceQueue:
     """Waiting requests of one space. Entries that were discarded are skipped when they come up."""
 
     def __init__(self) -> None:
-        self._levels: dict[int, OrderedDict[str, list[_Entry]]] = {}
+        self._levels: dict[int, OrderedDict[str, Line]] = {}
         self._waiting: dict[str, RequestState] = {}
         self._places: dict[str, int] = {}
         self._oldest: int | None = None
@@ -30,38 +30,34 @@ class SpaceQueue:
         """The request waits; its place is by when it was accepted, also after a requeue."""
         if state.rid not in self._waiting:
             users = self._levels.setdefault(state.priority, OrderedDict())
-            heapq.heappush(users.setdefault(state.user, []), (state.accepted_seq, state.rid))
+            users.setdefault(state.user, Line()).push((state.accepted_seq, state.rid), lane_of(state))
         self._waiting[state.rid] = state
 
     def discard(self, rid: str) -> None:
         """The request does not wait any more."""
         self._waiting.pop(rid, None)
 
-    def pop(self) -> RequestState | None:
-        """The next request to run; its user goes to the end of the round."""
-        while self._waiting:
-            priority = max(self._levels)
+    def pop(self, room: Room) -> RequestState | None:
+        """The next request to run, None when there is no room for any; its user goes to the end of the round. Who is passed
+        over stays where they are in it. So many users and keys are passed over at most as requests are assigned, however
+        many wait."""
+        if not room.for_any():
+            return None
+        for priority in sorted(self._levels, reverse=True):
             users = self._levels[priority]
-            user, entries = next(iter(users.items()))
-            _, rid = heapq.heappop(entries)
-            users.move_to_end(user)
-            if not entries:
-                del users[user]
+            state = self._turn(users, room)
             if not users:
                 del self._levels[priority]
-            state = self._waiting.pop(rid, None)
             if state is not None:
                 return state
-            if entries:
-                users.move_to_end(user, last=False)  # it was a discarded entry: the user has not had a turn
         return None
 
     def in_order(self) -> Iterator[str]:
-        """Request ids in the order in which they would be popped."""
+        """Request ids in the order in which they would be popped, were there no limits."""
         for priority in sorted(self._levels, reverse=True):
             rounds = {}
-            for user, entries in self._levels[priority].items():
-                if waiting := [rid for _, rid in sorted(set(entries)) if rid in self._waiting]:
+            for user, line in self._levels[priority].items():
+                if waiting := [rid for _, rid in sorted(set(line)) if rid in self._waiting]:
                     rounds[user] = deque(waiting)
             while rounds:
                 for user in list(rounds):
@@ -86,6 +82,27 @@ class SpaceQueue:
         """When the oldest was accepted, as of the same count; None when none waited then."""
         self._count(now)
         return self._oldest
+
+    def _turn(self, users: OrderedDict[str, Line], room: Room) -> RequestState | None:
+        """The next request of one level."""
+        state, emptied = None, []
+        for user, line in room.users(users):
+            state = self._first_of(line, room)
+            if not line:
+                emptied.append(user)
+            if state is not None:
+                break
+        if state is not None:
+            users.move_to_end(state.user)
+        for user in emptied:
+            del users[user]
+        return state
+
+    def _first_of(self, line: Line, room: Room) -> RequestState | None:
+        while (rid := line.pop(room.for_lane)) is not None:
+            if (state := self._waiting.pop(rid, None)) is not None:
+                return state  # and not an entry that was discarded
+        return None
 
     def _count(self, now: int) -> None:
         if now - self._counted_at >= STALE_NS:

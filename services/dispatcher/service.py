@@ -11,16 +11,18 @@ from nats.aio.msg import Msg
 from prometheus_client import Counter, Gauge
 
 from services.contracts import subjects
+from services.contracts.directory import DirectoryEvent, SpaceEdited, SpaceResumed
 from services.contracts.ids import part_of_request, part_of_space
 from services.contracts.reports import ControlAnswer, Deliver, Ping
 from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue, QueuePlace, SpaceOverview, SpaceQueue
 from services.dispatcher import places
-from services.dispatcher.decide import AnyDecision, Assign, Check, Decision, answered, assignments, timers, undo
+from services.dispatcher.decide import AnyDecision, Check, Decision, answered, assignments, give_back, timers, undo
 from services.dispatcher.events import event_of
 from services.dispatcher.folding import fold
 from services.dispatcher.gateways import Gateways
 from services.dispatcher.overview import overview
 from services.dispatcher.partitions import Partitions
+from services.dispatcher.quotas import NO_LIMITS, SpaceLimits
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
@@ -151,11 +153,20 @@ class Dispatcher:
                 continue
             for space in spaces:
                 if space in partition.queues and not self._paused(space):
-                    for decision in assignments(partition, space, now):
+                    for decision in assignments(partition, space, now, self._limits(space)):
                         self._start(partition, decision)
+
+    def on_directory_event(self, event: DirectoryEvent) -> None:
+        """A space may have been given room: it need not wait for the next report."""
+        if isinstance(event, SpaceEdited | SpaceResumed):
+            self._dispatch({event.space})
 
     def _paused(self, space: str) -> bool:
         return self._follower.directory.paused(space)
+
+    def _limits(self, space: str) -> SpaceLimits:
+        there = self._follower.directory.serviceable(space)
+        return NO_LIMITS if there is None else SpaceLimits(there.max_in_flight, there.max_in_flight_per_user)
 
     async def tick(self) -> None:
         """Decide what time alone brings about, for ever."""
@@ -206,7 +217,7 @@ class Dispatcher:
                 seq = await append(self._nc, request_record(event, decision.state.traceparent), APPEND_S)
         except Superseded as error:
             SUPERSEDED.inc()
-            self._release(partition, decision)
+            give_back(partition, decision)
             partition.settled(rid, error.by.seq)
         except (Undecided, StreamFull, ChainClosed) as error:
             log.warning("%s: %s", type(error).__name__, error, extra={"request_id": rid})
@@ -218,10 +229,6 @@ class Dispatcher:
         else:
             DECISIONS.labels(type(decision).__name__.lower()).inc()
             partition.settled(rid, seq)
-
-    def _release(self, partition: Partition, decision: Decision) -> None:
-        if isinstance(decision, Assign):
-            partition.fleet.release(decision.agent.conn, decision.state.rid, 0, confirmed=False)
 
     async def _check(self, partition: Partition, check: Check) -> None:
         state = check.state
@@ -235,7 +242,9 @@ class Dispatcher:
     async def place(self, query: GetQueue) -> QueuePlace | None:
         """Where a request stands in its queue and why it waits; None when its partition is not ours."""
         partition = self.states.get(part_of_request(query.rid))
-        return None if partition is None else places.place(partition, query.rid, self._paused, self._clock.now_ns())
+        if partition is None:
+            return None
+        return places.place(partition, query.rid, self._paused, self._clock.now_ns(), self._limits)
 
     async def queue(self, query: GetSpaceQueue) -> SpaceQueue | None:
         """What waits of a space; None when its partition is not ours, or not every gateway has said who is connected."""
@@ -244,8 +253,10 @@ class Dispatcher:
 
     async def overview(self, query: GetSpaceOverview) -> SpaceOverview | None:
         """What waits and runs of a space; None as `queue`."""
-        partition, paused = self._informed(query.space), self._paused(query.space)
-        return None if partition is None else overview(partition, query.space, paused=paused, now=self._clock.now_ns())
+        partition, paused, limits = self._informed(query.space), self._paused(query.space), self._limits(query.space)
+        if partition is None:
+            return None
+        return overview(partition, query.space, paused=paused, now=self._clock.now_ns(), limits=limits)
 
     def _informed(self, space: str) -> Partition | None:
         """The partition of a space, if it is ours and every gateway has said who is connected."""

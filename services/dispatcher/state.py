@@ -9,6 +9,7 @@ from services.contracts.requests import RequestState, evolve
 from services.dispatcher.eta import REMEMBERED
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.queue import SpaceQueue
+from services.dispatcher.quotas import InFlight
 
 SECOND = 1_000_000_000
 REJECTED_PAUSE = 1 * SECOND
@@ -48,6 +49,8 @@ class Partition:
         self.leases: dict[str, Lease] = {}
         self.pending: dict[str, int] = {}
         """rid -> sequence that must have been folded before the next decision about it (0: an append is under way)."""
+        self.in_flight = InFlight()
+        """What is assigned, and what is being assigned, as far as we know."""
         self.exhausted: set[str] = set()
         """Requests that have cost MAX_LOSSES agents, as gateways have found: they wait for nothing but their failure."""
         self.durations: dict[str, deque[float]] = {}
@@ -86,6 +89,12 @@ class Partition:
             self.pending.pop(rid, None)
         else:
             self.pending[rid] = seq
+
+    def not_assigned(self, rid: str) -> None:
+        """An assignment was not carried out; somebody else's may have been."""
+        state = self.requests.get(rid)
+        if state is None or state.status != "processing":
+            self.in_flight.remove(rid)
 
     def wait(self, state: RequestState, now: int) -> None:
         """The request stands in its queue (again) until it is assigned or its start timeout passes; not before its time."""
@@ -136,6 +145,7 @@ class Partition:
             heapq.heapify(self._expiries)
 
     def _leave(self, before: RequestState, confirmed: bool) -> None:
+        self.in_flight.remove(before.rid)
         if before.status == "queued":
             self.exhausted.discard(before.rid)
             queue = self.queues.get(before.space)
@@ -156,6 +166,7 @@ class Partition:
         if state.status == "queued":
             self.wait(state, now)
         elif isinstance(event, Assigned):
+            self.in_flight.add(state)
             self.leases[state.rid] = Lease(state.lease, state.conn, self.fleet.boot(state.conn), now)
             self.fleet.reserve(state.conn, state.rid, state.lease)
 

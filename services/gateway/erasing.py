@@ -2,20 +2,19 @@
 history removes it."""
 
 import contextlib
-import dataclasses
 import os
 
 import msgspec
 from nats.aio.client import Client
 
 from services.contracts import subjects
-from services.contracts.events import Erased
+from services.contracts.erasure import erasure
 from services.contracts.requests import RequestState
 from services.contracts.rpc import GetPositions, Positions
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Reader
 from services.runtime import rpc
-from services.runtime.append import ChainClosed, Record, Superseded, append, request_record
+from services.runtime.append import ChainClosed, Superseded, append_late, request_record
 from services.runtime.errors import NatsUnavailable
 
 APPEND_S = 10.0
@@ -36,7 +35,8 @@ class Erasures:
             if state.erased:
                 return state
             with contextlib.suppress(Superseded, ChainClosed):  # erased, or trimmed, meanwhile: look again
-                await self._append(request_record(_erased(state, user), state.traceparent))
+                event = erasure(state, os.urandom(16).hex(), f"user:{user}")
+                await append_late(self._nc, request_record(event, state.traceparent), APPEND_S)
             state = await self._read(state.rid)
         raise NatsUnavailable(f"{state.rid} cannot be erased just now")
 
@@ -50,28 +50,8 @@ class Erasures:
         known = [each for each in answer.positions if each.stream == wanted.stream]
         return any((each.epoch, each.seq) >= (wanted.epoch, wanted.seq) for each in known)
 
-    async def _append(self, record: Record) -> None:
-        """Raises Superseded, ChainClosed, Retryable."""
-        try:
-            await append(self._nc, record, APPEND_S)
-        except ChainClosed:
-            # The chain has left the stream: the event is the first that the stream has of it, and says what it follows.
-            await append(self._nc, dataclasses.replace(record, prev_seq=0), APPEND_S)
-
     async def _read(self, rid: str) -> RequestState:
         state = await self._reader.read(rid)
         if state is None:
             raise NatsUnavailable(f"{rid} cannot be read just now")
         return state
-
-
-def _erased(state: RequestState, user: str) -> Erased:
-    return Erased(
-        id=os.urandom(16).hex(),
-        rid=state.rid,
-        space=state.space,
-        prev_seq=state.seq,
-        attempt=state.attempt,
-        actor=f"user:{user}",
-        origin=state.origin,
-    )

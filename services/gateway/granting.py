@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from services.contracts.accounts import Directory, Key, User
-from services.contracts.directory import FIRST_SCOPES, Role, Scope
+from services.contracts.directory import FIRST_SCOPES, MAX_IN_FLIGHT, Role, Scope
 from services.contracts.ids import ORIGIN_PATTERN
 from services.contracts.instants import rfc3339
 from services.contracts.rpc import CreateKey
@@ -19,6 +19,14 @@ MAX_EXPIRES_S = 10 * 365 * 86400
 _NS = 1_000_000_000
 
 
+_InFlight = Annotated[
+    int,
+    Meta(
+        ge=MAX_IN_FLIGHT[0],
+        le=MAX_IN_FLIGHT[1],
+        description="Of an API key: in each space at most so many requests submitted with it run at once; null: any number.",
+    ),
+]
 Origin = Annotated[str, Meta(pattern=ORIGIN_PATTERN, description="As browsers send it: `https://example.org`.")]
 
 
@@ -36,6 +44,7 @@ class KeyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         list[Origin],
         Meta(max_length=MAX_ORIGINS, description="Pages of these alone may use it; with the scope `submit` and no other."),
     ] = []
+    max_in_flight: _InFlight | UnsetType | None = UNSET
     user: Annotated[str, Meta(description="Whose it is to be; another's only for administrators.")] | UnsetType = UNSET
 
 
@@ -49,7 +58,8 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was not revoked. No spaces: it is for all. Only API keys have scopes. `expires_at` null: it does not.
-    `last_used_at` is right to a minute; null: never. With `origins` it is good for pages of these alone."""
+    `last_used_at` is right to a minute; null: never. With `origins` it is good for pages of these alone.
+    `max_in_flight`: in each space at most so many requests submitted with it run at once; null: any number."""
 
     id: str
     kind: Literal["api", "agent"]
@@ -58,6 +68,7 @@ class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[Scope]
     spaces: list[str]
     origins: list[str]
+    max_in_flight: int | None
     expires_at: Instant | None
     last_used_at: Instant | None
 
@@ -99,6 +110,7 @@ def key_object(key: Key, last_used: int | None) -> KeyObject:
         scopes=sorted(key.scopes),
         spaces=sorted(key.spaces),
         origins=sorted(key.origins),
+        max_in_flight=key.max_in_flight,
         expires_at=None if key.expires_at is None else rfc3339(key.expires_at),
         last_used_at=None if last_used is None else rfc3339(last_used),
     )
@@ -136,6 +148,7 @@ def grant(body: KeyBody, key: Key, user: User, directory: Directory, now: int, k
         spaces=spaces,
         scopes=scopes,
         origins=body.origins,
+        max_in_flight=_in_flight(body, key),
         expires_at=_expiry(body, key, now),
         actor=f"user:{user.user}",
     )
@@ -187,6 +200,18 @@ def _expiry(body: KeyBody, key: Key, now: int) -> str:
     if key.expires_at is not None and expires_at is not None and expires_at > key.expires_at:
         raise ApiProblem("forbidden", "This key expires before that, so it cannot make such a key.")
     return "" if expires_at is None else rfc3339(expires_at)
+
+
+def _in_flight(body: KeyBody, key: Key) -> int | None:
+    """Its limit: that of the key that makes it, or a lower one."""
+    if body.kind == "agent":
+        if body.max_in_flight is not UNSET:
+            raise _unfit("/max_in_flight", "Nothing is submitted with an agent key.")
+        return None
+    wanted = key.max_in_flight if body.max_in_flight is UNSET else body.max_in_flight
+    if key.max_in_flight is not None and (wanted is None or wanted > key.max_in_flight):
+        raise ApiProblem("forbidden", f"Of this key {key.max_in_flight} requests run at once, so it cannot give more.")
+    return wanted
 
 
 def _unfit(pointer: str, detail: str) -> ApiProblem:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from services.contracts.accounts import Space
+from services.contracts.directory import RETENTION_S
 from services.contracts.requests import RequestState
 from services.gateway.problems import ApiProblem, Flaw
 from spaces_agent import frames
@@ -32,6 +33,17 @@ class PolicyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     execution_timeout_s: Annotated[float, Meta(gt=0, le=MAX_EXECUTION_TIMEOUT_S)] | UnsetType = UNSET
     priority: Annotated[int, Meta(ge=-10, le=10)] | UnsetType = UNSET
     max_attempts: Annotated[int, Meta(ge=1, le=10)] | UnsetType = UNSET
+    retention_s: (
+        Annotated[
+            float,
+            Meta(
+                ge=RETENTION_S[0],
+                le=RETENTION_S[1],
+                description="So long after its end its data are kept; at most as long as the space says.",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SubmitBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +66,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     max_attempts: int
     metadata: dict[str, Any]
+    retention_s: float | None = None
     retry_of: str = ""
 
 
@@ -79,6 +92,7 @@ def submission(body: bytes, space: Space) -> Submission:
         priority=0 if policy.priority is UNSET else policy.priority,
         max_attempts=space.max_attempts if policy.max_attempts is UNSET else policy.max_attempts,
         metadata=metadata,
+        retention_s=_retention_s(policy, space),
     )
 
 
@@ -96,6 +110,7 @@ def resubmission(state: RequestState) -> Submission:
         priority=state.priority,
         max_attempts=state.max_attempts,
         metadata=state.metadata,
+        retention_s=state.retention_s,
         retry_of=state.rid,
     )
 
@@ -126,6 +141,16 @@ def too_large() -> ApiProblem:
 
 def _given(value: float | UnsetType, default: float) -> float:
     return default if value is UNSET else value
+
+
+def _retention_s(policy: PolicyBody, space: Space) -> float | None:
+    """What the request says itself; what its space says holds anyway."""
+    if policy.retention_s is UNSET:
+        return None
+    if space.retention_s is not None and policy.retention_s > space.retention_s:
+        detail = f"The space keeps data for {space.retention_s:g} s: a request can say less, not more."
+        raise ApiProblem("input_invalid", "The body does not fit; see errors.", [Flaw("/policy/retention_s", detail)])
+    return policy.retention_s
 
 
 def parsed(body: bytes, kind: type[T]) -> T:

@@ -9,8 +9,10 @@ from services.contracts.accounts import SETTINGS, Space
 from services.contracts.directory import (
     EXECUTION_TIMEOUT_S,
     MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
     MAX_TITLE,
     QUEUE_LIMIT,
+    RETENTION_S,
     START_TIMEOUT_S,
     Feature,
     MemberRole,
@@ -30,6 +32,13 @@ _ExecutionTimeout = Annotated[float, Meta(ge=EXECUTION_TIMEOUT_S[0], le=EXECUTIO
 _MaxAttempts = Annotated[int, Meta(ge=MAX_ATTEMPTS[0], le=MAX_ATTEMPTS[1])]
 _QueueLimit = Annotated[int, Meta(ge=QUEUE_LIMIT[0], le=QUEUE_LIMIT[1], description="0: any number may wait")]
 
+_InFlight = Annotated[
+    int, Meta(ge=MAX_IN_FLIGHT[0], le=MAX_IN_FLIGHT[1], description="So many run at once at most; null: any number")
+]
+_Retention = Annotated[
+    float,
+    Meta(ge=RETENTION_S[0], le=RETENTION_S[1], description="So long after its end a request's data are kept; null: always"),
+]
 _Features = Annotated[tuple[Feature, ...], Meta(description="Which usual fields inputs have; none: any object will do")]
 _Schema = Annotated[
     dict[str, Any],
@@ -54,6 +63,9 @@ class EditSpaceBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     features: _Features | UnsetType = UNSET
     input_schema: _Schema | UnsetType = UNSET
     example_input: _Example | UnsetType = UNSET
+    max_in_flight: _InFlight | UnsetType | None = UNSET
+    max_in_flight_per_user: _InFlight | UnsetType | None = UNSET
+    retention_s: _Retention | UnsetType | None = UNSET
 
 
 class CreateSpaceBody(EditSpaceBody, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,7 +87,9 @@ class ListedSpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     `one` agent may be connected, or `many`. `on_no_agent`: while none is, a submission waits (`queue`) or is refused
     (`reject`). `queue_limit`: so many requests may wait, 0 for any number. One that is not `enabled` takes no submissions;
     of one that is `paused` no request is assigned. `visibility`: `everyone` with a key may see it and submit to it, or, of a
-    `private` one, its members, according to their roles. `features`: which usual fields its inputs may have."""
+    `private` one, its members, according to their roles. `features`: which usual fields its inputs may have. At most
+    `max_in_flight` of its requests run at once, and `max_in_flight_per_user` of each user; null: any number. `retention_s`
+    after its end a request's data are erased; null: they are kept."""
 
     id: str
     title: str
@@ -88,6 +102,9 @@ class ListedSpaceObject(msgspec.Struct, frozen=True, kw_only=True):
     queue_limit: int
     visibility: Visibility
     features: list[Feature]
+    max_in_flight: int | None
+    max_in_flight_per_user: int | None
+    retention_s: float | None
     enabled: bool
     paused: bool
     urls: SpaceUrlsObject

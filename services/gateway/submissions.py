@@ -9,7 +9,7 @@ from nats.aio.client import Client
 
 from services.contracts import ids, subjects
 from services.contracts.accounts import Space
-from services.contracts.events import Accepted
+from services.contracts.events import Accepted, Limits
 from services.contracts.idempotency import KeyRecord
 from services.contracts.requests import RequestState, begin
 from services.contracts.trace import continued
@@ -120,7 +120,7 @@ class Submissions:
 
     def _event(self, rid: str, order: Order, admitted: Admitted, digest: str) -> Accepted:
         entropy = os.urandom(40)
-        wanted = order.submission
+        wanted, key = order.submission, order.caller.key
         return Accepted(
             id=entropy[24:].hex(),
             rid=rid,
@@ -130,7 +130,7 @@ class Submissions:
             actor=f"user:{order.caller.user.user}",
             origin=self._origin,
             user=order.caller.user.user,
-            key_id=order.caller.key.key_id,
+            key_id=key.key_id,
             input=admitted.input,
             files=admitted.files,
             input_file=admitted.input_file,
@@ -143,4 +143,6 @@ class Submissions:
             retry_of=wanted.retry_of,
             metadata=wanted.metadata,
             traceparent=continued(order.traceparent, entropy),
+            retention_s=wanted.retention_s,
+            limits=None if key.max_in_flight is None else Limits(max_in_flight=key.max_in_flight),
         )

@@ -26,7 +26,7 @@ class AgentObject(msgspec.Struct, frozen=True):
 
 class QueueObject(msgspec.Struct, frozen=True, kw_only=True):
     """Why a queued request waits: `waiting_turn`, `no_agent_online`, `agents_busy`, `agent_loading`,
-    `agent_draining`, `retry_delay`, `space_paused`, or empty when nobody can tell."""
+    `agent_draining`, `retry_delay`, `space_paused`, `quota` (as many run at once as may), or empty when nobody can tell."""
 
     position: Annotated[int, Meta(description="1: the next to go")] | UnsetType = UNSET
     reason: str

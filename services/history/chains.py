@@ -9,7 +9,7 @@ from services.contracts.events import RequestEvent, type_of
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import CutChain, RequestState
 from services.history.entries import refers_rightly
-from services.history.requests import Row, follow, row_of, state_of
+from services.history.requests import Row, files_of, follow, row_of, state_of
 
 
 class Logged(NamedTuple):
@@ -79,6 +79,13 @@ def difference(expected: Row | None, found: Row | None) -> str | None:
     if not columns and state_of(expected.state) != _state_or_none(found.state):
         columns = ["state"]
     return f"wrong row: {', '.join(columns)}" if columns else None
+
+
+def files_difference(expected: Row | None, found: Sequence[str]) -> str | None:
+    """How the files that the read table has of a request differ from those that its events refer to; None when they do
+    not. `found` is in order."""
+    files = [] if expected is None else files_of(state_of(expected.state))
+    return None if files == list(found) else f"wrong files: {len(files)} are referred to, the table has {len(found)}"
 
 
 def _state_or_none(column: bytes) -> RequestState | None:

@@ -3,11 +3,13 @@
 import asyncio
 
 from services.contracts import subjects
+from services.history.collector import Collector
 from services.history.database import create_pool
 from services.history.erasing import Eraser
 from services.history.leader import Leadership
 from services.history.queries import Queries
 from services.history.recorder import FILTERS, Recorder
+from services.history.retention import Retention
 from services.history.trim import Trimmer
 from services.runtime.clock import ServerClock
 from services.runtime.live import Liveness
@@ -24,8 +26,14 @@ async def start(process: Process) -> None:
     pool = await create_pool(settings.database_url)
     leadership = Leadership(settings.database_url)
     recorders = {stream: Recorder(nc, pool, stream) for stream in FILTERS}
-    trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, lambda: recorders[subjects.REQUESTS].halted)
-    eraser = Eraser(nc, pool, ServerClock(), lambda: recorders[subjects.REQUESTS].halted)
+
+    def halted() -> bool:
+        return recorders[subjects.REQUESTS].halted
+
+    trimmer = Trimmer(nc, pool, ServerClock(), settings.stream_keep, halted)
+    eraser = Eraser(nc, pool, ServerClock(), halted)
+    retention = Retention(nc, pool, ServerClock(), halted)
+    collector = Collector(nc, pool, ServerClock(), halted, settings.files_keep)
     liveness = Liveness(nc, "history", process.id)
 
     async def answer() -> None:
@@ -40,9 +48,8 @@ async def start(process: Process) -> None:
         for recorder in recorders.values():
             await recorder.finish()
 
-    process.spawn(
-        "leadership", leadership.run([*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run])
-    )
+    work = [*(recorder.run for recorder in recorders.values()), trimmer.run, eraser.run, retention.run, collector.run]
+    process.spawn("leadership", leadership.run(work))
     process.spawn("answers", answer())
     process.spawn("liveness", liveness.keep_announcing())
     process.ready_when("postgresql", lambda: leadership.migrated.is_set() and leadership.reachable)

@@ -22,7 +22,7 @@ async def check_migrated(connection: Connection) -> None:
     """Raises NotMigrated."""
     if await connection.fetchval("SELECT to_regclass('event_log') IS NULL OR to_regclass('requests') IS NULL"):
         raise NotMigrated("this database holds no event log")
-    if await connection.fetchval("SELECT to_regclass('read_table') IS NULL"):
+    if await connection.fetchval("SELECT to_regclass('request_files') IS NULL"):
         raise NotMigrated("this database is of an older version: start the stack, or run `spaces provision`")
 
 

@@ -1,4 +1,4 @@
-"""Rebuild: the read table made again from the log, with the recorder running or not.
+"""Rebuild: the read tables made again from the log, with the recorder running or not.
 
 First the log is folded as one snapshot shows it, beside the running recorder. Then, holding the recorder's position so that
 no batch can be recorded, what came meanwhile is folded too and the rows that differ are replaced, in one transaction.
@@ -11,7 +11,7 @@ from itertools import groupby
 from services.history.chains import Logged, refold_chain
 from services.history.database import Connection, connect
 from services.history.reading import Progress, chains, check_migrated, silent
-from services.history.requests import Row
+from services.history.requests import Row, files_of, state_of
 from services.history.statements import sql
 from services.runtime.errors import Retryable
 
@@ -26,8 +26,8 @@ class RebuildRunning(Retryable):
 
 @dataclass(slots=True)
 class Rebuilt:
-    """What was done: rows now in the read table, rows that had differed or been missing (`replaced`) or were unfounded
-    (`removed`), and chains that do not fold, at most 100 of them by name."""
+    """What was done: rows now in the read table of requests, rows that had differed or been missing (`replaced`) or were
+    unfounded (`removed`), also of the files they refer to, and chains that do not fold, at most 100 of them by name."""
 
     requests: int = 0
     replaced: int = 0
@@ -54,7 +54,7 @@ class Rebuilt:
 
 
 async def rebuild(database_url: str, progress: Progress = silent) -> Rebuilt:
-    """Make the read table say what the log says. Raises RebuildRunning, NotMigrated, OSError, asyncpg.PostgresError: then
+    """Make the read tables say what the log says. Raises RebuildRunning, NotMigrated, OSError, asyncpg.PostgresError: then
     nothing has changed."""
     result = Rebuilt()
     reader = await connect(database_url, command_timeout_s=None)
@@ -65,6 +65,7 @@ async def rebuild(database_url: str, progress: Progress = silent) -> Rebuilt:
             if not await writer.fetchval(sql("rebuild_lock"), _LOCK):
                 raise RebuildRunning("a rebuild is already running")
             await writer.execute(sql("create_rebuilt"))
+            await writer.execute(sql("create_rebuilt_files"))
             epoch, seq = await _fold_snapshot(reader, writer, result, progress)
             async with writer.transaction():
                 await writer.fetchrow(sql("lock_position"))
@@ -85,9 +86,9 @@ async def _fold_snapshot(reader: Connection, writer: Connection, result: Rebuilt
         async for chain in chains(reader, progress):
             rows.extend(_row(chain, result))
             if len(rows) >= _CHUNK:
-                await writer.copy_records_to_table("rebuilt", records=rows)
+                await _copy(writer, rows)
                 rows.clear()
-    await writer.copy_records_to_table("rebuilt", records=rows)
+    await _copy(writer, rows)
     return (0, 0) if position is None else (position["epoch"], position["seq"])
 
 
@@ -100,12 +101,20 @@ async def _fold_changes(writer: Connection, epoch: int, seq: int, result: Rebuil
         by_request = groupby(logged, key=lambda event: event.rid)
         rows = [row for _, chain in by_request for row in _row(list(chain), result)]
         await writer.execute(sql("delete_rebuilt"), rids)
-        await writer.copy_records_to_table("rebuilt", records=rows)
+        await writer.execute(sql("delete_rebuilt_files"), rids)
+        await _copy(writer, rows)
+
+
+async def _copy(writer: Connection, rows: list[Row]) -> None:
+    await writer.copy_records_to_table("rebuilt", records=rows)
+    files = [(row.rid, file) for row in rows for file in files_of(state_of(row.state))]
+    await writer.copy_records_to_table("rebuilt_files", records=files)
 
 
 async def _replace(writer: Connection, result: Rebuilt) -> None:
-    result.removed = _count(await writer.execute(sql("delete_unfounded")))
-    result.replaced = _count(await writer.execute(sql("replace_requests")))
+    removed = [await writer.execute(sql(each)) for each in ("delete_unfounded", "delete_unfounded_files")]
+    replaced = [await writer.execute(sql(each)) for each in ("replace_requests", "insert_missing_files")]
+    result.removed, result.replaced = sum(map(_count, removed)), sum(map(_count, replaced))
     result.requests = await writer.fetchval(sql("count_rebuilt"))
     await writer.execute(sql("make_whole"))
 

@@ -7,10 +7,12 @@ import msgspec
 
 from services.contracts import codec
 from services.contracts.events import Assigned, RequestEvent
+from services.contracts.files import is_file_id
 from services.contracts.ids import part_of_request
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import NULL, CutChain, RequestState, evolve
 from services.history.entries import Conflict, Entry, conflict, request_entry, whole
+from services.history.retentions import erase_at
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(RequestState)
@@ -18,7 +20,8 @@ _decoder = msgspec.json.Decoder(RequestState)
 
 class Row(NamedTuple):
     """One row of `requests`, in the order of its columns. `state` is the whole RequestState as JSON, with references in
-    place of payloads; the other columns are what lists and filters need."""
+    place of payloads; the other columns are what lists and filters need. `erase_at`: when the data are to be erased because
+    the request itself says so, nanoseconds since 1970; None: never, not yet known, or it is done."""
 
     rid: str
     epoch: int
@@ -32,6 +35,8 @@ class Row(NamedTuple):
     completed_at: int | None
     last_seq: int
     state: bytes
+    erased: bool
+    erase_at: int | None
 
 
 class Folded(NamedTuple):
@@ -63,6 +68,8 @@ def row_of(state: RequestState, epoch: int) -> Row:
         completed_at=None if state.open else state.completed_at,
         last_seq=state.seq,
         state=_encoder.encode(state),
+        erased=state.erased,
+        erase_at=erase_at(state),
     )
 
 
@@ -74,6 +81,12 @@ def state_of(column: bytes) -> RequestState:
 def skeleton_of(column: bytes) -> RequestState:
     """The same without what was given to, and came from, its handler."""
     return msgspec.structs.replace(state_of(column), input=NULL, output=NULL, log_tail="")
+
+
+def files_of(state: RequestState) -> list[str]:
+    """The ids of all files that a request's events refer to, in order."""
+    said = {*state.files, *state.output_files, state.input_file, state.output_file}
+    return sorted(id for id in said if is_file_id(id))
 
 
 def decode_batch(messages: Iterable[Message]) -> tuple[list[Decoded], list[Conflict]]:

@@ -1,7 +1,7 @@
 """Writing one batch: position, events, payloads, read rows and conflicts in one transaction."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
 from services.contracts import subjects
@@ -19,6 +19,7 @@ from services.history.requests import (
     Message,
     Row,
     decode_batch,
+    files_of,
     fold_batch,
     refold,
     row_of,
@@ -101,6 +102,7 @@ async def _write_requests(
         await connection.execute(sql("insert_payloads"), list(folded.payloads), list(folded.payloads.values()))
     await _insert_entries(connection, stream, epoch, folded.entries)
     await upsert_requests(connection, [row_of(state, epoch) for state in folded.states.values()])
+    await _insert_files(connection, folded.states.values())
     await erase(connection, {entry.rid: entry for entry in folded.entries if entry.type == "erased"}.values())
     conflicts = undecodable + folded.conflicts
     await _insert_conflicts(connection, stream, epoch, conflicts)
@@ -171,6 +173,12 @@ async def _insert_conflicts(connection: Connection, stream: str, epoch: int, con
     if conflicts:
         columns = zip(*((c.seq, c.at, c.subject, c.data, c.reason) for c in conflicts), strict=True)
         await connection.execute(sql("insert_conflicts"), stream, epoch, *map(list, columns))
+
+
+async def _insert_files(connection: Connection, states: Iterable[RequestState]) -> None:
+    found = [(file, state.rid) for state in states for file in files_of(state)]
+    if found:
+        await connection.execute(sql("insert_request_files"), *map(list, zip(*found, strict=True)))
 
 
 async def upsert_requests(connection: Connection, rows: Sequence[Row], statement: str = "upsert_requests") -> None:

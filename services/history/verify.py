@@ -1,12 +1,13 @@
-"""Verify: is the log whole, and does the read table say what the log says?
+"""Verify: is the log whole, and do the read tables say what the log says?
 
 Reads one snapshot, so it is right with the stack up. Nothing is changed.
 """
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from services.history.chains import difference, refold_chain
+from services.history.chains import Logged, difference, files_difference, refold_chain
 from services.history.database import Connection, connect
 from services.history.reading import Progress, chains, check_migrated, silent
 from services.history.recovery_log import latest_recovery
@@ -95,28 +96,42 @@ async def _check_payloads(connection: Connection, report: Report) -> None:
 
 
 async def _check_requests(connection: Connection, report: Report, progress: Progress) -> None:
-    """Walk log and read table side by side, both by request id."""
-    rows = _rows(connection)
-    row = await anext(rows, None)
+    """Walk log and read tables side by side, all by request id."""
+    all_found = _all_found(connection)
+    found = await anext(all_found, None)
     async for chain in chains(connection, progress):
         rid = chain[0].rid
-        while row is not None and row.rid < rid:
-            report.add(f"wrong row: request {row.rid} has no events")
-            row = await anext(rows, None)
-        expected, faults = refold_chain(chain)
-        found = row if row is not None and row.rid == rid else None
-        differs = difference(expected, found)
-        for finding in [*faults, *([differs] if differs else [])]:
+        while found is not None and found.rid < rid:
+            report.add(f"wrong row: request {found.rid} has no events")
+            found = await anext(all_found, None)
+        there = found if found is not None and found.rid == rid else _Found(rid, None, [])
+        for finding in _findings(chain, there):
             report.add(f"{finding} (request {rid})")
         report.events += len(chain)
         report.requests += 1
-        if found is not None:
-            row = await anext(rows, None)
-    while row is not None:
-        report.add(f"wrong row: request {row.rid} has no events")
-        row = await anext(rows, None)
+        if there is found:
+            found = await anext(all_found, None)
+    while found is not None:
+        report.add(f"wrong row: request {found.rid} has no events")
+        found = await anext(all_found, None)
 
 
-async def _rows(connection: Connection) -> AsyncIterator[Row]:
+class _Found(NamedTuple):
+    """What the read tables have of a request."""
+
+    rid: str
+    row: Row | None
+    files: list[str]
+
+
+def _findings(chain: list[Logged], found: _Found) -> list[str]:
+    expected, faults = refold_chain(chain)
+    differences = difference(expected, found.row), files_difference(expected, found.files)
+    return [*faults, *(each for each in differences if each is not None)]
+
+
+async def _all_found(connection: Connection) -> AsyncIterator[_Found]:
     async for record in connection.cursor(sql("all_requests"), prefetch=1000):
-        yield Row(*record)
+        *columns, files = record
+        row = Row(*columns)
+        yield _Found(row.rid, None if record["epoch"] is None else row, files)

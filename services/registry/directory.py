@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from services.contracts import ids, subjects
 from services.contracts.accounts import Directory
 from services.contracts.directory import (
+    MAX_IN_FLIGHT,
     AgentKeyCreated,
     ApiKeyCreated,
     DirectoryEvent,
@@ -171,7 +172,7 @@ def _key(command: CreateKey, event_id: str) -> ApiKeyCreated | AgentKeyCreated:
     }
     if command.kind == "agent":
         return AgentKeyCreated(**common)
-    return ApiKeyCreated(**common, scopes=command.scopes, origins=command.origins)
+    return ApiKeyCreated(**common, scopes=command.scopes, origins=command.origins, max_in_flight=command.max_in_flight)
 
 
 def check_email(email: str) -> None:
@@ -207,6 +208,7 @@ def _check_key(command: CreateKey, directory: Directory) -> None:
         if space not in directory.spaces:
             raise Refusal("not_found", f"no such space: {space[:64]!r}")
     _check_origins(command)
+    _check_in_flight(command)
     if command.kind == "agent":
         _check_agent_key(command, directory)
     holder = directory.key_by_hash(command.key_hash)
@@ -224,6 +226,16 @@ def _check_origins(command: CreateKey) -> None:
     for origin in command.origins:
         if not ids.is_origin(origin):
             raise Refusal("invalid", f"no origin as browsers send it, like https://example.org: {origin[:64]!r}")
+
+
+def _check_in_flight(command: CreateKey) -> None:
+    if command.max_in_flight is None:
+        return
+    if command.kind != "api":
+        raise Refusal("invalid", "max_in_flight is for an API key: nothing is submitted with an agent's")
+    least, most = MAX_IN_FLIGHT
+    if not least <= command.max_in_flight <= most:
+        raise Refusal("invalid", f"max_in_flight is between {least} and {most}")
 
 
 def _check_agent_key(command: CreateKey, directory: Directory) -> None:

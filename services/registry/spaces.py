@@ -11,8 +11,10 @@ from services.contracts.accounts import SETTINGS, Directory, Space
 from services.contracts.directory import (
     EXECUTION_TIMEOUT_S,
     MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
     MAX_TITLE,
     QUEUE_LIMIT,
+    RETENTION_S,
     START_TIMEOUT_S,
     SpaceCreated,
     SpaceDeleted,
@@ -36,6 +38,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "execution_timeout_s": EXECUTION_TIMEOUT_S,
     "max_attempts": MAX_ATTEMPTS,
     "queue_limit": QUEUE_LIMIT,
+    "max_in_flight": MAX_IN_FLIGHT,
+    "max_in_flight_per_user": MAX_IN_FLIGHT,
+    "retention_s": RETENTION_S,
 }
 
 MAX_MEMBERS = 1000
@@ -53,7 +58,7 @@ def check(command: CreateSpace | EditSpace) -> None:
     for what, (least, most) in _BOUNDS.items():
         value = getattr(command, what)
         # Written so that NaN is outside.
-        if value is not UNSET and not least <= value <= most:
+        if value is not UNSET and value is not None and not least <= value <= most:
             raise Refusal("invalid", f"{what} is between {least:g} and {most:g}")
 
 

@@ -6,7 +6,7 @@ happened, the *unique successor* of that sequence, read from the stream's leader
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nats.aio.client import Client
 
@@ -103,6 +103,15 @@ async def append(nc: Client, record: Record, deadline_s: float = ACCEPT_DEADLINE
             raise Undecided(f"{record.subject} was not decided within {deadline_s:g} s") from cause
         await asyncio.sleep(pause)
         tries += 1
+
+
+async def append_late(nc: Client, record: Record, deadline_s: float) -> int:
+    """`append`, of an event that may follow a request's end long after its chain has left the stream: then it is the first
+    that the stream has of it, and says what it follows. Raises what `append` raises."""
+    try:
+        return await append(nc, record, deadline_s)
+    except ChainClosed:
+        return await append(nc, replace(record, prev_seq=0), deadline_s)
 
 
 async def _attempt(nc: Client, record: Record, headers: dict[str, str], timeout_s: float) -> int | None:

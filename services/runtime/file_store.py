@@ -24,7 +24,7 @@ from services.runtime.tail import Tail
 TIMEOUT_S = 5.0
 DEADLINE_S = 30.0
 """So long is one chunk or record tried again while NATS does not answer."""
-DELETED_S = 7 * 86400
+DELETED_S = 86400
 """How long is known of a file that it was deleted."""
 FENCE_S = 3600
 """How long what takes the place of deleted chunks stays, so that a writer who does not know it yet is refused."""

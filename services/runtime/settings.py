@@ -42,8 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """How much the files may take that came in with one key."""
     files_space_max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 4 * 1024**3
     """How much the files of one space may take."""
-    files_keep: Annotated[float, msgspec.Meta(ge=60)] = 86400.0
-    """How long a file is kept that no request needs."""
+    files_keep: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400.0
+    """How long a file is kept that no request has needed yet; and after the end of those that did, in a space that keeps its
+    data for ever."""
     secret_key: str = ""
     """What links to files are signed with, the same at all gateways; several separated by commas: the last one signs, all
     are recognised. Empty: each gateway makes one for itself."""

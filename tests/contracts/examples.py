@@ -55,8 +55,10 @@ ACCEPTED = events.Accepted(
     retry_of=RID,
     metadata=META,
     traceparent=TRACE,
-    files=(FILE,),
-    input_file=FILE,
+    limits=events.Limits(max_in_flight=4),
+    retention_s=86400.0,
+    files=("u1." + "0" * 32,),
+    input_file="u1." + "0" * 31 + "1",
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -86,7 +88,14 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         detail="CUDA out of memory",
         delay_s=2.0,
     ),
-    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA, files=(FILE,), output_file=FILE),
+    events.Succeeded(
+        **_EVENT,
+        **_RUN,
+        output=RAW,
+        output_sha256=SHA,
+        files=(f"{RID}.42." + "0" * 32,),
+        output_file=f"{RID}.42." + "0" * 31 + "1",
+    ),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),
@@ -122,6 +131,9 @@ _SETTINGS: dict[str, Any] = {
     "features": ("prompt", "audio"),
     "input_schema": {"type": "object", "required": ["prompt"]},
     "example_input": {"prompt": "hello"},
+    "max_in_flight": 8,
+    "max_in_flight_per_user": 2,
+    "retention_s": 2592000.0,
 }
 _LIMITS: dict[str, Any] = {"scopes": ("read",), "expires_at": "2026-01-02T00:00:00.000000Z"}
 DIRECTORY_EVENTS: list[msgspec.Struct] = [
@@ -144,7 +156,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.SpaceMemberSet(**_ENTRY, space="demo", user="u2", role="submitter"),
     directory.SpaceMemberRemoved(**_ENTRY, space="demo", user="u2"),
     directory.SpaceDeleted(**_ENTRY, space="demo"),
-    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"]),
+    directory.ApiKeyCreated(**_ENTRY, **_KEY, **_LIMITS, origins=["https://example.org"], max_in_flight=4),
     directory.AgentKeyCreated(**_ENTRY, **_KEY, expires_at=_LIMITS["expires_at"]),
     directory.KeyRevoked(**_ENTRY, key_id="k1"),
 ]
@@ -291,7 +303,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.SetMember(space="demo", user="u2", role="viewer", actor="user:u1"),
     rpc.RemoveMember(space="demo", user="u2", actor="user:u1"),
     rpc.DeleteSpace(space="demo", actor="user:u1"),
-    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], actor="user:u1"),
+    rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], max_in_flight=4, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
     rpc.GetAgents(),
     _AGENT,
@@ -395,6 +407,7 @@ FAMILIES: dict[str, list[msgspec.Struct]] = {
 
 _PARTS_AND_ROOTS = {
     events.Event,
+    events.Limits,
     events.Problem,
     connections.ConnectionEventBase,
     directory.DirectoryEventBase,

@@ -13,8 +13,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.contracts import codec, ids, subjects
-from services.contracts.directory import SpaceCreated, SpaceDeleted, SpacePaused, SpaceResumed
-from services.contracts.events import Accepted, Assigned, Expired, RequestEvent, Requeued, Succeeded, type_of
+from services.contracts.directory import SpaceCreated, SpaceDeleted, SpaceEdited, SpacePaused, SpaceResumed
+from services.contracts.events import Accepted, Assigned, Expired, Limits, RequestEvent, Requeued, Succeeded, type_of
 from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
 from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue, QueuePlace, SpaceOverview, SpaceQueue
 from services.dispatcher import main
@@ -404,6 +404,50 @@ async def test_a_space_that_is_paused_while_it_is_served_lets_run_what_runs(worl
     await until(lambda: isinstance(world.last(running), Succeeded), "what ran has ended")
     await reason_becomes(world, waiting, "space_paused")
     assert len(world.chain(waiting)) == 1
+
+
+def running(world: World, rids: list[str]) -> list[str]:
+    return [rid for rid in rids if isinstance(world.last(rid), Assigned)]
+
+
+async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatcher_that_takes_over(world: World):
+    await of_space(world, SpaceCreated, owner="u", max_in_flight_per_user=2)
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=10)
+    first = await world.dispatcher()
+    await ready(first)
+    greedy = [await world.submit(user="greedy") for _ in range(4)]
+    modest = await world.submit(user="modest")
+    await assigned(world, modest)
+    assert running(world, greedy) == greedy[:2]
+    await until(lambda: len(gateway.asked) == 3, "the deliveries are confirmed")
+    first.stopping.set()
+    await first.close()
+    world.processes.remove(first)
+    await ready(await world.dispatcher())
+    await reason_becomes(world, greedy[2], "quota")
+    await assigned(world, await world.submit(user="other"))
+    assert running(world, greedy) == greedy[:2]
+    await world.succeed(greedy[0])
+    await assigned(world, greedy[2])
+    assert running(world, greedy) == greedy[1:3]
+
+
+async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_raised_at_any_time(world: World):
+    await of_space(world, SpaceCreated, owner="u", max_in_flight=2)
+    gateway = await world.gateway()
+    await gateway.set("conn-1", slots=10)
+    await ready(await world.dispatcher())
+    limited = [await world.submit(key_id="limited", limits=Limits(max_in_flight=1)) for _ in range(2)]
+    free = [await world.submit(key_id="free") for _ in range(2)]
+    await assigned(world, free[0])
+    await reason_becomes(world, free[1], "quota")
+    assert running(world, limited + free) == [limited[0], free[0]]
+    await of_space(world, SpaceEdited, max_in_flight=None)
+    await assigned(world, free[1])
+    await reason_becomes(world, limited[1], "quota")
+    await world.succeed(limited[0])
+    await assigned(world, limited[1])
 
 
 async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(world: World):

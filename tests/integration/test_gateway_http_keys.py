@@ -11,8 +11,11 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from services.contracts import codec, subjects
+from services.contracts.events import Accepted, Limits
 from services.contracts.ids import secret_hash
 from services.contracts.instants import nanoseconds
+from services.runtime import jetstream
 from spaces_agent import frames
 from tests.support.bus import Bus, running_bus, until
 from tests.support.http_gateway import (
@@ -126,6 +129,45 @@ async def test_a_key_makes_none_that_may_do_more(gateway: Gateway, key: str, bod
     assert answer.status == status, answer.body
     if status == 201 and key == LIMITED:
         assert answer.json["spaces"] == ["demo"]
+
+
+async def test_a_key_makes_none_of_which_more_runs_at_once(gateway: Gateway) -> None:
+    mother = (await make(gateway, scopes=list(SCOPES), max_in_flight=4)).json
+    assert mother["max_in_flight"] == 4
+    for more in (5, None):
+        assert (await make(gateway, mother["secret"], max_in_flight=more)).status == 403
+    fewer, same = [(await make(gateway, mother["secret"], **each)).json for each in ({"max_in_flight": 1}, {})]
+    assert (fewer["max_in_flight"], same["max_in_flight"]) == (1, 4)
+    listed = (await gateway.call("GET", "/v1/keys")).json["results"]
+    assert {each["id"]: each["max_in_flight"] for each in listed}[fewer["id"]] == 1
+
+
+@pytest.mark.parametrize("body", [{"max_in_flight": 0}, {"kind": "agent", "spaces": ["demo"], "max_in_flight": 1}])
+async def test_a_limit_that_no_key_can_have_is_pointed_at(gateway: Gateway, body: dict[str, Any]) -> None:
+    refused = await make(gateway, ADMIN, **body)
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/max_in_flight")
+
+
+async def accepted_of(bus: Bus, rid: str) -> Accepted:
+    stored = await jetstream.get(await bus.connect("gateway"), subjects.REQUESTS, seq=1, following=subjects.chain(rid))
+    assert stored is not None
+    event = codec.requests.decode(stored.data)
+    assert isinstance(event, Accepted)
+    return event
+
+
+async def test_what_was_submitted_with_a_key_says_its_limit_and_a_retry_that_of_the_key_that_retries(
+    gateway: Gateway, bus: Bus
+) -> None:
+    limited = (await make(gateway, scopes=list(SCOPES), max_in_flight=4)).json
+    rid = (await gateway.submit(key=limited["secret"])).json["id"]
+    event = await accepted_of(bus, rid)
+    assert (event.key_id, event.limits) == (limited["id"], Limits(max_in_flight=4))
+    assert (await gateway.call("POST", f"/v1/requests/{rid}/cancel")).status == 200
+    retried = await gateway.call("POST", f"/v1/requests/{rid}/retry", key=ADA)
+    assert (await accepted_of(bus, retried.json["id"])).limits is None
+    again = await gateway.call("POST", f"/v1/requests/{rid}/retry", key=limited["secret"])
+    assert (await accepted_of(bus, again.json["id"])).limits == Limits(max_in_flight=4)
 
 
 async def test_a_key_makes_none_that_outlives_it(gateway: Gateway) -> None:

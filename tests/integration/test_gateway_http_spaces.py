@@ -93,6 +93,9 @@ async def test_who_creates_a_space_owns_it_and_reads_it_at_once(spaces: Gateway)
         "queue_limit": 7,
         "visibility": "everyone",
         "features": [],
+        "max_in_flight": None,
+        "max_in_flight_per_user": None,
+        "retention_s": None,
         "input_schema": None,
         "example_input": None,
         "enabled": True,
@@ -114,6 +117,15 @@ async def test_an_edit_changes_what_it_names_and_nothing_else(spaces: Gateway) -
     edited = await send(spaces, "PATCH", "/v1/spaces/new", {"title": "", "queue_limit": 0, "execution_timeout_s": 5})
     assert (edited.status, edited.json) == (200, made.json | {"title": "", "queue_limit": 0, "execution_timeout_s": 5.0})
     assert (await send(spaces, "PATCH", "/v1/spaces/new", {})).json == edited.json
+
+
+async def test_a_limit_of_what_runs_at_once_is_set_and_taken_back_with_null(spaces: Gateway) -> None:
+    made = (await create(spaces, {"id": "new", "max_in_flight": 8, "max_in_flight_per_user": 2})).json
+    assert (made["max_in_flight"], made["max_in_flight_per_user"]) == (8, 2)
+    edited = await send(spaces, "PATCH", "/v1/spaces/new", {"max_in_flight": None})
+    assert (edited.status, edited.json) == (200, made | {"max_in_flight": None})
+    refused = await send(spaces, "PATCH", "/v1/spaces/new", {"max_in_flight_per_user": 0})
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/max_in_flight_per_user")
 
 
 async def test_a_submission_has_the_defaults_of_the_edited_space(spaces: Gateway) -> None:

@@ -32,9 +32,9 @@ async def recorded(world: World) -> Request:
     """Some lives, and one that is named; all recorded."""
     world.record()
     await world.live(18)
-    request = await world.request().accept(b'{"only":"here"}')
-    await request.assign()
-    await request.succeed(b'"alone"')
+    request = await world.request().accept(b'{"only":"here"}', files=("u1." + "a" * 32,))
+    lease = await request.assign()
+    await request.succeed(b'"alone"', output_file=f"{request.rid}.{lease}." + "b" * 32)
     await world.recorded()
     return request
 
@@ -75,11 +75,11 @@ async def test_verify_and_rebuild_are_right_while_events_are_recorded(world: Wor
 DAMAGES = {
     "a deleted event in the middle": (
         "DELETE FROM event_log WHERE rid = $1 AND type = 'assigned'",
-        ("gap: REQUESTS of epoch 1", "broken chain", "wrong row"),
+        ("gap: REQUESTS of epoch 1", "broken chain", "wrong row", "wrong files"),
     ),
     "the log's last event deleted": (
         "DELETE FROM event_log WHERE rid = $1 AND type = 'succeeded'",
-        ("gap: REQUESTS should end at", "wrong row: status"),
+        ("gap: REQUESTS should end at", "wrong row: status", "wrong files"),
     ),
     "a changed status": ("UPDATE requests SET status = 'failed' WHERE rid = $1", ("wrong row: status",)),
     "a changed attempt": ("UPDATE requests SET attempt = 9 WHERE rid = $1", ("wrong row: attempt",)),
@@ -89,11 +89,19 @@ DAMAGES = {
         ("wrong row: state",),
     ),
     "a deleted row": ("DELETE FROM requests WHERE rid = $1", ("missing row",)),
+    "a deleted file": (
+        "DELETE FROM request_files WHERE rid = $1 AND file LIKE 'u1.%'",
+        ("wrong files: 2 are referred to, the table has 1",),
+    ),
+    "a file that it has nothing to do with": (
+        "INSERT INTO request_files (rid, file) VALUES ($1, 'u1')",
+        ("wrong files: 2 are referred to, the table has 3",),
+    ),
     "a broken chain": (
         "UPDATE event_log SET prev_seq = 3, data = convert_to("
         "regexp_replace(convert_from(data, 'UTF8'), '\"prev_seq\":\\d+', '\"prev_seq\":3'), 'UTF8')"
         " WHERE rid = $1 AND type = 'succeeded'",
-        ("broken chain", "wrong row"),
+        ("broken chain", "wrong row", "wrong files"),
     ),
     "a changed column of an event": (
         "UPDATE event_log SET prev_seq = 3 WHERE rid = $1 AND type = 'succeeded'",
@@ -137,6 +145,12 @@ async def test_verify_names(world: World, damage: str) -> None:
         assert finding in report.summary()
 
 
+async def test_verify_names_files_of_requests_that_no_event_gave(world: World) -> None:
+    await recorded(world)
+    await world.execute("INSERT INTO request_files (rid, file) VALUES ($1, 'u1')", "f" * 34)
+    assert (await check(world)).findings == [f"wrong row: request {'f' * 34} has no events"]
+
+
 async def test_verify_names_rows_that_no_event_gave(world: World) -> None:
     await recorded(world)
     for rid in ("0" * 34, "f" * 34):
@@ -164,6 +178,8 @@ async def test_what_was_rebuilt_equals_what_was_produced_live(world: World) -> N
     async with world.living():
         for _ in range(8):
             await world.execute("DELETE FROM requests WHERE rid IN (SELECT rid FROM requests ORDER BY rid LIMIT 5)")
+            await world.execute("DELETE FROM request_files WHERE rid IN (SELECT rid FROM requests ORDER BY rid LIMIT 5)")
+            await world.execute("INSERT INTO request_files VALUES ('f', 'f') ON CONFLICT DO NOTHING")
             assert (await rebuild(world.servers.database_url)).clean
     await world.recorded()
     states = await world.states()
@@ -171,12 +187,16 @@ async def test_what_was_rebuilt_equals_what_was_produced_live(world: World) -> N
     assert {"succeeded", "failed", "canceled", "expired"} <= {state.status for state in states.values()}
     assert max(state.losses for state in states.values()) == 1
     live = await world.fetch("SELECT * FROM requests ORDER BY rid")
+    referred = await world.fetch("SELECT * FROM request_files ORDER BY rid, file")
+    assert len({row["file"] for row in referred}) > len(live) / 6
     result = await rebuild(world.servers.database_url)
     assert (result.requests, result.replaced, result.removed) == (len(states), 0, 0)
     await world.execute("DELETE FROM requests")
+    await world.execute("DELETE FROM request_files")
     result = await rebuild(world.servers.database_url)
-    assert (result.requests, result.replaced, result.removed) == (len(states), len(states), 0)
+    assert (result.requests, result.replaced, result.removed) == (len(states), len(states) + len(referred), 0)
     assert await world.fetch("SELECT * FROM requests ORDER BY rid") == live
+    assert await world.fetch("SELECT * FROM request_files ORDER BY rid, file") == referred
     blank = {rid: (state.status, state.attempt, state.seq, state.metadata) for rid, state in states.items()}
     rows = [state_of(row["state"]) for row in live]
     assert {row.rid: (row.status, row.attempt, row.seq, row.metadata) for row in rows} == blank

@@ -21,6 +21,7 @@ EVENTS = ("accepted", "assigned", "requeued", "succeeded", "failed", "canceled",
 MAY_APPEND = {
     "gateway": {"accepted", "succeeded", "failed", "requeued", "canceled", "erased"},
     "dispatcher": {"assigned", "requeued", "expired", "failed"},
+    "history": {"erased"},
     "recovery": set(),
 }
 STREAMS = (

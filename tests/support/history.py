@@ -94,10 +94,10 @@ class Request:
         """requeued"""
         return await self.write(Requeued(**self.common(), reason="agent_lost", gateway=GATEWAY, started=True))
 
-    async def succeed(self, output: bytes = b'{"label":7}') -> int:
+    async def succeed(self, output: bytes = b'{"label":7}', **more: Any) -> int:
         """succeeded"""
         result: dict[str, Any] = {"output": msgspec.Raw(output), "output_sha256": "0", "run_s": 0.5, "log_tail": "done"}
-        return await self.write(Succeeded(**self.common(), agent=AGENT, gateway=GATEWAY, **result))
+        return await self.write(Succeeded(**self.common(), agent=AGENT, gateway=GATEWAY, **(result | more)))
 
     async def fail(self) -> int:
         """failed"""
@@ -113,7 +113,8 @@ class Request:
 
     async def live(self, number: int) -> None:
         """A whole life, or part of one: which, the number says."""
-        await self.accept(b'{"number":%d}' % number, metadata={"n": number})
+        refers = {"files": (f"u1.{number:032x}", "u1." + "f" * 32)} if number % 2 else {}
+        await self.accept(b'{"number":%d}' % number, metadata={"n": number}, **refers)
         match number % 6:
             case 0:
                 await self.expire()
@@ -130,8 +131,8 @@ class Request:
             case 4:
                 await self.assign()
             case _:
-                await self.assign()
-                await self.succeed(b'{"square":%d}' % (number * number))
+                lease = await self.assign()
+                await self.succeed(b'{"square":%d}' % (number * number), files=(f"{self.rid}.{lease}.{number:032x}",))
 
 
 class World:

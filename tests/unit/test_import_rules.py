@@ -12,7 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
-    "services.dispatcher": {"decide", "eta", "events", "fleet", "overview", "ownership", "places", "queue", "state"},
+    "services.dispatcher": {
+        "decide",
+        "eta",
+        "events",
+        "fleet",
+        "line",
+        "overview",
+        "ownership",
+        "places",
+        "queue",
+        "quotas",
+        "state",
+    },
     "services.gateway": {
         *("health", "queue_view"),
         *("downloads", "file_view", "media_types", "references", "tus"),
@@ -38,6 +50,7 @@ PURE = {
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
+        *("retentions", "collected", "collecting", "file_table"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {"inputs", "instants", "showing", "tables", "text", "timeline", "transcript"},

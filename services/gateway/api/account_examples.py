@@ -6,7 +6,7 @@ from services.gateway.granting import KeyBody, KeyObject, KeysObject, MadeKeyObj
 
 KEY_ID, USER_ID = "5f0c9be2a4d71836", "7ba684f146c94457"
 
-KEY_BODY = KeyBody(name="nightly job", scopes=["submit", "read"], spaces=["demo"], expires_in_s=86400)
+KEY_BODY = KeyBody(name="nightly job", scopes=["submit", "read"], spaces=["demo"], expires_in_s=86400, max_in_flight=4)
 KEY = KeyObject(
     id=KEY_ID,
     kind="api",
@@ -15,6 +15,7 @@ KEY = KeyObject(
     scopes=["read", "submit"],
     spaces=["demo"],
     origins=[],
+    max_in_flight=4,
     expires_at="2026-01-02T10:00:00.000000Z",
     last_used_at="2026-01-01T12:30:00.000000Z",
 )

@@ -43,8 +43,8 @@ CREATE_KEY = Operation(
     tag=KEYS_TAG,
     summary="Make a key",
     description="Its secret is in this answer and nowhere else. It can do no more than the key that makes it: no other "
-    "scopes, no other spaces, no longer. One with `origins` may stand in web pages, and is good for pages of "
-    "these alone, which see what comes of their submissions.",
+    "scopes, no other spaces, no longer, no more at once. One with `origins` may stand in web pages, and is good for "
+    "pages of these alone, which see what comes of their submissions.",
     body=examples.KEY_BODY,
     answers={201: Answer("The key. It is good at this gateway at once, at others within a second.", examples.MADE_KEY)},
     problems={

@@ -169,6 +169,8 @@ _DEMO = Space(
     queue_limit=1000,
     features=("prompt",),
     example_input={"prompt": "Tell me a story."},
+    max_in_flight_per_user=8,
+    retention_s=2592000,
 )
 SPACE = space_object(_DEMO)
 SPACES = SpacesObject(results=[listed_space(_DEMO)])
@@ -182,6 +184,8 @@ CREATE_SPACE = CreateSpaceBody(
     queue_limit=1000,
     features=("prompt",),
     example_input={"prompt": "Tell me a story."},
+    max_in_flight_per_user=8,
+    retention_s=2592000,
 )
 EDIT_SPACE = EditSpaceBody(title="A demonstration", queue_limit=1000)
 

@@ -52,6 +52,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, uses: KeyUse
             scopes=sorted(asked.scopes) if asked.kind == "api" else [],
             spaces=sorted(asked.spaces),
             origins=sorted(asked.origins),
+            max_in_flight=asked.max_in_flight,
             expires_at=asked.expires_at or None,
             last_used_at=None,
             secret=secret,

@@ -78,7 +78,8 @@ EDIT_SPACE = Operation(
     tag=SPACES_TAG,
     summary="Change settings of a space",
     description="What the body leaves out stays as it is. Of two who change the same setting at once, the later one wins. "
-    "Settings are for requests and connections that come later.",
+    "Settings are for requests and connections that come later; the limits of what runs at once are for all that waits, "
+    "`retention_s` is for all that has ended: what it lets go cannot be brought back.",
     parameters=(SPACE_PARAMETER,),
     body=examples.EDIT_SPACE,
     answers={200: Answer("The space as it is now.", examples.SPACE)},

@@ -43,7 +43,7 @@ FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::bytea[], $7::text[]) AS 
 ON CONFLICT DO NOTHING
 
 -- name: is_whole
--- Whether no row was taken from the read table since it was made or rebuilt.
+-- Whether no row was taken from the read tables since they were made or rebuilt.
 SELECT whole FROM read_table
 
 -- name: make_whole
@@ -54,16 +54,31 @@ UPDATE read_table SET whole = true
 SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
 -- name: upsert_requests
-INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state)
+INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+                      erased, erase_at)
 SELECT * FROM unnest(
     $1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
-    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[]
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[],
+    $13::boolean[], $14::bigint[]
 )
 ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests.last_seq < excluded.last_seq
+
+-- name: insert_request_files
+INSERT INTO request_files (file, rid) SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING
+
+-- name: file_makers
+SELECT state FROM requests WHERE rid = ANY ($1::text[])
+
+-- name: file_uses
+-- What has become of the requests whose events refer to some files.
+SELECT file, bool_or(completed_at IS NULL) AS open, coalesce(max(completed_at) FILTER (WHERE NOT erased), 0) AS ended_at
+FROM request_files JOIN requests USING (rid)
+WHERE file = ANY ($1::text[])
+GROUP BY file
 
 -- name: skeletons
 -- Chains of some requests in one epoch, without their payloads.
@@ -119,6 +134,30 @@ SELECT rid, seq FROM erasures WHERE at <= $1 ORDER BY at LIMIT $2
 
 -- name: end_erasure
 DELETE FROM erasures WHERE rid = $1
+
+-- name: spaces_since
+-- What has become of the spaces after a position.
+SELECT epoch, seq, data FROM event_log
+WHERE stream = 'DIRECTORY' AND (epoch, seq) > ($1, $2) AND subject LIKE 'ws.dir.space.%'
+ORDER BY epoch, seq
+
+-- name: due_in_spaces
+-- Requests of some spaces ($1) that ended up to an instant of each ($2) and have their data still, the oldest of each first.
+SELECT due.rid, due.state FROM unnest($1::text[], $2::bigint[]) AS kept (space, until)
+CROSS JOIN LATERAL (
+    SELECT rid, state FROM requests
+    WHERE requests.space = kept.space AND completed_at IS NOT NULL AND NOT erased AND completed_at <= kept.until
+    ORDER BY completed_at LIMIT $3
+) AS due
+LIMIT $3
+
+-- name: due_by_themselves
+-- Requests whose own retention has passed.
+SELECT rid, state FROM requests WHERE erase_at <= $1 ORDER BY erase_at LIMIT $2
+
+-- name: note_erased
+-- A recorder of a version that knew no such column has recorded that they are erased.
+UPDATE requests SET erased = true, erase_at = NULL WHERE rid = ANY ($1::text[])
 
 -- name: refused
 -- Refused frames that concern a request.
@@ -255,8 +294,12 @@ WHERE stream = 'REQUESTS' AND rid = ANY ($1::text[])
 ORDER BY rid, epoch, seq
 
 -- name: all_requests
-SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state
-FROM requests ORDER BY rid
+-- Both read tables by request, with all files to which one refers. Each may have requests that the other has not.
+SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+    erased, erase_at, coalesce(files, '{}') AS files
+FROM requests
+FULL JOIN (SELECT rid, array_agg(file ORDER BY file) AS files FROM request_files GROUP BY rid) AS referred USING (rid)
+ORDER BY rid
 
 -- name: log_gaps
 -- Sequences that are in neither log nor conflicts: (stream, epoch, last before the gap, first after it).
@@ -308,6 +351,9 @@ SELECT encode(sha256, 'hex') AS sha256 FROM payloads WHERE sha256(data) <> sha25
 -- name: create_rebuilt
 CREATE TEMPORARY TABLE rebuilt (LIKE requests INCLUDING DEFAULTS, PRIMARY KEY (rid))
 
+-- name: create_rebuilt_files
+CREATE TEMPORARY TABLE rebuilt_files (rid text COLLATE "C", file text COLLATE "C", PRIMARY KEY (rid, file))
+
 -- name: lock_position
 -- Holds the recorder's next batch until our transaction has ended.
 SELECT epoch, seq FROM log_position WHERE stream = 'REQUESTS' FOR UPDATE
@@ -318,6 +364,9 @@ SELECT DISTINCT rid FROM event_log WHERE stream = 'REQUESTS' AND (epoch, seq) > 
 
 -- name: delete_rebuilt
 DELETE FROM rebuilt WHERE rid = ANY ($1::text[])
+
+-- name: delete_rebuilt_files
+DELETE FROM rebuilt_files WHERE rid = ANY ($1::text[])
 
 -- name: count_rebuilt
 SELECT count(*) FROM rebuilt
@@ -336,8 +385,16 @@ ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
     status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
 WHERE requests IS DISTINCT FROM excluded
+
+-- name: delete_unfounded_files
+DELETE FROM request_files WHERE NOT EXISTS (
+    SELECT FROM rebuilt_files WHERE rebuilt_files.rid = request_files.rid AND rebuilt_files.file = request_files.file
+)
+
+-- name: insert_missing_files
+INSERT INTO request_files (rid, file) SELECT rid, file FROM rebuilt_files ON CONFLICT DO NOTHING
 
 -- name: stranded
 -- Open requests of an epoch that has ended.

@@ -12,7 +12,7 @@ from tests.unit.client.scripted_server import ScriptedServer, answer, cut, no_co
 
 CI: dict[str, Any] = {
     "id": "k1", "kind": "api", "name": "ci", "user": "u1", "scopes": ["read", "submit"], "spaces": [],
-    "expires_at": "2030-01-01T00:00:00Z",
+    "max_in_flight": 4, "expires_at": "2030-01-01T00:00:00Z",
 }  # fmt: skip
 MADE = CI | {"secret": "wsk_new"}
 ADA: dict[str, Any] = {"id": "u1", "email": "ada@example.org", "role": "member", "disabled": False}
@@ -22,16 +22,18 @@ def test_keys_are_typed_and_made_with_what_was_asked_for() -> None:
     steps = [answer({"results": [CI]}), answer(MADE, 201), answer(MADE, 201), no_content]
     with ScriptedServer(*steps) as server, Client(server.url, KEY) as client:
         (key,) = client.keys(user="")
-        made = client.create_key("ci", scopes=["submit"], spaces=["demo"], expires_in_s=60, user="u1")
+        made = client.create_key("ci", scopes=["submit"], spaces=["demo"], expires_in_s=60, max_in_flight=4, user="u1")
         client.create_key("gpu", kind="agent")
         client.revoke_key("../k1")
     assert (key.id, key.scopes, key.expires_at) == ("k1", ["read", "submit"], datetime(2030, 1, 1, tzinfo=UTC))
+    assert key.max_in_flight == 4
     assert (made.secret, "wsk_new" in repr(made)) == ("wsk_new", False)
     assert [(sent.method, sent.path) for sent in server.received] == [
         ("GET", "/v1/keys?user="), ("POST", "/v1/keys"), ("POST", "/v1/keys"), ("DELETE", "/v1/keys/%2E%2E%2Fk1"),
     ]  # fmt: skip
     assert json.loads(server.received[1].body) == {
-        "name": "ci", "kind": "api", "scopes": ["submit"], "spaces": ["demo"], "expires_in_s": 60, "user": "u1",
+        "name": "ci", "kind": "api", "scopes": ["submit"], "spaces": ["demo"], "expires_in_s": 60, "max_in_flight": 4,
+        "user": "u1",
     }  # fmt: skip
     assert json.loads(server.received[2].body) == {"name": "gpu", "kind": "agent"}
 
@@ -57,12 +59,25 @@ def test_what_is_no_key_or_user_is_not_taken_for_one() -> None:
 
 def test_the_secret_is_alone_on_standard_output() -> None:
     with ScriptedServer(answer(MADE, 201), answer(MADE, 201)) as server:
-        made = at(server, "keys", "create", "ci", "--scope", "submit", "--space", "demo", "--expires-in", "2h")
+        made = at(
+            server,
+            "keys",
+            "create",
+            "ci",
+            "--scope",
+            "submit",
+            "--space",
+            "demo",
+            "--expires-in",
+            "2h",
+            "--max-in-flight",
+            "4",
+        )
         assert json.loads(at(server, "keys", "create", "gpu", "--agent", "--json").stdout) == MADE
     assert made.stdout == "wsk_new\n"
     assert "k1" in made.stderr
     assert "not shown again" in made.stderr
-    body = {"name": "ci", "kind": "api", "scopes": ["submit"], "spaces": ["demo"], "expires_in_s": 7200}
+    body = {"name": "ci", "kind": "api", "scopes": ["submit"], "spaces": ["demo"], "expires_in_s": 7200, "max_in_flight": 4}
     assert json.loads(server.received[0].body) == body
 
 
@@ -73,7 +88,7 @@ def test_keys_are_listed_and_revoked() -> None:
         none = at(server, "keys", "ls", "--all")
         assert at(server, "keys", "revoke", "k1").stdout == "k1 is revoked\n"
         assert at(server, "keys", "revoke", "k1").exit_code == 1
-    assert rows[1].split() == ["k1", "api", "ci", "u1", "read,", "submit", "all", "2030-01-01", "00:00:00"]
+    assert rows[1].split() == ["k1", "api", "ci", "u1", "read,", "submit", "all", "4", "2030-01-01", "00:00:00"]
     assert (none.exit_code, none.stdout, none.stderr) == (0, "", "there is no such key\n")
     assert [sent.path for sent in server.received[:2]] == ["/v1/keys", "/v1/keys?user="]
 
@@ -83,6 +98,8 @@ def test_keys_are_listed_and_revoked() -> None:
     [
         ("keys", "create", "ci", "--agent", "--scope", "read"),
         ("keys", "create", "ci", "--expires-in", "soon"),
+        ("keys", "create", "ci", "--max-in-flight", "0"),
+        ("keys", "create", "gpu", "--agent", "--max-in-flight", "1"),
         ("keys", "ls", "--all", "--user", "u1"),
     ],
 )

@@ -4,9 +4,11 @@ from itertools import count
 
 from services.contracts.requests import RequestState, begin
 from services.dispatcher.queue import STALE_NS, SpaceQueue
+from services.dispatcher.quotas import NO_LIMITS, InFlight, Room
 from tests.unit.dispatcher.given import NOW, accepted
 
 _numbers = count(1)
+ANY = Room(InFlight(), "demo", NO_LIMITS)
 
 
 def waiting(user: str = "u", priority: int = 0) -> RequestState:
@@ -16,7 +18,7 @@ def waiting(user: str = "u", priority: int = 0) -> RequestState:
 
 def drained(queue: SpaceQueue) -> list[str]:
     order = []
-    while (state := queue.pop()) is not None:
+    while (state := queue.pop(ANY)) is not None:
         order.append(state.rid)
     return order
 
@@ -47,7 +49,7 @@ def test_a_higher_priority_goes_first_whoever_submitted_it():
 def test_a_requeued_request_gets_its_old_place_back():
     first, second = waiting(), waiting()
     queue = filled(first, second)
-    again = queue.pop()
+    again = queue.pop(ANY)
     assert again is not None
     queue.push(again)
     assert drained(queue) == [first.rid, second.rid]
@@ -86,7 +88,7 @@ def test_places_are_counted_anew_when_the_last_count_is_old():
     first, second, late = waiting(), waiting(), waiting(priority=1)
     queue = filled(first, second)
     assert queue.position(second.rid, NOW) == 2
-    queue.pop()
+    queue.pop(ANY)
     queue.push(late)
     soon = NOW + STALE_NS - 1
     assert (queue.position(second.rid, soon), queue.position(late.rid, soon)) == (2, 2)

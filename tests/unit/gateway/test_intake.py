@@ -2,6 +2,7 @@
 
 import hashlib
 
+import msgspec
 import pytest
 
 from services.contracts.accounts import Space
@@ -103,6 +104,8 @@ def test_what_is_not_json_in_utf8_is_malformed(body: bytes) -> None:
         (b'{"input": {}, "policy": {"priority": true}}', ["/policy/priority"]),
         (b'{"input": {}, "policy": {"max_attempts": 0}}', ["/policy/max_attempts"]),
         (b'{"input": {}, "policy": {"max_attempts": 11}}', ["/policy/max_attempts"]),
+        (b'{"input": {}, "policy": {"retention_s": 0.5}}', ["/policy/retention_s"]),
+        (b'{"input": {}, "policy": {"retention_s": null}}', ["/policy/retention_s"]),
     ],
 )
 def test_what_does_not_fit_is_pointed_at(body: bytes, expected: list[str]) -> None:
@@ -186,3 +189,14 @@ def test_idempotency_keys_of_different_callers_and_spaces_are_different() -> Non
         for each in [("a", "demo", "k"), ("b", "demo", "k"), ("a", "other", "k"), ("a", "demo", "l")]
     }
     assert len(digests) == 4
+
+
+def test_a_request_keeps_its_data_as_long_as_it_says_but_not_longer_than_its_space() -> None:
+    an_hour = msgspec.structs.replace(SPACE, retention_s=3600.0)
+    said = b'{"input":{},"policy":{"retention_s":3600}}'
+    assert intake.submission(said, SPACE).retention_s == 3600.0
+    assert intake.submission(said, an_hour).retention_s == 3600.0
+    assert intake.submission(b'{"input":{}}', an_hour).retention_s is None, "the space's own is not written down"
+    with pytest.raises(ApiProblem) as caught:
+        intake.submission(b'{"input":{},"policy":{"retention_s":3601}}', an_hour)
+    assert (caught.value.code, pointers(caught.value)) == ("input_invalid", ["/policy/retention_s"])

@@ -311,3 +311,18 @@ def test_a_key_for_pages_names_their_origins() -> None:
 )
 def test_a_key_for_pages_only_submits_and_names_origins_as_browsers_do(wrong: dict[str, Any]) -> None:
     assert refused(msgspec.structs.replace(PAGE_KEY, **wrong), directory(DEMO)) == "invalid"
+
+
+def test_a_key_may_have_a_limit_of_what_runs_at_once() -> None:
+    event = decide(msgspec.structs.replace(API_KEY, max_in_flight=3), directory(), "event")
+    assert isinstance(event, ApiKeyCreated)
+    assert directory(event).keys["k2"].max_in_flight == 3
+
+
+@pytest.mark.parametrize("wrong", [{"max_in_flight": 0}, {"max_in_flight": 1_000_001}])
+def test_a_keys_limit_is_at_least_one(wrong: dict[str, Any]) -> None:
+    assert refused(msgspec.structs.replace(API_KEY, **wrong), directory()) == "invalid"
+
+
+def test_with_an_agents_key_nothing_is_submitted_so_it_has_no_limit() -> None:
+    assert refused(msgspec.structs.replace(AGENT_KEY, max_in_flight=3), directory(DEMO)) == "invalid"

@@ -67,9 +67,24 @@ def test_an_edited_space_has_what_was_edited_and_keeps_the_rest() -> None:
 def test_every_setting_can_be_edited() -> None:
     changes: dict[str, Any] = {"title": "", "connections": "one", "start_timeout_s": 5.0, "execution_timeout_s": 6.0}
     changes |= {"max_attempts": 3, "on_no_agent": "reject", "queue_limit": 7}
+    changes |= {"max_in_flight": 8, "max_in_flight_per_user": 1, "retention_s": 60.0}
     changes |= {"features": ("audio",), "input_schema": {"type": "object"}, "example_input": {"audio": "data:,"}}
     space = after(EditSpace(space="demo", **changes), given()).spaces["demo"]
     assert {name: getattr(space, name) for name in changes} == changes
+
+
+def test_a_limit_of_what_runs_at_once_is_taken_back_with_none() -> None:
+    limited = given(SpaceEdited(id="e", prev_seq=2, actor="system", space="demo", max_in_flight=8, max_in_flight_per_user=2))
+    space = after(EditSpace(space="demo", max_in_flight=None), limited).spaces["demo"]
+    assert (space.max_in_flight, space.max_in_flight_per_user) == (None, 2)
+    assert decide(EditSpace(space="demo", max_in_flight=None), given(), "event") == Existing(2)
+
+
+@pytest.mark.parametrize("name", ["max_in_flight", "max_in_flight_per_user"])
+@pytest.mark.parametrize("value", [0, -1, 1_000_001])
+def test_a_limit_of_what_runs_at_once_is_at_least_one(name: str, value: int) -> None:
+    assert refused(EditSpace(space="demo", **{name: value}), given()) == "invalid"
+    assert refused(CreateSpace(space="new", owner="u1", **{name: value}), given()) == "invalid"
 
 
 def test_an_edit_that_changes_nothing_is_no_event() -> None:
