@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.gateway.agents import Agents
+from services.gateway.file_service import GatewayFiles
 from services.gateway.key_uses import KeyUses
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -61,7 +62,8 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
     process.spawn("liveness", liveness.watch())
     await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
     clock = ServerClock()
-    agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used)
+    files = GatewayFiles(await bus.connect("gateway"), clock, process.settings, directory).files
+    agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used, files)
     await agents.start()
     app = Starlette(routes=[WebSocketRoute(frames.CONNECT_PATH, agents.socket)])
     config = uvicorn.Config(

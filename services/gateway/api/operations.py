@@ -86,7 +86,8 @@ SUBMIT = Operation(
         **KEY_PROBLEMS,
         **_SUBMISSION,
         "not_found": "There is no such space.",
-        "payload_too_large": "The body, its input or its metadata are too large.",
+        "payload_too_large": "The body or its metadata are too large.",
+        "data_expired": "The input refers to a file that is no longer kept.",
         "input_invalid": "The body does not fit, or its input does not fit the space's schema; `errors` says where.",
     },
 )
@@ -183,7 +184,7 @@ RETRY = Operation(
         "invalid_request": "The Idempotency-Key is none.",
         "not_found": "There is no such request, or it is not the caller's, or its space is gone.",
         "not_done": "The request has not ended.",
-        "data_expired": "The request's input has been erased.",
+        "data_expired": "The request's input has been erased, or a file that it refers to is no longer kept.",
         "input_invalid": "The input does not fit the schema that the space has now; `errors` says where.",
     },
 )
