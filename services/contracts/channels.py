@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
-from services.contracts import connections, directory, events, files, lists, output, reports, rpc, sign_in, subjects
+from services.contracts import (
+    connections,
+    directory,
+    events,
+    file_use,
+    files,
+    lists,
+    output,
+    reports,
+    rpc,
+    sign_in,
+    subjects,
+)
 from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
@@ -176,6 +188,7 @@ CALLS = (
     _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "file_use", file_use.GetFileUse, file_use.FileUse, GATEWAY, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
     _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),

@@ -6,11 +6,10 @@ import secrets
 from fastapi import APIRouter
 from nats.aio.client import Client
 
-from services.contracts.files import File
 from services.gateway.api import downloads, files, resuming, uploads
 from services.gateway.api.access import Access
 from services.gateway.file_records import FileRecords
-from services.gateway.files import Files
+from services.gateway.files import Files, InUse
 from services.gateway.signing import Signer
 from services.gateway.storing import Storing
 from services.runtime.clock import ServerClock
@@ -24,11 +23,13 @@ log = logging.getLogger("services.gateway.files")
 class GatewayFiles:
     """Storing, finding and reading; `nc` is for files alone."""
 
-    def __init__(self, nc: Client, clock: ServerClock, settings: Settings, directory: DirectoryFollower) -> None:
+    def __init__(
+        self, nc: Client, clock: ServerClock, settings: Settings, directory: DirectoryFollower, in_use: InUse
+    ) -> None:
         store = JetStreamFiles(nc)
         self.records = FileRecords(store)
         self.storing = Storing(store, self.records, clock, settings, lambda slug: directory.directory.spaces.get(slug))
-        self.files = Files(store, self.records, self.storing, clock, Signer(_secrets(settings)), _never)
+        self.files = Files(store, self.records, self.storing, clock, Signer(_secrets(settings)), in_use)
 
     def routers(self, access: Access, follower: DirectoryFollower) -> list[APIRouter]:
         """The routes of files. HEAD of a file is declared before GET, which would answer it as well."""
@@ -45,7 +46,3 @@ def _secrets(settings: Settings) -> list[str]:
         return settings.secret_key.split(",")
     log.warning("WS_SECRET_KEY is not set: links to files are good at this gateway alone, until it ends")
     return [secrets.token_urlsafe(32)]
-
-
-async def _never(file: File) -> bool:
-    return False

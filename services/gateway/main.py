@@ -17,6 +17,7 @@ from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
 from services.gateway.file_service import GatewayFiles
+from services.gateway.file_use import FileUses
 from services.gateway.inventory import Inventory
 from services.gateway.key_uses import KeyUses
 from services.gateway.limits import Limits, limit
@@ -52,7 +53,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     admission, reader = Admission(nc, liveness), Reader(nc)
     clock = ServerClock()
     sessions, uses, settings = Sessions(nc), KeyUses(nc, clock), process.settings
-    files = GatewayFiles(nc_of_files, clock, settings, directory)
+    files = GatewayFiles(nc_of_files, clock, settings, directory, FileUses(nc, reader).in_use)
     waiting, values = Waiting(nc, process.id, reader), Values(files.files)
     submissions = Submissions(nc, process.id, reader, waiting, Queues(nc), values)
     agents = Agents(process, directory, liveness, clock, uses.used, files.files)

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from services.contracts import subjects
+from services.contracts.file_use import GetFileUse
 from services.contracts.lists import GetStats, ListConnections, ListRequests
 from services.contracts.rpc import (
     Chain,
@@ -20,6 +21,7 @@ from services.contracts.rpc import (
 )
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
+from services.history.file_use import FileUses
 from services.history.lists import Lists
 from services.history.statements import sql
 from services.runtime.rpc import Operation, Refused
@@ -39,6 +41,7 @@ class Queries:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._lists = Lists(pool)
+        self._files = FileUses(pool, self._lists)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
@@ -50,6 +53,7 @@ class Queries:
                 subjects.history_rpc("connections"), ListConnections, _available(self._lists.connections)
             ),
             "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
+            "file_use": Operation(subjects.history_rpc("file_use"), GetFileUse, _available(self._files.use)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }
 

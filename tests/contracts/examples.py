@@ -10,6 +10,7 @@ from services.contracts import (
     connections,
     directory,
     events,
+    file_use,
     files,
     idempotency,
     lists,
@@ -315,6 +316,8 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.GetOpen(part=11, after=RID),
     rpc.OpenPage(epoch=1, seq=42, chains=[_CHAIN], next=RID),
     rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    file_use.GetFileUse(file="u1." + RID[:32], recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42)),
+    file_use.FileUse(open=True),
     rpc.GetPositions(wanted=rpc.Position(stream="REQUESTS", epoch=1, seq=42)),
     rpc.Positions(positions=[rpc.Position(stream="REQUESTS", epoch=1, seq=42)]),
     lists.Place(at=1767323045678900000, key=RID),
@@ -432,7 +435,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, files, frames, output),
-        *(rpc, lists, reports, idempotency, ownership, sign_in),
+        *(rpc, file_use, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:
         for value in vars(module).values():

@@ -13,6 +13,7 @@ from services.contracts.events import Accepted
 from services.contracts.instants import nanoseconds
 from services.runtime.jetstream import get
 from tests.support.bus import Bus, running_bus
+from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, ADMIN, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -26,6 +27,7 @@ NO_SUCH = f"ada.{'0' * 32}"
 async def bus() -> AsyncIterator[Bus]:
     async with running_bus() as here:
         await fill_directory(here)
+        await (await Elsewhere.connect(here)).answer_about_files(lambda file: False)
         yield here
 
 

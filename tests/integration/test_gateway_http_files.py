@@ -18,6 +18,7 @@ from services.contracts.directory import SpaceEdited
 from services.contracts.files import CHUNK_BYTES
 from services.runtime.jetstream import stream_info
 from tests.support.bus import Bus, running_bus, until
+from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -35,6 +36,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 MAX = 4 * 1024 * 1024
 SECRET = "one secret for all"
 PIECE = "application/offset+octet-stream"
+used: dict[str, bool | None] = {}
+"""Files that open requests refer to; None: history is silent about them."""
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(100)
 
 
@@ -42,6 +45,7 @@ PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(100)
 async def bus() -> AsyncIterator[Bus]:
     async with running_bus() as here:
         await fill_directory(here)
+        await (await Elsewhere.connect(here)).answer_about_files(lambda file: used.get(file, False))
         yield here
 
 
@@ -508,6 +512,17 @@ async def test_a_deleted_file_is_gone_everywhere(gateway: Gateway, elsewhere: Ga
             assert (answer.status, answer.json["code"]) == (410, "data_expired")
         assert file["id"] not in str((await here.call("GET", "/v1/files")).json)
     assert (await append(gateway, file["urls"]["self"], 0, b"x")).status == 410
+
+
+async def test_a_file_that_a_request_needs_stays(gateway: Gateway) -> None:
+    file = (await upload(gateway, b"needed")).json
+    for needed, status, code in ((True, 409, "file_in_use"), (None, 503, "unavailable")):
+        used[file["id"]] = needed
+        refused = await gateway.call("DELETE", file["urls"]["self"])
+        assert (refused.status, refused.json["code"]) == (status, code)
+        assert (await content(gateway, file)).body == b"needed"
+    used[file["id"]] = False
+    assert (await gateway.call("DELETE", file["urls"]["self"])).status == 204
 
 
 async def test_an_upload_on_its_way_can_be_ended(gateway: Gateway) -> None:

@@ -24,6 +24,7 @@ from services.contracts.events import (
     agent_gateway,
     type_of,
 )
+from services.contracts.file_use import FileUse, GetFileUse
 from services.contracts.ids import part_of_space
 from services.contracts.output import OutputKind
 from services.contracts.reports import DrainAgent
@@ -223,6 +224,17 @@ class Elsewhere:
         await rpc.serve(self.history, "history", "a history made of memory", {"chain": operation})
         await heard(self._bus.servers, operation.subject)
         return asked
+
+    async def answer_about_files(self, used: Callable[[str], bool | None]) -> None:
+        """Answer whether open requests refer to a file, or be silent about it."""
+
+        async def answer(query: GetFileUse) -> FileUse | None:
+            found = used(query.file)
+            return None if found is None else FileUse(open=found)
+
+        operation = rpc.Operation(subjects.history_rpc("file_use"), GetFileUse, answer)
+        await rpc.serve(self.history, "history", "a history of files alone", {"file_use": operation})
+        await heard(self._bus.servers, operation.subject)
 
     async def answer_as_dispatcher(self, part: int, *places: QueuePlace) -> None:
         """Answer where in the queue a partition's requests are: each place once, the last one for ever."""

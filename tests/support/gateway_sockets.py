@@ -16,7 +16,9 @@ from websockets.typing import Subprotocol
 
 from services.gateway.agents import Agents
 from services.gateway.file_service import GatewayFiles
+from services.gateway.file_use import FileUses
 from services.gateway.key_uses import KeyUses
+from services.gateway.reading import Reader
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.health import Server
@@ -62,7 +64,8 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
     process.spawn("liveness", liveness.watch())
     await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
     clock = ServerClock()
-    files = GatewayFiles(await bus.connect("gateway"), clock, process.settings, directory).files
+    in_use = FileUses(nc, Reader(nc)).in_use
+    files = GatewayFiles(await bus.connect("gateway"), clock, process.settings, directory, in_use).files
     agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used, files)
     await agents.start()
     app = Starlette(routes=[WebSocketRoute(frames.CONNECT_PATH, agents.socket)])
