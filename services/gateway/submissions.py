@@ -1,5 +1,6 @@
 """Submitting: a sound submission becomes `accepted` in the stream, exactly once per idempotency key."""
 
+import asyncio
 import contextlib
 import os
 import time
@@ -15,7 +16,7 @@ from services.contracts.requests import RequestState, begin
 from services.contracts.trace import continued
 from services.gateway.auth import Caller
 from services.gateway.idempotency import IdempotencyKeys
-from services.gateway.intake import Submission, key_digest
+from services.gateway.intake import MAX_INPUT_BYTES, Submission, key_digest
 from services.gateway.metrics import ACCEPTED
 from services.gateway.problems import ApiProblem
 from services.gateway.queues import Queues
@@ -85,7 +86,11 @@ class Submissions:
 
     async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
         # Here, so that who repeats a submission is answered with what it made, whatever has become of the space.
-        self._validators.check(order.space, bytes(order.submission.input))
+        input = bytes(order.submission.input)
+        if len(input) > MAX_INPUT_BYTES:  # the event loop has other things to do
+            await asyncio.to_thread(self._validators.check, order.space, input)
+        else:
+            self._validators.check(order.space, input)
         await self._queues.check(order.space)
         telemetry.request_id.set(rid)
         admitted = await self._values.admit(order.caller, order.space, order.submission)

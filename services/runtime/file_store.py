@@ -17,7 +17,7 @@ from services.contracts import files, subjects
 from services.contracts.files import INDEX_BYTES, File, UnknownRecord
 from services.runtime.append import FULL, UNDECIDED, StreamFull
 from services.runtime.errors import Final, NatsUnavailable
-from services.runtime.jetstream import PubAck, Stored, get, publish, raise_error
+from services.runtime.jetstream import PubAck, Stored, get, publish, raise_error, stream_info
 from services.runtime.kv import Conflict
 from services.runtime.tail import Tail
 
@@ -28,6 +28,10 @@ DELETED_S = 86400
 """How long is known of a file that it was deleted."""
 FENCE_S = 3600
 """How long what takes the place of deleted chunks stays, so that a writer who does not know it yet is refused."""
+RESERVED = 64
+"""One part in so many of the store is not for files: deleting one stores something, too, before it frees anything."""
+LOOK_EVERY = 32
+"""After so many chunks of a file is looked again whether there is room."""
 READ_AHEAD = 16
 """Chunks of a file that may wait here for a slow reader: 2 MiB."""
 _SILENT_S = 30.0
@@ -106,6 +110,8 @@ class JetStreamFiles:
 
     async def put(self, file: File) -> File:
         """See FileStore."""
+        if file.revision == 0:
+            await self._check_room(file.length or 0)
         subject, data = subjects.file_record(file.id), files.encode(file)
         headers = {subjects.ROLLUP: subjects.ROLLUP_SUBJECT, subjects.EXPECTED_SEQUENCE: str(file.revision)}
         if file.state == "deleted":
@@ -131,6 +137,8 @@ class JetStreamFiles:
 
     async def append(self, end: End, data: bytes, writer: str) -> End:
         """See FileStore."""
+        if end.chunks and end.chunks % LOOK_EVERY == 0:
+            await self._check_room(len(data))
         headers = {
             subjects.EXPECTED_SEQUENCE: str(end.seq),
             _OFFSET: str(end.size),
@@ -188,6 +196,13 @@ class JetStreamFiles:
         )
         async for batch in tail.batches():
             yield [file for stored in batch.messages if (file := _known(stored)) is not None], batch.pending
+
+    async def _check_room(self, length: int) -> None:
+        """Raises StreamFull when the store has no room for so many bytes."""
+        info = await stream_info(self._nc, subjects.FILES)
+        most = info.config.max_bytes
+        if 0 < most < info.state.bytes + length + most // RESERVED:
+            raise StreamFull("the store of files is full")
 
     async def _from(self, nuid: str, first: int) -> AsyncIterator[Chunk]:
         """The chunks from a sequence on; never ends by itself."""

@@ -58,8 +58,8 @@ ACCEPTED = events.Accepted(
     traceparent=TRACE,
     limits=events.Limits(max_in_flight=4),
     retention_s=86400.0,
-    files=(FILE,),
-    input_file=FILE,
+    files=("u1." + "0" * 32,),
+    input_file="u1." + "0" * 31 + "1",
 )
 REQUEST_EVENTS: list[msgspec.Struct] = [
     ACCEPTED,
@@ -89,7 +89,14 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         detail="CUDA out of memory",
         delay_s=2.0,
     ),
-    events.Succeeded(**_EVENT, **_RUN, output=RAW, output_sha256=SHA, files=(FILE,), output_file=FILE),
+    events.Succeeded(
+        **_EVENT,
+        **_RUN,
+        output=RAW,
+        output_sha256=SHA,
+        files=(f"{RID}.42." + "0" * 32,),
+        output_file=f"{RID}.42." + "0" * 31 + "1",
+    ),
     events.Failed(**_EVENT, **_RUN, error=events.Problem(code="handler_error", message="ValueError", retryable=True)),
     events.Canceled(**_EVENT, gateway="gateway-2"),
     events.Expired(**_EVENT),

@@ -81,7 +81,7 @@ def check_problem(answer: HttpAnswer, status: int, code: str) -> None:
         (SUBMIT, ADA, b'{"input":[]}', 422, "input_invalid"),
         (SUBMIT, ADA, b'{"input":{},"inptu":1}', 422, "input_invalid"),
         (SUBMIT, ADA, b'{"input":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}", 422, "input_invalid"),
-        (SUBMIT, ADA, b'{"input":{"a":"' + b"x" * 140_000 + b'"}}', 413, "payload_too_large"),
+        (SUBMIT, ADA, b'{"input":{},"metadata":{"a":"' + b"x" * 20_000 + b'"}}', 413, "payload_too_large"),
     ],
 )
 async def test_a_bad_submission(gateway: Gateway, path: str, key: str, body: bytes, status: int, code: str) -> None:

@@ -273,6 +273,36 @@ async def test_what_is_full_says_so(topology: Topology) -> None:
         assert (await store.append(End("n2"), piece, "w1")).size == CHUNK_BYTES
 
 
+async def test_however_full_the_store_is_there_is_room_to_delete(topology: Topology) -> None:
+    async with topology.bus(files_max_bytes=16 * 1024 * 1024) as bus:
+        store = JetStreamFiles(await bus.connect("gateway"))
+        kept = [await upload(store, b"some") for _ in range(20)]
+        with pytest.raises(StreamFull):
+            await fill(store)
+        with pytest.raises(StreamFull):
+            await begin_and_give_up(store, 10_000)
+        for file in kept:
+            await store.delete(file)
+        with pytest.raises(StreamFull):
+            await store.put(new())
+
+
+async def begin_and_give_up(store: JetStreamFiles, times: int) -> None:
+    """What somebody does who tries again and again."""
+    for _ in range(times):
+        await store.delete(await store.put(new()))
+
+
+async def fill(store: JetStreamFiles) -> None:
+    """Store pieces of one file after the other until nothing more fits."""
+    piece = os.urandom(CHUNK_BYTES)
+    while True:
+        file = await store.put(new())
+        end = End(file.nuid)
+        while end.size < 8 * 1024 * 1024:
+            end = await store.append(end, piece, "w1")
+
+
 async def test_a_large_file_takes_little_memory_however_slow_its_reader(store: JetStreamFiles) -> None:
     size, piece = 64 * 1024 * 1024, os.urandom(CHUNK_BYTES)
     file = await store.put(new())

@@ -15,7 +15,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.gateway.agents import Agents
+from services.gateway.file_service import GatewayFiles
+from services.gateway.file_use import FileUses
 from services.gateway.key_uses import KeyUses
+from services.gateway.reading import Reader
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.health import Server
@@ -61,7 +64,9 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
     process.spawn("liveness", liveness.watch())
     await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
     clock = ServerClock()
-    agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used)
+    in_use = FileUses(nc, Reader(nc)).in_use
+    files = GatewayFiles(await bus.connect("gateway"), clock, process.settings, directory, in_use).files
+    agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used, files)
     await agents.start()
     app = Starlette(routes=[WebSocketRoute(frames.CONNECT_PATH, agents.socket)])
     config = uvicorn.Config(

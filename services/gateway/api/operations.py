@@ -92,7 +92,8 @@ SUBMIT = Operation(
         **KEY_PROBLEMS,
         **_SUBMISSION,
         "not_found": "There is no such space.",
-        "payload_too_large": "The body, its input or its metadata are too large.",
+        "payload_too_large": "The body or its metadata are too large.",
+        "data_expired": "The input refers to a file that is no longer kept.",
         "input_invalid": "The body does not fit, or its input does not fit the space's schema; `errors` says where.",
     },
 )
