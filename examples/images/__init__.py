@@ -1,0 +1,1 @@
+"""An agent that makes pictures smaller: a file in, progress, a file out."""
