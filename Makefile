@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference demo bench up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference demo bench bench-uploads up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -19,6 +19,7 @@ help:
 	@echo "  make faults  everything that can go wrong, made to go wrong (about 15 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
+	@echo "  make bench-uploads  small requests alone, and beside 50 uploads at once"
 	@echo
 	@echo "  make setup   only make .venv (the others do it by themselves)"
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
@@ -59,6 +60,9 @@ demo: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+bench-uploads: setup
+	$(BIN)/python -m bench.uploads
 
 up: setup
 	$(BIN)/spaces up
