@@ -24,6 +24,9 @@ from services.gateway.sessions import Sessions
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.waiting import Waiting
+from services.gateway.web import console_pages as pages
+from services.gateway.web.assets import assets
+from services.gateway.web.console import Console
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
@@ -51,6 +54,7 @@ async def start_on(process: Process, listener: socket.socket) -> None:
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams)
+    console = Console(access, assets())
     app = application(
         process.not_ready,
         agents.socket,
@@ -64,6 +68,8 @@ async def start_on(process: Process, listener: socket.socket) -> None:
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         queues.router(nc, access, directory, reader),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
+        *pages.routers(console, directory, uses, clock, settings.sign_up),
+        as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )
     server = HttpServer(app, listener)
