@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -29,6 +29,7 @@ def chromium() -> str:
 @contextlib.contextmanager
 def running_browser() -> Iterator[Browser]:
     """A browser with a profile of its own."""
+    expect.set_options(timeout=DEADLINE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         try:
@@ -68,10 +69,10 @@ class Visitor:
             for node in found["nodes"]
         ]
 
-    def overflows(self) -> int:
-        """By how many pixels the page is wider than the window."""
-        wide: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        return wide
+    def overflows(self) -> bool:
+        """Whether the page is wider than the window."""
+        over: bool = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+        return over
 
     def _heard(self, message: ConsoleMessage) -> None:
         text = f"{message.type}: {message.text}"

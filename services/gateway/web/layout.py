@@ -8,6 +8,8 @@ from services.gateway.web.languages import LANGUAGES
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "ws_theme"
+_ENTRIES = {"new-space": "spaces"}
+"""Entries of the navigation for pages whose path does not begin with theirs: a space may be called `new`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def layout(language: str, theme: str, person: Person | None, path: str, query: s
         theme=theme if theme in THEMES else "",
         person=person,
         url=url,
-        section=path.split("/")[1],
+        section=_ENTRIES.get(section := path.split("/")[1], section),
         languages=tuple(
             LanguageLink(each, name, _in_language(path, query, each), each == language) for each, name in LANGUAGES.items()
         ),

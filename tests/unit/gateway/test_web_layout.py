@@ -57,7 +57,9 @@ def test_a_theme_that_there_is_not_is_the_browser_s_own() -> None:
     assert layout("en", '"><script>', None, "/", "").theme == ""
 
 
-@pytest.mark.parametrize(("path", "section"), [("/spaces/demo/settings", "spaces"), ("/keys/new", "keys"), ("/", "")])
+@pytest.mark.parametrize(
+    ("path", "section"), [("/spaces/demo/settings", "spaces"), ("/keys/new", "keys"), ("/new-space", "spaces"), ("/", "")]
+)
 def test_a_page_belongs_to_a_section(path: str, section: str) -> None:
     assert layout("en", "", None, path, "").section == section
 

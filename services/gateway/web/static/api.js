@@ -24,6 +24,16 @@ export async function call(method, path, body) {
   throw new Problem(object ?? { code: "unavailable" }, Number(answer.headers.get("Retry-After") ?? 0));
 }
 
+/** What there is at a path; null when that cannot be told now: whoever asks will ask again. */
+export async function seen(path) {
+  try {
+    return await call("GET", path);
+  } catch (problem) {
+    if (problem instanceof Problem) return null;
+    throw problem;
+  }
+}
+
 /** What a problem means to people, in the page's language; a form may know better what a code means in its place. */
 export function told(problem, form) {
   const own = form?.getAttribute(`data-on-${problem.code.replaceAll("_", "-")}`);

@@ -1,6 +1,6 @@
 // A space turns live: how it is, its agents, and the one that is about to be connected.
 
-import { call, Problem } from "./api.js";
+import { seen } from "./api.js";
 import { health, showHealth } from "./health.js";
 import { whileVisible } from "./polling.js";
 import { t } from "./text.js";
@@ -17,7 +17,7 @@ let agents = [];
 
 whileVisible(EVERY_MS, async () => {
   showHealth(space, await health(space.dataset.space));
-  agents = (await listed()) ?? agents;
+  agents = (await seen(`${path}/agents`))?.results ?? agents;
   showAgents();
   showConnected();
 });
@@ -28,15 +28,6 @@ form?.addEventListener("done", ({ detail: key }) => {
   document.getElementById("command").textContent =
     `WS_AGENT_KEY=${key.secret} \\\n  spaces-agent run --url ${gateway} --space ${spaceName} --engine echo`;
 });
-
-async function listed() {
-  try {
-    return (await call("GET", `${path}/agents`)).results;
-  } catch (problem) {
-    if (problem instanceof Problem) return null;
-    throw problem;
-  }
-}
 
 function showAgents() {
   table.hidden = agents.length === 0;

@@ -16,6 +16,9 @@ export function tn(one, many, num, values = {}) {
   return filled(forms[Math.min(num === 1 ? 0 : 1, forms.length - 1)], { num, ...values });
 }
 
-/** An instant as people here read it. */
-export const instant = (at) =>
-  new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
+/** An instant as people here read it: in the page's language, in the way of the browser's country. */
+export function instant(at) {
+  const { lang } = document.documentElement;
+  const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
+}
