@@ -125,7 +125,9 @@ def test_a_space_is_edited_paused_and_deleted(somebody: Visitor) -> None:
     expect(page.get_by_role("heading", name="Another <b>title</b>")).to_be_visible()
     for does, then, state in (("Pause", "Resume", "Paused"), ("Disable", "Enable", "Disabled")):
         page.get_by_role("button", name=does).click()
-        page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name=does)).to_be_focused()
         page.get_by_role("button", name=does).click()
         page.get_by_role("dialog").get_by_role("button", name=does).click()
         expect(page.get_by_role("button", name=then)).to_be_visible()

@@ -9,21 +9,21 @@ for (const form of document.querySelectorAll("form[data-path]")) {
   form.noValidate = true; // the browser's own words would be in the browser's language
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (check(form)) send(form);
+    if (form.ariaBusy !== "true" && check(form)) send(form);
   });
 }
 
 async function send(form) {
   const notice = form.querySelector(".notice");
   notice.hidden = true;
-  busy(form, true);
+  form.ariaBusy = "true"; // its buttons are not disabled: they would lose the focus
   try {
     done(form, await call(form.dataset.method, form.dataset.path, body(form)));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     refused(form, notice, problem);
   } finally {
-    busy(form, false);
+    form.ariaBusy = "false";
   }
 }
 
@@ -45,9 +45,4 @@ function refused(form, notice, problem) {
   const lost = show(form, problem.errors).map(({ pointer, detail }) => `${pointer} ${detail}`);
   notice.textContent = [told(problem, form), ...lost].join(" ");
   notice.hidden = false;
-}
-
-function busy(form, is) {
-  form.setAttribute("aria-busy", is);
-  for (const button of form.querySelectorAll("button:not([type=button])")) button.disabled = is;
 }

@@ -1,6 +1,7 @@
 // Looking again and again, while somebody looks at the page.
 
-/** Call `look` now and then every so many milliseconds, never twice at once, and only while the page is visible. */
+/** Call `look` now and then every so many milliseconds, never twice at once, and only while the page is visible. What is
+    returned looks at once. */
 export function whileVisible(everyMs, look) {
   let timer;
   let looking = false;
@@ -19,4 +20,5 @@ export function whileVisible(everyMs, look) {
 
   document.addEventListener("visibilitychange", turn);
   turn();
+  return turn;
 }

@@ -6,20 +6,15 @@ import { whileVisible } from "./polling.js";
 const EVERY_MS = 3000;
 const inView = new Set();
 
-async function look() {
-  await Promise.all([...inView].map(async (card) => showHealth(card, await health(card.dataset.space))));
-}
+const look = whileVisible(EVERY_MS, () =>
+  Promise.all([...inView].map(async (card) => showHealth(card, await health(card.dataset.space)))),
+);
 
 const observer = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (isIntersecting) inView.add(target);
     else inView.delete(target);
   }
+  look();
 });
-const cards = document.querySelectorAll("[data-space]");
-for (const card of cards) observer.observe(card);
-if (cards.length) {
-  await new Promise(requestAnimationFrame);
-  await new Promise(requestAnimationFrame); // by now the observer has reported
-  whileVisible(EVERY_MS, look);
-}
+for (const card of document.querySelectorAll("[data-space]")) observer.observe(card);
