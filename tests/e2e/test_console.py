@@ -150,6 +150,38 @@ def test_a_space_is_edited_paused_and_deleted(somebody: Visitor) -> None:
     expect(page.get_by_text("Another <b>title</b>")).to_have_count(0)
 
 
+def test_a_member_sees_a_private_space_until_removed(browser: Browser, stack: Stack) -> None:
+    with visitor(browser, stack.ready.url) as owner, visitor(browser, stack.ready.url) as member:
+        join(owner, "owner@example.org")
+        make_space(owner, "secret")
+        owner.go("/spaces/secret/settings")
+        owner.page.get_by_role("radio", name="Members").check()
+        owner.page.get_by_role("button", name="Save").click()
+        expect(owner.page.get_by_text("private")).to_be_visible()
+        join(member, "member@example.org")
+        member.foresees(404)
+        member.go("/spaces/secret")
+        expect(member.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+        member.go("/account")
+        id = member.page.locator("dd code").inner_text()
+
+        owner.page.get_by_role("link", name="Members").click()
+        owner.foresees(404)
+        for user, told in (("nobody", "There is no user with this id."), (id, "member@example.org")):
+            owner.page.get_by_label("User id").fill(user)
+            owner.page.get_by_role("radio", name="viewer").check()
+            owner.page.get_by_role("button", name="Set role").click()
+            expect(owner.page.get_by_text(told, exact=True)).to_be_visible()
+        member.go("/spaces/secret")
+        expect(member.page.get_by_role("heading", name="Space secret")).to_be_visible()
+        expect(member.page.get_by_role("link", name="Settings")).to_have_count(0)
+        owner.page.get_by_role("button", name="Remove").click()
+        owner.page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(owner.page.get_by_text("member@example.org", exact=True)).to_have_count(0)
+        member.go("/spaces")
+        expect(member.page.get_by_text("Space secret")).to_have_count(0)
+
+
 def test_a_password_is_changed_and_set_by_a_link(somebody: Visitor, stack: Stack) -> None:
     page = somebody.page
     join(somebody, "pass@example.org")

@@ -30,6 +30,7 @@ FRAMED = {
     "spaces": "/spaces",
     "space": "/spaces/demo",
     "space-settings": "/spaces/demo/settings",
+    "space-members": "/spaces/whisper-large/members",
     "new-space": "/new-space",
     "keys": "/keys",
     "new-key": "/keys/new",
@@ -64,6 +65,9 @@ def furnish(stack: Stack) -> None:
         for id, title, visibility in spaces:
             made = http.post("/v1/spaces", json={"id": id, "title": title, "visibility": visibility})
             assert made.status_code == 201, made.text
+        joined = http.post("/v1/users/sign-up", json={"email": "grace@example.org", "password": "correct horse"}).json()
+        member = http.put(f"/v1/spaces/whisper-large/members/{joined['id']}", json={"role": "manager"})
+        assert member.status_code == 200, member.text
         assert http.patch("/v1/spaces/demo", json={"title": "Demo"}).status_code == 200
         assert http.post("/v1/spaces/digits/pause").status_code == 200
         assert http.post("/v1/spaces/upscaler/disable").status_code == 200

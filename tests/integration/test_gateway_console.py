@@ -128,7 +128,12 @@ async def test_a_hostile_title_stays_text(gateway: Gateway, bus: Bus) -> None:
 
 async def test_errors_are_pages_for_browsers(gateway: Gateway, bus: Bus) -> None:
     cookie = await signed_in(gateway)
-    for path, status in (("/spaces/none", 404), ("/nowhere", 404), ("/spaces/demo/settings", 403)):
+    for path, status in (
+        ("/spaces/none", 404),
+        ("/nowhere", 404),
+        ("/spaces/demo/settings", 403),
+        ("/spaces/demo/members", 403),
+    ):
         shown = await look(gateway, path, cookie)
         assert (shown.status, shown.headers["Content-Type"]) == (status, "text/html; charset=utf-8")
         assert EMAIL in shown.text, "who is signed in keeps the navigation"

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.contracts.accounts import User
 from services.gateway.web.account_views import NoView, SigningInView
 from services.gateway.web.assets import Assets, assets
 from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
 from services.gateway.web.languages import LANGUAGES, PSEUDO
 from services.gateway.web.layout import Person, layout
+from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
 from services.gateway.web.space_views import form_view, space_view, spaces_view
@@ -24,6 +26,7 @@ WEB = Path(__file__).resolve().parents[3] / "services/gateway/web"
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 1234 * 1000 }}"
 SHOUTED = re.compile(r"<script>|<img src=x|1234000")
 NAMED = msgspec.structs.replace(SPACE, title=HOSTILE)
+NAMELESS = User(user="x", email=HOSTILE, role="member", password_hash="x")
 VIEWS: list[tuple[str, Any]] = [
     ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
     ("sign_up.html", SigningInView(f"/{HOSTILE}", True)),
@@ -36,6 +39,8 @@ VIEWS: list[tuple[str, Any]] = [
     ("spaces.html", spaces_view([NAMED], ADA)),
     ("spaces.html", spaces_view([], ADA)),
     ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
+    ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
     ("space_form.html", form_view(NAMED, ROOT)),
     ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA)),
     ("space_form.html", form_view(None, ROOT)),

@@ -6,6 +6,7 @@ import pytest
 from services.contracts.accounts import Key, Space, User
 from services.contracts.problems import PROBLEMS
 from services.gateway.web.key_views import keys_view
+from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view, shown_as_page
 from services.gateway.web.space_views import form_view, space_view, spaces_view
 
@@ -46,6 +47,17 @@ def test_a_page_offers_what_its_visitor_may_do() -> None:
     managed = given(SPACE, members={"ada": "manager"})
     seen = [space_view(space, user, "http://x") for space, user in ((SPACE, ADA), (managed, ADA), (SPACE, ROOT))]
     assert [(view.manages, view.deletes) for view in seen] == [(False, False), (True, False), (True, True)]
+
+
+def test_members_are_shown_by_address_and_those_unknown_by_their_ids() -> None:
+    space = given(SPACE, members={"gone": "viewer", "ada": "manager"})
+    view = members_view(space, {"ada": ADA, "root": ROOT})
+    assert view.owner == "root@example.org"
+    assert [(member.id, member.email, member.role) for member in view.members] == [
+        ("gone", "", "viewer"),
+        ("ada", "ada@example.org", "manager"),
+    ]
+    assert view.roles == ("viewer", "submitter", "manager")
 
 
 def test_the_form_of_a_new_space_has_the_defaults_and_no_name() -> None:

@@ -2,17 +2,26 @@
 
 import { t, tn } from "./text.js";
 
+const IN_PATH = /\{(\w+)\}/g;
+
 /** The body that a form's fields make: one member for each name. */
 export function body(form) {
   const made = {};
   for (const field of form.elements) {
-    if (!field.name || "notSent" in field.dataset) continue;
+    if (!field.name || "notSent" in field.dataset || isInPath(form, field)) continue;
     const value = read(field);
     if (field.dataset.kind === "many") made[field.name] = [...(made[field.name] ?? []), ...value];
     else if (value !== undefined) made[field.name] = value;
   }
   return Object.keys(made).length ? made : undefined;
 }
+
+/** The path that the form calls: `{name}` in it is what the field of that name holds. */
+export function path(form) {
+  return form.dataset.path.replace(IN_PATH, (_, name) => encodeURIComponent(form.elements[name].value));
+}
+
+const isInPath = (form, field) => form.dataset.path.includes(`{${field.name}}`);
 
 function read(field) {
   if (field.dataset.kind === "many") return field.checked ? [field.value] : [];

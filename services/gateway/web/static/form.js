@@ -1,9 +1,9 @@
-// Forms that call the API: `data-method` and `data-path` say what, `data-then` where to go afterwards ({id} is that of the
-// answer), `data-shows` which element to show instead of the form, or beside it with `data-stays`. Listeners of "done" get
+// Forms that call the API: `data-method` and `data-path` say what ({name} is the field of that name, which is not sent in
+// the body then), `data-then` where to go afterwards ({id} is that of the answer), `data-shows` which element to show instead of the form, or beside it with `data-stays`. Listeners of "done" get
 // the answer.
 
 import { call, Problem, told } from "./api.js";
-import { body, check, clear, show } from "./fields.js";
+import { body, check, clear, path, show } from "./fields.js";
 
 for (const form of document.querySelectorAll("form[data-path]")) {
   form.noValidate = true; // the browser's own words would be in the browser's language
@@ -18,7 +18,7 @@ async function send(form) {
   notice.hidden = true;
   form.ariaBusy = "true"; // its buttons are not disabled: they would lose the focus
   try {
-    done(form, await call(form.dataset.method, form.dataset.path, body(form)));
+    done(form, await call(form.dataset.method, path(form), body(form)));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     refused(form, notice, problem);
