@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference demo bench bench-uploads up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser demo bench bench-uploads up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -23,6 +23,8 @@ help:
 	@echo
 	@echo "  make setup   only make .venv (the others do it by themselves)"
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
+	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
+	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make clean   remove .venv and caches; data in .spaces stays"
 	@echo
@@ -38,7 +40,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
 
 faults: setup
@@ -54,6 +56,13 @@ faults-matrix: setup
 # OpenAPI, AsyncAPI and the JSON Schema of the agents' frames, from the types; a unit test compares.
 reference: setup
 	$(BIN)/python -m services.reference docs/reference --examples tests/contracts/golden
+
+messages: setup
+	$(BIN)/python -m services.gateway.web.messages
+
+# Chromium, and fonts without which pictures of the pages are not what people see. Nothing is changed where they are there.
+browser:
+	@requirements/browser.sh
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo

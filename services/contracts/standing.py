@@ -24,6 +24,11 @@ def is_at_least(space: Space, user: User, least: MemberRole) -> bool:
     return _ORDER.index(standing(space, user)) >= _ORDER.index(least)
 
 
+def may_delete(space: Space, user: User) -> bool:
+    """Whether the user may delete the space: its owner and administrators may."""
+    return space.owner == user.user or user.role == "admin"
+
+
 def may_have_agents(space: Space, user: User | None) -> bool:
     """Whether agents of the user may go on serving the space, if they have a key for it: a private space only those of its
     managers, any other whoever once got such a key."""

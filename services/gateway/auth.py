@@ -10,7 +10,7 @@ from services.contracts.directory import Role, Scope
 from services.contracts.ids import is_space, secret_hash
 from services.contracts.requests import RequestState
 from services.contracts.rpc import ConnectedAgent
-from services.contracts.standing import is_at_least
+from services.contracts.standing import is_at_least, may_delete
 from services.gateway.problems import ApiProblem, unauthenticated
 from services.gateway.sessions import Session
 from services.runtime.directory import DirectoryFollower
@@ -134,7 +134,7 @@ def manageable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
 def deletable(follower: DirectoryFollower, caller: Caller, slug: str) -> Space:
     """The space, if the caller may delete it: its owner or an administrator, by a key that is for it. Raises ApiProblem."""
     space = visible(follower, caller, slug)
-    if space.owner != caller.user.user and caller.user.role != "admin":
+    if not may_delete(space, caller.user):
         raise ApiProblem("forbidden", "Only its owner or an administrator may delete a space.")
     return space
 

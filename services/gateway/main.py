@@ -29,6 +29,9 @@ from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.values import Values
 from services.gateway.waiting import Waiting
+from services.gateway.web import console_pages as pages
+from services.gateway.web.assets import assets
+from services.gateway.web.console import Console
 from services.runtime.bus import connect
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -61,6 +64,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     access, streams = Access(directory, sessions, uses, limits, reader, clock), Streams(directory, sessions, clock)
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams, values)
+    console = Console(access, assets())
     app = application(
         process.not_ready,
         agents.socket,
@@ -76,6 +80,8 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         predecessor.router(directory, access, admission, submissions, files.files, values),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         *files.routers(access, directory),
+        *pages.routers(console, directory, uses, clock, settings.sign_up),
+        as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )
     server = HttpServer(app, listener)

@@ -67,6 +67,12 @@ def is_secure(scheme: str, headers: Headers) -> bool:
     return scheme == "https" or headers.get(b"x-forwarded-proto", b"").split(b",")[0].strip().lower() == b"https"
 
 
+def base_url(scheme: str, headers: Headers) -> str:
+    """Where the browser, or another program, finds this gateway."""
+    host = headers.get(b"host", b"localhost").decode("latin-1")
+    return f"{'https' if is_secure(scheme, headers) else 'http'}://{host}"
+
+
 def cookie(token: str, *, secure: bool) -> str:
     """The value of Set-Cookie; an empty token takes the cookie away."""
     parts = [f"{COOKIE}={token}", "Path=/", "HttpOnly", "SameSite=Lax", f"Max-Age={SESSION_S if token else 0}"]

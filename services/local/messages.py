@@ -29,7 +29,7 @@ WebSocket Spaces is ready.
   URL          {"  ".join(ready.urls)}
   API key      {ready.api_key}   (space {ready.space})
   agent key    {ready.agent_key}
-  credentials  {_from_here(home / "credentials.json")}   (also the administrator's password)
+  credentials  {_from_here(home / "credentials.json")}   (also for signing in at the URL as the administrator)
   logs         {_from_here(home / "logs")}
 
 In another terminal, submit a request and follow it to its end:

@@ -173,7 +173,7 @@ async def test_a_bad_idempotency_key(gateway: Gateway, value: str) -> None:
 
 
 async def test_unknown_paths_and_methods_are_problems(gateway: Gateway) -> None:
-    for path in ("/", "/v1", "/v1/nothing", "/v1/requests/", "/v1/agents/connect", SUBMIT + "/"):
+    for path in ("/nothing", "/v1", "/v1/nothing", "/v1/requests/", "/v1/agents/connect", SUBMIT + "/"):
         check_problem(await gateway.call("GET", path), 404, "not_found")
     answer = await gateway.call("DELETE", SUBMIT)
     check_problem(answer, 405, "method_not_allowed")

@@ -94,6 +94,19 @@ class Access:
 
         routes.add_route(operation.path, answer, methods=[operation.method])
 
+    async def visitor(self, request: Request) -> Caller | None:
+        """Who is signed in and looks at a page; None: nobody is. Raises ApiProblem when they have called too often or
+        nobody can tell, NatsUnavailable."""
+        if token_of(dict(request.scope["headers"])) is None:
+            return None
+        try:
+            caller = await self._counted(request)
+        except ApiProblem as problem:
+            if problem.code == "unauthenticated":
+                return None
+            raise
+        return None if caller.session is None else caller
+
     async def _caller(self, request: Request, operation: Operation) -> Caller:
         caller = await self._counted(request)
         if operation.callers == "session" and caller.session is None:

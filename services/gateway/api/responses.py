@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -27,6 +28,8 @@ CLIENT_GONE = 499
 """For our own metrics only."""
 NO_STORE = {"Cache-Control": "no-store"}
 RETRY_AFTER = {"Retry-After": "1"}
+AsPage = Callable[[Request, ApiProblem], Awaitable[Response | None]]
+"""Shows people what is wrong; None: it is to be told to a program."""
 
 
 def new_request_id() -> str:
@@ -50,36 +53,60 @@ def file_gone() -> ApiProblem:
     return ApiProblem("data_expired", "The file is no longer kept.")
 
 
-async def on_problem(_: Request, problem: ApiProblem) -> Response:
+async def as_problem(_: Request, __: ApiProblem) -> None:
+    """Shows nobody a page."""
+
+
+def of_problem(problem: ApiProblem) -> ApiProblem:
     """An endpoint refused."""
-    return problem_response(problem)
+    return problem
 
 
-async def on_http_exception(_: Request, error: HTTPException) -> Response:
+def of_http_exception(error: HTTPException) -> ApiProblem:
     """The framework refused: no such path, no such method."""
     code = _CODES.get(error.status_code, "invalid_request")
     detail = _DETAILS.get(error.status_code, "The request is malformed.")
-    return problem_response(ApiProblem(code, detail, headers=error.headers))
+    return ApiProblem(code, detail, headers=error.headers)
 
 
-async def on_retryable(_: Request, error: Retryable) -> Response:
+def of_retryable(error: Retryable) -> ApiProblem:
     """Something that we need did not answer; nothing is wrong with the request."""
     detail = "The request log is full." if isinstance(error, StreamFull) else "A service that is needed did not answer."
     log.warning("answered 503: %s", error)
-    return problem_response(ApiProblem("unavailable", f"{detail} Try again.", headers=RETRY_AFTER))
+    return ApiProblem("unavailable", f"{detail} Try again.", headers=RETRY_AFTER)
 
 
-async def on_file_gone(_: Request, __: FileGone) -> Response:
+def of_file_gone(_: FileGone) -> ApiProblem:
     """A file was deleted while it was asked for."""
-    return problem_response(file_gone())
+    return file_gone()
+
+
+def of_error(error: Exception) -> ApiProblem:
+    """A defect of ours: the log has the trace, the client has the id that finds it there."""
+    log.error("answered 500: %s", error, exc_info=error)
+    return ApiProblem("internal", "Something went wrong on our side; the id above finds it in our log.")
+
+
+def handlers(as_page: AsPage) -> dict[Any, Any]:
+    """How each error is answered: as a page where one is right, else as a problem."""
+
+    def answering(problem_of: Callable[[Any], ApiProblem]) -> Callable[[Request, Exception], Awaitable[Response]]:
+        async def answer(request: Request, error: Exception) -> Response:
+            problem = problem_of(error)
+            return await as_page(request, problem) or problem_response(problem)
+
+        return answer
+
+    return {
+        ApiProblem: answering(of_problem),
+        HTTPException: answering(of_http_exception),
+        Retryable: answering(of_retryable),
+        FileGone: answering(of_file_gone),
+        Exception: answering(of_error),
+        ClientDisconnect: on_client_gone,
+    }
 
 
 async def on_client_gone(_: Request, __: ClientDisconnect) -> Response:
     """The client left before its body was complete: nothing was accepted, and nobody reads this answer."""
     return Response(status_code=CLIENT_GONE)
-
-
-async def on_error(_: Request, error: Exception) -> Response:
-    """A defect of ours: the log has the trace, the client has the id that finds it there."""
-    log.error("answered 500: %s", error, exc_info=error)
-    return problem_response(ApiProblem("internal", "Something went wrong on our side; the id above finds it in our log."))

@@ -36,7 +36,7 @@ from services.gateway.signing_in import (
     SessionObject,
     SignUpBody,
 )
-from services.gateway.web_sessions import SESSION_S, cookie, csrf_token, is_secure
+from services.gateway.web_sessions import SESSION_S, base_url, cookie, csrf_token, is_secure
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -87,7 +87,7 @@ def router(
         asked = MakePasswordReset(user=user.user, token_hash=secret_hash(token), expires_at=expires_at, actor=actor)
         await command(nc, follower, "make_password_reset", asked)
         # In the fragment, which no browser sends: it must not come to stand in a log.
-        url = f"{_base(request)}{RESET_PAGE}#{token}"
+        url = f"{base_url(request.scope['scheme'], dict(request.scope['headers']))}{RESET_PAGE}#{token}"
         return json_response(PasswordResetObject(user=user_object(user), token=token, url=url, expires_at=expires_at), 201)
 
     async def reset(request: Request) -> Response:
@@ -143,7 +143,3 @@ def _of(caller: Caller) -> Session:
 
 def _secure(request: Request) -> bool:
     return is_secure(request.scope["scheme"], dict(request.scope["headers"]))
-
-
-def _base(request: Request) -> str:
-    return f"{'https' if _secure(request) else 'http'}://{request.headers.get('host', 'localhost')}"

@@ -1,0 +1,23 @@
+"""All pages of the console."""
+
+from fastapi import APIRouter
+
+from services.gateway.key_uses import KeyUses
+from services.gateway.web import account_pages, key_pages, space_pages
+from services.gateway.web.console import Console
+from services.runtime.clock import ServerClock
+from services.runtime.directory import DirectoryFollower
+
+
+def routers(
+    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str
+) -> list[APIRouter]:
+    """The routes of all pages, and of what they load."""
+    parts = APIRouter()
+    console.add_parts(parts)
+    return [
+        parts,
+        account_pages.router(console, sign_up),
+        key_pages.router(console, follower, uses, clock),
+        space_pages.router(console, follower),
+    ]

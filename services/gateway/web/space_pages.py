@@ -1,0 +1,42 @@
+"""Spaces: the list, one of them, its settings and members, and a new one."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from services.gateway.auth import Caller, manageable, seen_by, visible
+from services.gateway.web.console import Console, Page
+from services.gateway.web.member_views import members_view
+from services.gateway.web.space_views import form_view, space_view, spaces_view
+from services.gateway.web_sessions import base_url
+from services.runtime.directory import DirectoryFollower
+
+
+def router(console: Console, follower: DirectoryFollower) -> APIRouter:
+    """The routes of these pages."""
+
+    async def listed(_: Request, caller: Caller) -> Page:
+        return Page("spaces.html", spaces_view(seen_by(follower, caller), caller.user))
+
+    async def new(_: Request, caller: Caller) -> Page:
+        return Page("space_form.html", form_view(None, caller.user))
+
+    async def shown(request: Request, caller: Caller) -> Page:
+        space = visible(follower, caller, request.path_params["space"])
+        return Page(
+            "space.html", space_view(space, caller.user, base_url(request.scope["scheme"], dict(request.scope["headers"])))
+        )
+
+    async def settings(request: Request, caller: Caller) -> Page:
+        return Page("space_form.html", form_view(manageable(follower, caller, request.path_params["space"]), caller.user))
+
+    async def members(request: Request, caller: Caller) -> Page:
+        space = manageable(follower, caller, request.path_params["space"])
+        return Page("members.html", members_view(space, follower.directory.users))
+
+    routes = APIRouter()
+    console.add(routes, "/spaces", listed)
+    console.add(routes, "/new-space", new)
+    console.add(routes, "/spaces/{space}", shown)
+    console.add(routes, "/spaces/{space}/settings", settings)
+    console.add(routes, "/spaces/{space}/members", members)
+    return routes

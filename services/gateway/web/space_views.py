@@ -1,0 +1,73 @@
+"""What the pages about spaces show. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.contracts.accounts import Space, User
+from services.contracts.directory import EXECUTION_TIMEOUT_S, MAX_ATTEMPTS, MAX_TITLE, QUEUE_LIMIT, START_TIMEOUT_S, Feature
+from services.contracts.features import FEATURES
+from services.contracts.rpc import CreateSpace
+from services.contracts.standing import is_at_least, may_delete
+
+LIMITS = {
+    "start_timeout_s": START_TIMEOUT_S,
+    "execution_timeout_s": EXECUTION_TIMEOUT_S,
+    "max_attempts": MAX_ATTEMPTS,
+    "queue_limit": QUEUE_LIMIT,
+}
+"""The least and the most that a setting may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceCard:
+    """A space in the list. `own`: the visitor's."""
+
+    id: str
+    title: str
+    private: bool
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpacesView:
+    """The spaces that somebody sees, their own first."""
+
+    spaces: tuple[SpaceCard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceView:
+    """One space. `gateway` is where agents and programs reach it; `manages`, `deletes` what the visitor may do with it."""
+
+    space: Space
+    gateway: str
+    manages: bool
+    deletes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFormView:
+    """The settings of a space, or of one to be made: then `space` has the defaults, and no name."""
+
+    space: Space | CreateSpace
+    features: tuple[Feature, ...]
+    limits: dict[str, tuple[float, float]]
+    longest_title: int
+    deletes: bool
+
+
+def spaces_view(spaces: Iterable[Space], user: User) -> SpacesView:
+    """The list of spaces as a user sees it."""
+    cards = [SpaceCard(each.space, each.title, each.visibility == "private", each.owner == user.user) for each in spaces]
+    return SpacesView(tuple(sorted(cards, key=lambda card: (not card.own, card.id))))
+
+
+def space_view(space: Space, user: User, gateway: str) -> SpaceView:
+    """The page of a space as a user sees it."""
+    return SpaceView(space, gateway, is_at_least(space, user, "manager"), may_delete(space, user))
+
+
+def form_view(space: Space | None, user: User) -> SpaceFormView:
+    """The form for a space, or for a new one (None)."""
+    shown = space or CreateSpace(space="", owner=user.user)
+    return SpaceFormView(shown, FEATURES, LIMITS, MAX_TITLE, space is not None and may_delete(space, user))

@@ -1,0 +1,79 @@
+// Calls of the HTTP API, as whoever is signed in.
+
+import { known, t, tn } from "./text.js";
+
+const token = document.querySelector("meta[name=csrf-token]")?.content;
+
+/** What is wrong (RFC 9457); `unreachable` is the code when no gateway has answered. */
+export class Problem extends Error {
+  constructor({ code, title = "", detail = "", errors = [] }, againS = 0) {
+    super(detail);
+    Object.assign(this, { code, title, detail, errors, againS });
+  }
+}
+
+/** The answer's object, or null when it has none. Throws Problem. Whose session has ended is led to sign in, and back. */
+export async function call(method, path, body) {
+  const headers = { Accept: "application/json" };
+  if (token) headers["X-CSRF-Token"] = token;
+  if (body) headers["Content-Type"] = "application/json";
+  const answer = await fetched(path, { method, headers, body: body && JSON.stringify(body) });
+  const object = await parsed(answer);
+  if (answer.ok) return object;
+  if (answer.status === 401 && token) return signInAgain();
+  throw new Problem(object ?? { code: "unavailable" }, Number(answer.headers.get("Retry-After") ?? 0));
+}
+
+/** What there is at a path; null when that cannot be told now: whoever asks will ask again. */
+export async function seen(path) {
+  try {
+    return await call("GET", path);
+  } catch (problem) {
+    if (problem instanceof Problem) return null;
+    throw problem;
+  }
+}
+
+/** What a problem means to people, in the page's language; a form may know better what a code means in its place. */
+export function told(problem, form) {
+  const own = form?.getAttribute(`data-on-${problem.code.replaceAll("_", "-")}`);
+  if (own) return own;
+  switch (problem.code) {
+    case "unreachable":
+      return t("The gateway cannot be reached. Look at your connection, and try again.");
+    case "unavailable":
+      return t("A service that is needed does not answer. Try again in a moment.");
+    case "locked_out": {
+      const minutes = Math.ceil(problem.againS / 60);
+      return tn("Too many wrong passwords. Try again in %(num)s minute.", "Too many wrong passwords. Try again in %(num)s minutes.", minutes);
+    }
+    case "quota_exceeded":
+      return tn("Too many calls. Try again in %(num)s second.", "Too many calls. Try again in %(num)s seconds.", problem.againS);
+    case "input_invalid":
+      return t("Something does not fit; see the fields.");
+    default:
+      return known(problem.title) ? `${t(problem.title)}: ${problem.detail}` : problem.detail;
+  }
+}
+
+async function fetched(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch {
+    throw new Problem({ code: "unreachable" });
+  }
+}
+
+async function parsed(answer) {
+  try {
+    return await answer.json();
+  } catch {
+    return null;
+  }
+}
+
+function signInAgain() {
+  const back = location.pathname + location.search;
+  location.assign(`/sign-in?${new URLSearchParams({ next: back })}`);
+  return new Promise(() => {});
+}

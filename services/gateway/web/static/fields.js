@@ -1,0 +1,77 @@
+// The fields of a form: what they hold as the body of a call, and what is wrong with them.
+
+import { t, tn } from "./text.js";
+
+const IN_PATH = /\{(\w+)\}/g;
+
+/** The body that a form's fields make: one member for each name. */
+export function body(form) {
+  const made = {};
+  for (const field of form.elements) {
+    if (!field.name || "notSent" in field.dataset || isInPath(form, field)) continue;
+    const value = read(field);
+    if (field.dataset.kind === "many") made[field.name] = [...(made[field.name] ?? []), ...value];
+    else if (value !== undefined) made[field.name] = value;
+  }
+  return Object.keys(made).length ? made : undefined;
+}
+
+/** The path that the form calls: `{name}` in it is what the field of that name holds. */
+export function path(form) {
+  return form.dataset.path.replace(IN_PATH, (_, name) => encodeURIComponent(form.elements[name].value));
+}
+
+const isInPath = (form, field) => form.dataset.path.includes(`{${field.name}}`);
+
+function read(field) {
+  if (field.dataset.kind === "many") return field.checked ? [field.value] : [];
+  if (field.type === "radio") return field.checked ? field.value : undefined;
+  if (field.dataset.empty === "omit" && !field.value.trim()) return undefined;
+  if (field.dataset.kind === "number") return Number(field.value);
+  if (field.dataset.kind === "lines") return field.value.split("\n").map((line) => line.trim()).filter(Boolean);
+  return field.value;
+}
+
+/** Show what is wrong with the fields as far as the page can tell; whether all are well. */
+export function check(form) {
+  const flawed = [...form.elements].filter((field) => field.willValidate && !field.validity.valid);
+  clear(form);
+  for (const field of flawed) mark(form, field.name, flaw(field));
+  flawed[0]?.focus();
+  return flawed.length === 0;
+}
+
+/** Show flaws that the API has found, each beside the field that its JSON pointer leads to; returns those without one. */
+export function show(form, flaws) {
+  const lost = flaws.filter(({ pointer, detail }) => !mark(form, pointer.split("/")[1] ?? "", detail));
+  form.querySelector("[aria-invalid=true]")?.focus();
+  return lost;
+}
+
+/** Take all flaws away. */
+export function clear(form) {
+  for (const field of form.elements) field.removeAttribute("aria-invalid");
+  for (const note of form.querySelectorAll(".flaw")) note.hidden = true;
+}
+
+function mark(form, name, text) {
+  const note = name && form.querySelector(`#${CSS.escape(name)}-flaw`);
+  if (!note) return false;
+  note.textContent = text;
+  note.hidden = false;
+  for (const field of form.elements) if (field.name === name) field.setAttribute("aria-invalid", "true");
+  for (const details of form.querySelectorAll("details")) if (details.contains(note)) details.open = true;
+  return true;
+}
+
+function flaw(field) {
+  const { validity: wrong } = field;
+  if (wrong.valueMissing) return t("This is needed.");
+  if (wrong.typeMismatch && field.type === "email") return t("This is no e-mail address.");
+  if (wrong.tooShort) return tn("At least %(num)s character.", "At least %(num)s characters.", field.minLength);
+  if (wrong.badInput) return t("This is no number.");
+  if (wrong.rangeUnderflow) return t("At least %(limit)s.", { limit: field.min });
+  if (wrong.rangeOverflow) return t("At most %(limit)s.", { limit: field.max });
+  if (wrong.stepMismatch) return t("Whole numbers only.");
+  return field.dataset.flawPattern ?? t("This does not fit.");
+}

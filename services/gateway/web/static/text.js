@@ -1,0 +1,24 @@
+// The words of the page's language; the English text is its own key.
+
+const { default: words } = await import(`./messages.${document.documentElement.lang}.js`);
+
+const filled = (text, values) => text.replace(/%\((\w+)\)s/g, (_, name) => values[name]);
+
+/** Whether the text is in the catalogue of another language than English. */
+export const known = (text) => Object.hasOwn(words, text);
+
+/** A text with its placeholders filled. */
+export const t = (text, values = {}) => filled(known(text) ? words[text] : text, values);
+
+/** The form of a text that goes with a number, `num`. */
+export function tn(one, many, num, values = {}) {
+  const forms = known(one) ? words[one] : [one, many];
+  return filled(forms[Math.min(num === 1 ? 0 : 1, forms.length - 1)], { num, ...values });
+}
+
+/** An instant as people here read it: in the page's language, in the way of the browser's country. */
+export function instant(at) {
+  const { lang } = document.documentElement;
+  const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
+}

@@ -1,0 +1,201 @@
+"""Every page of the console in a real browser: its picture in both schemes on desktop and phone, what axe finds in it, and
+whether its text is in the catalogue. The pictures come to .pictures/, to be looked at."""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from services.gateway.web import console_pages
+from services.gateway.web.assets import PREFIX, assets
+from services.gateway.web.console import Console
+from services.gateway.web.languages import PSEUDO
+from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
+from tests.support.stack import ROOT, Stack, eventually, fresh_home
+
+PICTURES = ROOT / ".pictures"
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+SCHEMES = ("light", "dark")
+OPEN = {
+    "sign-in": "/sign-in",
+    "sign-up": "/sign-up",
+    "password-reset": "/password-reset#wsr_0123456789",
+    "not-found": "/nothing/here",
+}
+"""Pages for people who are not signed in, by the names of their pictures."""
+FRAMED = {
+    "spaces": "/spaces",
+    "space": "/spaces/demo",
+    "space-settings": "/spaces/demo/settings",
+    "space-members": "/spaces/whisper-large/members",
+    "new-space": "/new-space",
+    "keys": "/keys",
+    "new-key": "/keys/new",
+    "account": "/account",
+    "spaces-zh": "/spaces?lang=zh",
+}
+"""Pages for those who are; the last one chooses a language, which stays."""
+ALL = OPEN | FRAMED
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with fresh_home() as home, Stack(home) as running:
+        furnish(running)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as here:
+        yield here
+
+
+def furnish(stack: Stack) -> None:
+    """Spaces in several states, and keys."""
+    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+        spaces = [
+            ("digits", "Handwritten digits", "everyone"),
+            ("whisper-large", "Speech to text", "private"),
+            ("upscaler", "Upscale pictures, four times as large and without losing a detail", "everyone"),
+        ]
+        for id, title, visibility in spaces:
+            made = http.post("/v1/spaces", json={"id": id, "title": title, "visibility": visibility})
+            assert made.status_code == 201, made.text
+        joined = http.post("/v1/users/sign-up", json={"email": "grace@example.org", "password": "correct horse"}).json()
+        member = http.put(f"/v1/spaces/whisper-large/members/{joined['id']}", json={"role": "manager"})
+        assert member.status_code == 200, member.text
+        assert http.patch("/v1/spaces/demo", json={"title": "Demo"}).status_code == 200
+        assert http.post("/v1/spaces/digits/pause").status_code == 200
+        assert http.post("/v1/spaces/upscaler/disable").status_code == 200
+        keys = [
+            {"name": "nightly job", "spaces": ["digits"], "expires_in_s": 90 * 86400},
+            {"name": "landing page", "scopes": ["submit"], "spaces": ["demo"], "origins": ["https://example.org"]},
+            {"name": "GPU box in the cellar", "kind": "agent", "spaces": ["whisper-large", "digits"]},
+        ]
+        for key in keys:
+            assert http.post("/v1/keys", json=key).status_code == 201
+
+
+def sign_in(somebody: Visitor, stack: Stack) -> None:
+    somebody.go("/sign-in")
+    somebody.page.get_by_label("E-mail address").fill(stack.ready.admin.email)
+    somebody.page.get_by_label("Password").fill(stack.ready.admin.password)
+    somebody.page.get_by_role("button", name="Sign in").click()
+    somebody.page.wait_for_url("**/spaces")
+
+
+@pytest.fixture(scope="module")
+def signed_in(stack: Stack, browser: Browser) -> dict[str, object]:
+    """The cookies of an administrator."""
+    with visitor(browser, stack.ready.url) as somebody:
+        sign_in(somebody, stack)
+        return dict(somebody.context.storage_state())
+
+
+def settled(somebody: Visitor) -> bool:
+    """Whether everything that turns live has done so."""
+    return somebody.page.locator("[data-state=unknown]").count() == 0 and not somebody.complaints
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_each_page_has_a_picture_and_no_barrier(
+    stack: Stack, browser: Browser, signed_in: dict[str, object], scheme: str, size: str
+) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    for old in PICTURES.glob(f"*-{scheme}-{size}.png"):
+        old.unlink()
+    for pages, state in ((OPEN, None), (FRAMED, signed_in)):
+        with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=state) as somebody:
+            somebody.foresees(404)
+            for name, path in pages.items():
+                somebody.go(path)
+                eventually(functools.partial(settled, somebody), f"{path} is settled")
+                somebody.page.screenshot(path=PICTURES / f"{name}-{scheme}-{size}.png", full_page=True)
+                assert somebody.findings() == [], f"{path} {scheme} {size}"
+                assert not somebody.overflows(), f"{path} is wider than a {size}"
+    written = {path.name for path in PICTURES.glob(f"*-{scheme}-{size}.png")}
+    assert written == {f"{name}-{scheme}-{size}.png" for name in ALL}
+
+
+def open_menu(page: Page) -> None:
+    page.get_by_role("button", name="Menu").click()
+
+
+def ask_to_revoke(page: Page) -> None:
+    page.get_by_role("button", name="Revoke").first.click()
+
+
+def ask_to_delete(page: Page) -> None:
+    page.get_by_role("button", name="Delete the space").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the space").click()
+
+
+def make_flaws(page: Page) -> None:
+    page.get_by_label("Name").fill("Not A Name")
+    page.get_by_label("Queue limit").fill("-1")
+    page.get_by_role("button", name="Make space").click()
+
+
+def make_key(page: Page) -> None:
+    page.get_by_label("Name").fill("nightly job")
+    page.get_by_role("button", name="Make key").click()
+    page.get_by_role("heading", name="Your new key").wait_for()
+
+
+def make_agent_key(page: Page) -> None:
+    page.get_by_role("button", name="Make an agent key").click()
+    page.get_by_text("Waiting for the agent").wait_for()
+
+
+STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
+    "menu": ("/spaces", open_menu, ("phone",)),
+    "revoking": ("/keys", ask_to_revoke, tuple(SIZES)),
+    "deleting": ("/spaces/demo/settings", ask_to_delete, tuple(SIZES)),
+    "flaws": ("/new-space", make_flaws, tuple(SIZES)),
+    "made-key": ("/keys/new", make_key, tuple(SIZES)),
+    "connecting": ("/spaces/whisper-large", make_agent_key, tuple(SIZES)),
+}
+"""What pages look like in the middle of something, and at which sizes."""
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", "desktop"), ("dark", "phone")])
+def test_each_state_has_a_picture_and_no_barrier(
+    stack: Stack, browser: Browser, signed_in: dict[str, object], scheme: str, size: str
+) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=signed_in) as somebody:
+        for name, (path, reach, sizes) in STATES.items():
+            if size in sizes:
+                somebody.go(path)
+                reach(somebody.page)
+                eventually(functools.partial(settled, somebody), f"{name} is settled")
+                somebody.page.screenshot(path=PICTURES / f"state-{name}-{scheme}-{size}.png")
+                assert somebody.findings() == [], f"{name} {scheme} {size}"
+                assert not somebody.overflows(), f"{name} is wider than a {size}"
+
+
+def test_every_page_is_among_them() -> None:
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open")  # type: ignore[arg-type]
+    paths = {route.path for router in routers for route in router.routes} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
+    pictured = {re.split("[#?]", path)[0] for path in ALL.values()}
+    assert [path for path in paths if not any(matches(path, each) for each in pictured)] == []
+
+
+def matches(route: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route), path) is not None
+
+
+def test_all_text_comes_from_the_catalogue(stack: Stack, browser: Browser, signed_in: dict[str, object]) -> None:
+    for pages, state in ((OPEN, None), (FRAMED, signed_in)):
+        with visitor(browser, stack.ready.url, storage_state=state) as somebody:
+            somebody.foresees(404)
+            for path in pages.values():
+                page, *rest = re.split("(?=[#?])", path)
+                somebody.go(f"{page}?lang={PSEUDO}{''.join(rest) if '#' in path else ''}")
+                eventually(functools.partial(settled, somebody), f"{path} is settled")
+                assert outside_catalogue(somebody.page) == [], path

@@ -1,0 +1,96 @@
+"""Pages as they are rendered: whatever people have named things, and with nothing that the policy forbids."""
+
+import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.contracts.accounts import User
+from services.gateway.web.account_views import NoView, SigningInView
+from services.gateway.web.assets import Assets, assets
+from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
+from services.gateway.web.languages import LANGUAGES, PSEUDO
+from services.gateway.web.layout import Person, layout
+from services.gateway.web.member_views import members_view
+from services.gateway.web.refusals import refused_view
+from services.gateway.web.rendering import Renderer
+from services.gateway.web.space_views import form_view, space_view, spaces_view
+from tests.support.html import Reading
+from tests.unit.gateway.test_web_views import ADA, KEY, ROOT, SPACE
+
+WEB = Path(__file__).resolve().parents[3] / "services/gateway/web"
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 1234 * 1000 }}"
+SHOUTED = re.compile(r"<script>|<img src=x|1234000")
+NAMED = msgspec.structs.replace(SPACE, title=HOSTILE)
+NAMELESS = User(user="x", email=HOSTILE, role="member", password_hash="x")
+VIEWS: list[tuple[str, Any]] = [
+    ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
+    ("sign_up.html", SigningInView(f"/{HOSTILE}", True)),
+    ("sign_up.html", SigningInView("/", False)),
+    ("password_reset.html", NoView()),
+    ("account.html", NoView()),
+    ("keys.html", keys_view([(msgspec.structs.replace(KEY, name=HOSTILE, origins=frozenset((HOSTILE,))), 5)], 9)),
+    ("keys.html", keys_view([], 9)),
+    ("new_key.html", NewKeyView(SCOPES, (NAMED,), LIFETIMES_DAYS)),
+    ("spaces.html", spaces_view([NAMED], ADA)),
+    ("spaces.html", spaces_view([], ADA)),
+    ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
+    ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
+    ("space_form.html", form_view(NAMED, ROOT)),
+    ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA)),
+    ("space_form.html", form_view(None, ROOT)),
+    *(("refused.html", refused_view(code, {"Retry-After": "2"})) for code in ("forbidden", "not_found", "quota_exceeded")),
+    *(("refused.html", refused_view(code, {})) for code in ("unavailable", "internal")),
+]
+OPEN = {"sign_in.html", "sign_up.html", "password_reset.html", "refused.html"}
+"""Pages that are also shown to who is not signed in."""
+RENDERER = Renderer(assets())
+
+
+@pytest.mark.parametrize("language", [*LANGUAGES, PSEUDO])
+@pytest.mark.parametrize(("template", "view"), VIEWS)
+def test_hostile_names_stay_text_and_nothing_inline_is_left(template: str, view: Any, language: str) -> None:
+    person = Person(id=HOSTILE, email=HOSTILE, admin=True, csrf_token="t")
+    for who in (None, person) if template in OPEN else (person,):
+        page = RENDERER.page(template, layout(language, HOSTILE, who, "/spaces", f"q={HOSTILE}"), view).decode()
+        assert not SHOUTED.search(page)
+        read = Reading(page)
+        assert read.open == []
+        assert not [name for _, name, _ in read.attributes if name == "style" or name.startswith("on")]
+        assert not {"style", "iframe", "object"} & set(read.tags)
+        assert len(read.values("src")) == read.tags.count("script") + read.tags.count("img")
+        assert all(value.startswith("/static/") for value in read.values("src"))
+        assert all(re.match("/(?!/)|#", value) for value in read.values("href"))
+        assert len(read.values("id")) == len(set(read.values("id")))
+
+
+def test_each_template_with_a_page_is_rendered_here() -> None:
+    pages = {path.name for path in WEB.glob("templates/*.html") if '{% extends "base.html" %}' in path.read_text()}
+    assert pages == {template for template, _ in VIEWS}
+
+
+def test_scripts_write_no_markup() -> None:
+    for path in WEB.glob("static/*.js"):
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write\b|\beval\b", path.read_text()), (
+            path.name
+        )
+
+
+def test_the_address_of_a_file_changes_with_any_of_them() -> None:
+    one, two = Assets({"a.css": b"1", "b.js": b"2"}), Assets({"a.css": b"1", "b.js": b"3"})
+    assert one.url("a.css") != two.url("a.css")
+    assert one.url("a.css") == Assets({"b.js": b"2", "a.css": b"1"}).url("a.css")
+    with pytest.raises(KeyError):
+        one.url("c.css")
+
+
+def test_every_file_is_part_of_the_installed_package() -> None:
+    pyproject = tomllib.loads((WEB.parents[2] / "pyproject.toml").read_text())
+    patterns = pyproject["tool"]["setuptools"]["package-data"]["services.gateway.web"]
+    for path in (*WEB.glob("templates/*"), *WEB.glob("static/*"), *WEB.glob("locale/*")):
+        assert any(fnmatch(str(path.relative_to(WEB)), pattern) for pattern in patterns), path
