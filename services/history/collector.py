@@ -31,7 +31,7 @@ from services.runtime.errors import Retryable
 from services.runtime.file_store import JetStreamFiles
 from services.runtime.jetstream import ApiError, stream_info
 from services.runtime.kv import Conflict
-from services.runtime.loops import together
+from services.runtime.loops import some_at_once, together
 from services.runtime.topology import EPOCH
 
 log = logging.getLogger("services.history.collector")
@@ -44,6 +44,7 @@ AT_ONCE_S = 1.0
 PAGE, PAGES = 1000, 20
 CHANGED = 500
 """So many files does a pass look at, and so many does it let expire or delete."""
+CONCURRENCY = 16
 RECORDED_S = 5.0
 """So long does a pass wait for the recorder to come to where the stream ended when the pass began."""
 
@@ -95,9 +96,7 @@ class Collector:
         async with self._pool.acquire() as connection:
             doomed = await self._doomed(connection, now_ns, done) if await self._may_decide(connection) else []
         try:
-            for each in doomed:
-                with contextlib.suppress(Conflict):  # somebody has taken it up, or deleted it
-                    await self._end(each, now_ns, done)
+            await some_at_once(doomed, lambda each: self._end(each, now_ns, done), CONCURRENCY)
             await self._stray.purge(now_ns, done)
         except (Retryable, ApiError) as error:
             # The recorders run beside this, and would be begun anew with it: what is due is due in the next pass as well.
@@ -148,7 +147,11 @@ class Collector:
         ]
 
     async def _end(self, doomed: Doomed, now_ns: int, done: Collected) -> None:
-        """Let a file expire, or delete it when it has. Raises Conflict, Retryable, ApiError."""
+        """Let a file expire, or delete it when it has. Raises Retryable, ApiError."""
+        with contextlib.suppress(Conflict):  # somebody has taken it up, or deleted it
+            await self._do(doomed, now_ns, done)
+
+    async def _do(self, doomed: Doomed, now_ns: int, done: Collected) -> None:
         file, due = doomed
         if step(file, due, now_ns) == "delete":
             await self._store.delete(file)

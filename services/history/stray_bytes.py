@@ -14,10 +14,11 @@ from services.history.metrics import FILES_LEFT
 from services.runtime.file_chunks import stored_nuids, written_at
 from services.runtime.file_store import FileStore
 from services.runtime.jetstream import stream_info
+from services.runtime.loops import some_at_once
 
 EVERY_NS = 600 * 1_000_000_000
 """So often is looked for bytes of files that there are no records of."""
-AT_ONCE = 500
+AT_ONCE, CONCURRENCY = 500, 16
 REACHED_S = 5.0
 """So long is waited for the records that were stored before we looked."""
 
@@ -39,10 +40,15 @@ class StrayBytes:
 
     async def _purge_deleted(self, done: Collected) -> None:
         """What is deleted by its record goes at once."""
-        for nuid in list(self._table.left)[:AT_ONCE]:
+
+        async def purge(nuid: str) -> None:
+            # Behind all others, so that one which fails again and again does not keep them.
+            self._table.left[nuid] = self._table.left.pop(nuid, "")
             if await written_at(self._nc, nuid) is not None:
                 await self._discard(nuid, done)
             self._table.left.pop(nuid, None)
+
+        await some_at_once(list(self._table.left)[:AT_ONCE], purge, CONCURRENCY)
         done.more |= bool(self._table.left)
 
     async def _purge_unknown(self, now_ns: int, done: Collected) -> None:

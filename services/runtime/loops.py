@@ -1,8 +1,10 @@
 """Tasks that run until they are told to stop."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
-from typing import Any
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _AGAIN_S = 0.25
 
@@ -24,6 +26,15 @@ async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
         pending = {task for task in pending if not task.done()}
     if interrupted:
         raise asyncio.CancelledError
+
+
+async def some_at_once(items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, None]], count: int) -> None:
+    """Work on all items, so many at a time. A failure is raised when those beside it have ended; then none is begun."""
+    for first in range(0, len(items), count):
+        outcomes = await asyncio.gather(*map(work, items[first : first + count]), return_exceptions=True)
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
 
 
 async def together(*loops: Coroutine[Any, Any, None]) -> None:
