@@ -85,8 +85,8 @@ class Files:
     # Bytes
 
     async def store(self, new: NewFile, pieces: AsyncIterator[bytes]) -> File:
-        """A complete file of what an iterator yields. Raises ApiProblem when it is too large or not wanted, StreamFull; then
-        nothing is left of it."""
+        """A complete file of what an iterator yields. Raises ApiProblem when it is too large or not wanted, or there is no
+        room: then nothing is left of it."""
         return await self._storing.store(new, pieces)
 
     async def opened(self, id: str) -> File:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 from services.contracts import files
@@ -15,6 +15,7 @@ from services.gateway.media_types import UNKNOWN, UNWANTED, agreed, check_featur
 from services.gateway.problems import ApiProblem
 from services.gateway.sniffing import looks_like
 from services.gateway.uploads import Upload
+from services.runtime.append import StreamFull
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.file_store import FileStore
@@ -66,18 +67,17 @@ class Storing:
             raise self.too_large()
         of_key = limits.files_key_max_bytes - index.bytes_of_key(new.user, new.key_id)
         of_space = limits.files_space_max_bytes - index.bytes_of_space(new.space)
-        left = min(limits.file_max_bytes, of_key, of_space)
+        left = min(of_key, of_space)
         if left < max(new.length or 1, 1):
-            whose = "This key" if of_key < of_space else "The space"
-            raise ApiProblem("quota_exceeded", f"{whose} has {max(left, 0)} bytes left for files: delete some first.")
-        return left
+            raise _no_room("This key" if of_key < of_space else "The space", left)
+        return min(limits.file_max_bytes, left)
 
     def too_large(self) -> ApiProblem:
         """The answer to a file that is larger than any may be."""
         return ApiProblem("payload_too_large", f"A file may have {self._settings.file_max_bytes} bytes.")
 
     async def begin(self, new: NewFile) -> File:
-        """Make the record of a file whose bytes are to come. Raises ApiProblem as `most`, StreamFull."""
+        """Make the record of a file whose bytes are to come. Raises ApiProblem as `most`, and when the store is full."""
         self.most(new)
         now, entropy = self._clock.now_ns(), os.urandom(26)
         file = File(
@@ -96,10 +96,12 @@ class Storing:
             media_type=new.media_type,
             length=new.length,
         )
-        return await self._records.put(file)
+        with _full_said():
+            return await self._records.put(file)
 
     async def upload(self, file: File) -> Upload:
-        """What goes on with a file whose record is `uploading`, after what is stored of it already."""
+        """What goes on with a file after what is stored of it already; its record may be `complete` by now. Raises
+        FileGone."""
         known = self._uploads.pop(file.id, None)
         if known is not None and await known.is_current():
             return known
@@ -120,7 +122,7 @@ class Storing:
 
     async def write(self, upload: Upload, data: bytes) -> None:
         """The next bytes of an upload, whose record is kept while they come. Raises Conflict when somebody else goes on with
-        it, ApiProblem when the file is not wanted: then nothing is left of it."""
+        it; ApiProblem when the store is full, or when the file is not wanted: then nothing is left of it."""
         async with self._unwanted_removed(upload):
             await upload.write(data)
         if upload.file.expires_at < self._after(UNFINISHED_S / 2):
@@ -134,17 +136,20 @@ class Storing:
         return file
 
     async def store(self, new: NewFile, pieces: AsyncIterator[bytes]) -> File:
-        """A complete file of what an iterator yields. Raises ApiProblem when it is too large or not wanted, StreamFull; then
-        nothing is left of it."""
+        """A complete file of what an iterator yields. Raises ApiProblem when it is too large or not wanted, or there is no
+        room: then nothing is left of it."""
         most = self.most(new)
         file = await self.begin(new)
         upload = Upload(self._store, file, self._is_wanted(file), self._turn)
         try:
             async for piece in pieces:
                 if upload.received + len(piece) > most:
-                    raise self.too_large()
+                    too_large = most == self._settings.file_max_bytes
+                    raise self.too_large() if too_large else _no_room("This key, or the space,", most)
                 await self.write(upload, piece)
             return await self.complete(upload)
+        except Conflict:  # nobody else writes these bytes
+            raise ApiProblem("data_expired", "Somebody has deleted the file while its bytes came.") from None
         except BaseException:
             await self.give_up(upload.file)
             raise
@@ -158,7 +163,8 @@ class Storing:
     @contextlib.asynccontextmanager
     async def _unwanted_removed(self, upload: Upload) -> AsyncIterator[None]:
         try:
-            yield
+            with _full_said():
+                yield
         except ApiProblem as problem:
             if problem.code in UNWANTED:
                 await self.give_up(upload.file)
@@ -177,6 +183,18 @@ class Storing:
 
     def _after(self, seconds: float) -> int:
         return self._clock.now_ns() + int(seconds * _NS)
+
+
+@contextlib.contextmanager
+def _full_said() -> Iterator[None]:
+    try:
+        yield
+    except StreamFull:
+        raise ApiProblem("unavailable", "The store of files is full.", headers={"Retry-After": "60"}) from None
+
+
+def _no_room(whose: str, left: int) -> ApiProblem:
+    return ApiProblem("quota_exceeded", f"{whose} has {max(left, 0)} bytes left for files: delete some first.")
 
 
 def _new_id(new: NewFile, unix_ms: int, entropy: bytes) -> str:

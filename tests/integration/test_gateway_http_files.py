@@ -16,7 +16,9 @@ import pytest_asyncio
 from services.contracts import subjects
 from services.contracts.directory import SpaceEdited
 from services.contracts.files import CHUNK_BYTES
+from services.runtime.file_store import End, JetStreamFiles
 from services.runtime.jetstream import stream_info
+from services.runtime.settings import Settings
 from tests.support.bus import Bus, running_bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import (
@@ -201,6 +203,21 @@ async def test_a_key_and_a_space_have_so_much_room_and_get_it_back(bus: Bus) -> 
         assert (await here.call("POST", path, bytes(200_000))).status == 201
 
 
+async def test_what_turns_out_to_be_more_than_there_is_room_for_is_cut_off(bus: Bus) -> None:
+    async with running_gateway(bus, secret_key=SECRET, files_space_max_bytes=500_000, files_key_max_bytes=2**40) as here:
+        answer = await here.call("POST", "/v1/files?space=other", in_pieces(bytes(600_000)))
+        assert (answer.status, answer.json["code"]) == (429, "quota_exceeded")
+
+
+async def test_a_full_store_says_so_and_keeps_nothing_of_what_did_not_fit() -> None:
+    async with running_bus(Settings(files_max_bytes=16 * 1024 * 1024)) as full:
+        await fill_directory(full)
+        async with running_gateway(full, secret_key=SECRET) as here:
+            answer = await upload(here, bytes(20 * 1024 * 1024))
+            assert (answer.status, answer.json["detail"]) == (503, "The store of files is full.")
+            assert (await upload(here, bytes(1024 * 1024))).status == 201
+
+
 # Resuming
 
 
@@ -293,6 +310,19 @@ async def test_what_does_not_go_on_where_it_is_is_refused(gateway: Gateway) -> N
     assert (await append(gateway, path, offset, b"1234567890"[offset:])).status == 204
     for offset in (0, 10):
         assert (await append(gateway, path, offset, b"1")).json["code"] == "offset_mismatch"
+
+
+async def test_an_upload_whose_gateway_died_after_its_last_bytes_is_complete_when_it_is_asked_about(
+    gateway: Gateway, elsewhere: Gateway, bus: Bus
+) -> None:
+    path = (await begin(gateway, 10)).headers["Location"]
+    store = JetStreamFiles(await bus.connect("gateway"))
+    file = await store.get(path.rpartition("/")[2])
+    assert file is not None
+    await store.append(End(file.nuid), b"0123456789", "died")
+    heads = await asyncio.gather(*(here.call("HEAD", path) for here in (gateway, elsewhere, gateway, elsewhere)))
+    assert [(head.status, head.headers["Upload-Offset"]) for head in heads] == [(200, "10")] * 4
+    assert (await content(gateway, {"id": file.id})).body == b"0123456789"
 
 
 async def test_an_empty_file_needs_no_bytes(gateway: Gateway) -> None:
@@ -448,7 +478,8 @@ async def test_a_link_is_enough_at_every_gateway_until_it_expires(gateway: Gatew
     other = (await upload(gateway, b"other")).json
     link = made["urls"]["content"]
     for here in (gateway, elsewhere):
-        assert (await here.call("GET", link, key="", Range="bytes=0-9")).body == data[:10]
+        got = await here.call("GET", link, key="", Range="bytes=0-9")
+        assert (got.body, got.headers["Cross-Origin-Resource-Policy"]) == (data[:10], "cross-origin")
     path, _, token = link.partition("?token=")
     foreign = other["urls"]["content"].partition("?token=")[2]
     forged = [token[:-1] + ("A" if token[-1] != "A" else "B"), token.swapcase(), "", "x", foreign, token + "a", "a" * 10_000]
@@ -523,6 +554,30 @@ async def test_a_file_that_a_request_needs_stays(gateway: Gateway) -> None:
         assert (await content(gateway, file)).body == b"needed"
     used[file["id"]] = False
     assert (await gateway.call("DELETE", file["urls"]["self"])).status == 204
+
+
+async def test_an_upload_in_one_go_can_be_ended_as_well(gateway: Gateway, elsewhere: Gateway) -> None:
+    deleted = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield bytes(200_000)
+        await deleted.wait()
+        yield bytes(200_000)
+
+    sending = asyncio.create_task(upload(gateway, slowly(), "&name=ended"))
+
+    async def begun() -> str:
+        page = (await elsewhere.call("GET", "/v1/files?limit=1")).json["results"]
+        return page[0]["urls"]["self"] if page and page[0]["name"] == "ended" else ""
+
+    async def known() -> bool:
+        return bool(await begun())
+
+    await until(known, "the other gateway knows of it")
+    assert (await elsewhere.call("DELETE", await begun())).status == 204
+    deleted.set()
+    answer = await sending
+    assert (answer.status, answer.json["code"]) == (410, "data_expired")
 
 
 async def test_an_upload_on_its_way_can_be_ended(gateway: Gateway) -> None:

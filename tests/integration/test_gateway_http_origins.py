@@ -43,9 +43,10 @@ async def preflight(gateway: Gateway, origin: str) -> dict[str, str]:
 async def test_browsers_are_told_what_pages_of_a_listed_origin_may_ask(gateway: Gateway) -> None:
     allowed = await preflight(gateway, HERE)
     assert allowed["Access-Control-Allow-Origin"] == HERE
-    for name in ("Authorization", "Content-Type", "Prefer", "Idempotency-Key"):
+    for name in ("Authorization", "Content-Type", "Prefer", "Idempotency-Key", "Upload-Offset", "Range"):
         assert name in allowed["Access-Control-Allow-Headers"]
-    assert "POST" in allowed["Access-Control-Allow-Methods"]
+    for method in ("POST", "HEAD", "PATCH"):
+        assert method in allowed["Access-Control-Allow-Methods"]
     assert "Access-Control-Allow-Credentials" not in allowed
     assert await preflight(gateway, ELSEWHERE) == {}
     assert (await gateway.call("OPTIONS", SUBMIT, key="", Origin=HERE)).status == 405, "no question of a browser"

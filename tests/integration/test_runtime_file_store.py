@@ -106,6 +106,13 @@ async def test_any_part_can_be_read(store: JetStreamFiles) -> None:
             assert await read(store, file, start, min(stop, file.size)) == data[start:stop], (start, stop)
 
 
+async def test_a_part_is_read_without_what_stands_before_it(nc: Client, store: JetStreamFiles) -> None:
+    file = await upload(store, bytes(3 * INDEX_BYTES))
+    before = nc.stats["in_bytes"]
+    assert await read(store, file, file.size - 10) == bytes(10)
+    assert nc.stats["in_bytes"] - before < 1.5 * INDEX_BYTES
+
+
 async def test_the_clients_own_object_store_reads_it(nc: Client, bus: Bus, store: JetStreamFiles) -> None:
     data = os.urandom(5 * CHUNK_BYTES + 17)
     file = await upload(store, data)

@@ -12,9 +12,17 @@ from starlette.websockets import WebSocket
 
 from services.gateway.api import docs
 from services.gateway.api.boundary import Boundary
-from services.gateway.api.responses import on_client_gone, on_error, on_http_exception, on_problem, on_retryable
+from services.gateway.api.responses import (
+    on_client_gone,
+    on_error,
+    on_file_gone,
+    on_http_exception,
+    on_problem,
+    on_retryable,
+)
 from services.gateway.problems import ApiProblem
 from services.runtime.errors import Retryable
+from services.runtime.file_store import FileGone
 from services.runtime.health import NotReady, routes
 from spaces_agent.frames import CONNECT_PATH
 
@@ -36,6 +44,7 @@ def application(
         ApiProblem: on_problem,
         HTTPException: on_http_exception,
         Retryable: on_retryable,
+        FileGone: on_file_gone,
         Exception: on_error,
         ClientDisconnect: on_client_gone,
     }

@@ -12,9 +12,16 @@ from services.gateway.api.responses import NO_STORE
 from services.gateway.problems import ApiProblem
 from services.runtime.directory import DirectoryFollower
 
-METHODS = "GET, POST"
-REQUEST_HEADERS = "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent"
-EXPOSED = "Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate, RateLimit, RateLimit-Policy"
+METHODS = "GET, HEAD, POST, PATCH, DELETE"
+_OF_UPLOADS = "Tus-Resumable, Upload-Length, Upload-Offset"
+REQUEST_HEADERS = (
+    "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent, Range, If-Range, If-None-Match, "
+    f"{_OF_UPLOADS}, Upload-Metadata"
+)
+EXPOSED = (
+    "Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate, RateLimit, RateLimit-Policy, "
+    f"ETag, Content-Range, Content-Disposition, {_OF_UPLOADS}"
+)
 MAX_AGE_S = 600
 _ALLOWED = "allow_origin"
 

@@ -1,6 +1,6 @@
 """The bytes of files."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -10,14 +10,16 @@ from services.contracts.files import File
 from services.gateway.api.access import Access
 from services.gateway.api.bodies import headers_of
 from services.gateway.api.file_operations import CONTENT
-from services.gateway.api.files import expired, visible_file
+from services.gateway.api.files import visible_file
+from services.gateway.api.responses import file_gone
 from services.gateway.auth import Caller
 from services.gateway.downloads import headers_of as headers_of_file
 from services.gateway.downloads import is_known, part, tag
 from services.gateway.files import Files
 from services.gateway.problems import ApiProblem
 from services.gateway.signing import DownloadGrant
-from services.runtime.file_store import FileGone
+
+NOTHING: Mapping[str, str] = {}
 
 
 def router(access: Access, files: Files) -> APIRouter:
@@ -31,17 +33,15 @@ def router(access: Access, files: Files) -> APIRouter:
             raise ApiProblem("forbidden", "This link is for another file.")
         file = await files.find(grant.file)
         if file is None:
-            raise expired()
-        return await sent(request, file)
+            raise file_gone()
+        # Whoever made the link may show the file in a page of another host.
+        return await sent(request, file, {"Cross-Origin-Resource-Policy": "cross-origin"})
 
-    async def sent(request: Request, file: File) -> Response:
+    async def sent(request: Request, file: File, more: Mapping[str, str] = NOTHING) -> Response:
         if file.state == "uploading":
             raise ApiProblem("not_done", "The file has not been uploaded to its end.")
-        try:
-            opened = await files.opened(file.id)
-        except FileGone:
-            raise expired() from None
-        asked, headers = headers_of(request), headers_of_file(opened)
+        opened = await files.opened(file.id)
+        asked, headers = headers_of(request), {**headers_of_file(opened), **more}
         if is_known(_text(asked, b"if-none-match"), opened):
             return Response(status_code=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
         start, stop, partial = part(opened.size, _text(asked, b"range"), _text(asked, b"if-range"), tag(opened))

@@ -113,6 +113,7 @@ CREATE_FILE = Operation(
         "invalid_request": "No space is named, or a parameter is not known, or a form or a header is damaged, or no byte of "
         "the body came for a minute.",
         "not_found": "There is no such space.",
+        "data_expired": "Somebody has deleted the file while its bytes came.",
     },
 )
 FILE_OFFSET = Operation(

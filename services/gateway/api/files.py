@@ -8,7 +8,7 @@ from services.contracts.accounts import may_submit
 from services.contracts.files import File
 from services.gateway.api.access import Access
 from services.gateway.api.file_operations import DELETE_FILE, FILE, FILES
-from services.gateway.api.responses import NO_STORE, json_response
+from services.gateway.api.responses import NO_STORE, file_gone, json_response
 from services.gateway.auth import Caller
 from services.gateway.file_index import place
 from services.gateway.file_records import FileRecords
@@ -58,15 +58,10 @@ async def visible_file(files: Files, caller: Caller, id: str) -> File:
 def there(file: File) -> File:
     """The file, unless it is deleted. Raises ApiProblem."""
     if file.state == "deleted":
-        raise expired()
+        raise file_gone()
     return file
 
 
 def no_such_file() -> ApiProblem:
     """The answer to who asks for a file that never was, or is not theirs."""
     return ApiProblem("not_found", "There is no such file.")
-
-
-def expired() -> ApiProblem:
-    """The answer to who asks for a file that is deleted."""
-    return ApiProblem("data_expired", "The file is no longer kept.")

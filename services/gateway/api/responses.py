@@ -12,6 +12,7 @@ from services.gateway.problems import MEDIA_TYPE, ApiProblem
 from services.gateway.view import encode
 from services.runtime.append import StreamFull
 from services.runtime.errors import Retryable
+from services.runtime.file_store import FileGone
 from services.runtime.telemetry import request_id
 
 log = logging.getLogger("services.gateway.http")
@@ -44,6 +45,11 @@ def problem_response(problem: ApiProblem) -> Response:
     return Response(encode(problem.body(request_id.get())), problem.status, headers, MEDIA_TYPE)
 
 
+def file_gone() -> ApiProblem:
+    """The answer to who asks for a file that is deleted."""
+    return ApiProblem("data_expired", "The file is no longer kept.")
+
+
 async def on_problem(_: Request, problem: ApiProblem) -> Response:
     """An endpoint refused."""
     return problem_response(problem)
@@ -61,6 +67,11 @@ async def on_retryable(_: Request, error: Retryable) -> Response:
     detail = "The request log is full." if isinstance(error, StreamFull) else "A service that is needed did not answer."
     log.warning("answered 503: %s", error)
     return problem_response(ApiProblem("unavailable", f"{detail} Try again.", headers=RETRY_AFTER))
+
+
+async def on_file_gone(_: Request, __: FileGone) -> Response:
+    """A file was deleted while it was asked for."""
+    return problem_response(file_gone())
 
 
 async def on_client_gone(_: Request, __: ClientDisconnect) -> Response:

@@ -1,5 +1,7 @@
 """Uploads that go on: how many bytes there are, and the next ones."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -42,7 +44,7 @@ def router(access: Access, files: Files, storing: Storing) -> APIRouter:
         there(file)
         size = file.size
         if file.state == "uploading" and (size := await storing.received(file)) == file.length:
-            await storing.complete(await storing.upload(file))  # whoever stored its last bytes came no farther
+            await completed(await storing.upload(file))  # whoever stored its last bytes may have come no farther
         length = size if file.state == "complete" else file.length
         known = {} if length is None else {"Upload-Length": str(length)}
         return Response(headers={**_ANSWERED, **known, "Upload-Offset": str(size)})
@@ -58,15 +60,22 @@ def router(access: Access, files: Files, storing: Storing) -> APIRouter:
         if (content_length(headers) or 0) > max(0, length - at):
             raise _too_long(length)
         upload = await storing.upload(file)
+        if upload.file.state == "complete":
+            raise _elsewhere(upload.received)
         if upload.received != at:
             storing.remember(upload)
             raise _elsewhere(upload.received)
         await _receive(request, storing, upload, length)
         if upload.received == length:
-            await storing.complete(upload)
+            await completed(upload)
         else:
             storing.remember(upload)
         return Response(status_code=204, headers={**_ANSWERED, "Upload-Offset": str(upload.received)})
+
+    async def completed(upload: Upload) -> None:
+        with contextlib.suppress(Conflict):  # somebody who asked how far it is has done it
+            if upload.file.state == "uploading":
+                await storing.complete(upload)
 
     routes = APIRouter()
     for operation, endpoint, signed in ((FILE_OFFSET, offset, offset_signed), (APPEND_FILE, append, append_signed)):
