@@ -11,6 +11,8 @@ from spaces_agent.transfer_steps import Again, Interrupted
 from spaces_agent.wire import Wire
 
 _PIECE_BYTES = 128 * 1024
+_PART_BYTES = 4 * 1024 * 1024
+"""So much is sent in one go: the answer is read after it, so this is what a refusal costs at most."""
 _TUS = {"Tus-Resumable": "1.0.0"}
 
 
@@ -51,13 +53,14 @@ def _stored(wire: Wire, url: str, source: BinaryIO, offset: int, size: int) -> i
 
 
 def _send(wire: Wire, url: str, source: BinaryIO, offset: int, size: int) -> int:
+    part = min(size - offset, _PART_BYTES)
     headers = {
         **_TUS,
         "Upload-Offset": str(offset),
         "Content-Type": "application/offset+octet-stream",
-        "Content-Length": str(size - offset),
+        "Content-Length": str(part),
     }
-    return _answered(wire.ask("PATCH", url, headers, _read(wire, source, size - offset)), size)
+    return _answered(wire.ask("PATCH", url, headers, _read(wire, source, part)), size)
 
 
 def _answered(answer: transfer_steps.Answer, size: int) -> int:

@@ -125,7 +125,7 @@ async def test_a_large_file_goes_in_and_out_again_and_no_process_of_ours_grows(s
 
 async def test_transfers_of_an_agent_that_are_cut_go_on_where_they_were(stack: Stack) -> None:
     seen = dict.fromkeys(Way, 0)
-    left = {Way.TO_CLIENT: 5 * MIB, Way.TO_SERVER: 5 * MIB}
+    left = {Way.TO_CLIENT: 5 * MIB, Way.TO_SERVER: 9 * MIB}
 
     async def watch(number: int, way: Way, data: bytes, send: Any) -> None:
         seen[way] += len(data)
@@ -143,9 +143,10 @@ async def test_transfers_of_an_agent_that_are_cut_go_on_where_they_were(stack: S
         assert left == {}
         assert (done["status"], done["attempt"]) == ("succeeded", 1), done["error"]
         assert await digest_of(here, done["output"]["file"]) == reversed_digest(12 * MIB)
-    # Twice down, once up: what had got through before the cuts was not sent again.
+    # 12 MiB twice down and once up: what had got through before the cuts was not sent again, but for what the gateway was
+    # still busy with.
     assert seen[Way.TO_CLIENT] < 26 * MIB
-    assert seen[Way.TO_SERVER] < 14 * MIB
+    assert seen[Way.TO_SERVER] < 18 * MIB
 
 
 async def test_two_attempts_that_save_a_file_of_one_name_make_two_files(stack: Stack) -> None:

@@ -1,6 +1,5 @@
 """Submissions whose input refers to files, or is so large that it becomes one."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +10,14 @@ import pytest_asyncio
 from services.contracts import codec, subjects
 from services.contracts.events import Accepted
 from services.contracts.instants import nanoseconds
+from services.gateway.file_service import GatewayFiles
+from services.gateway.file_use import FileUses
+from services.gateway.reading import Reader
+from services.gateway.storing import NewFile
+from services.runtime.clock import ServerClock
+from services.runtime.directory import DirectoryFollower
 from services.runtime.jetstream import get
+from services.runtime.settings import Settings
 from tests.support.bus import Bus, running_bus
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, ADMIN, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
@@ -33,14 +39,14 @@ async def bus() -> AsyncIterator[Bus]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus, secret_key=SECRET) as here:
+    async with running_gateway(bus, secret_key=SECRET, files_keep=60.0) as here:
         yield here
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def elsewhere(bus: Bus) -> AsyncIterator[Gateway]:
     """Another gateway of the same platform."""
-    async with running_gateway(bus, secret_key=SECRET) as here:
+    async with running_gateway(bus, secret_key=SECRET, files_keep=60.0) as here:
         yield here
 
 
@@ -80,14 +86,23 @@ async def test_files_that_an_input_refers_to_are_named_and_kept(bus: Bus, gatewa
     assert nanoseconds(kept["expires_at"]) >= accepted_at + (7200 + 1800 + 3600) * 10**9
 
 
-async def test_a_file_that_was_completed_elsewhere_a_moment_ago_can_be_referred_to(
-    gateway: Gateway, elsewhere: Gateway
-) -> None:
-    async def one() -> int:
-        file = await upload(elsewhere)
-        return (await submit(gateway, {"clip": f"/v1/files/{file['id']}"})).status
+async def test_a_file_is_complete_that_was_completed_elsewhere_a_moment_ago(bus: Bus) -> None:
+    async def files() -> GatewayFiles:
+        """Those of a gateway that hears of nothing by itself."""
+        nc = await bus.connect("gateway")
+        clock, reader = ServerClock(), Reader(nc)
+        await clock.measure(nc)
+        return GatewayFiles(nc, clock, Settings(), DirectoryFollower(nc), FileUses(nc, reader).in_use)
 
-    assert await asyncio.gather(*(one() for _ in range(20))) == [202] * 20
+    here, there = await files(), await files()
+    begun = await here.storing.begin(NewFile(kind="upload", space="demo", user="ada", key_id="k", length=4))
+    upload = await there.storing.upload(begun)
+    await there.storing.write(upload, b"some")
+    await there.storing.complete(upload)
+    known = here.files.known(begun.id)
+    assert known is not None
+    assert known.state == "uploading"
+    assert await here.files.check(f'["/v1/files/{begun.id}"]'.encode(), "demo", "ada") == (begun.id,)
 
 
 @pytest.mark.parametrize(
