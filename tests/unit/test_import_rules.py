@@ -83,6 +83,7 @@ PURE = {
     },
     "spaces_client": {
         *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
+        *("downloading", "file_calls", "files", "steps", "uploading"),
         *(
             "accounts",
             "address",
