@@ -46,7 +46,7 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def reference(self) -> str:
         """What stands for the file in an input or an output."""
-        return f"{PATH}/{self.id}"
+        return reference_to(self.id)
 
 
 _decoder = msgspec.json.Decoder(File)
@@ -63,6 +63,11 @@ def file(data: bytes | msgspec.Raw) -> File:
 def id_of(id_or_reference: str) -> str:
     """The id of a file that is given by its id or by a reference."""
     return id_or_reference.removeprefix(f"{PATH}/")
+
+
+def reference_to(id: str) -> str:
+    """What stands for a file with this id in an input or an output."""
+    return f"{PATH}/{id}"
 
 
 def references(value: Any) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import json
 import os
 import tracemalloc
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from spaces_client import ProblemError, references
 from tests.support.clients import CLIENTS, Connect
 from tests.support.proxy import Way, proxy
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack, fresh_home, spaces
 from tests.support.world import agent
 
 MIB = 1024 * 1024
@@ -104,3 +105,20 @@ async def test_what_is_cut_goes_on_where_it_was(stack: Stack, connect: Connect, 
     # What had got through before the cuts was not sent again; that which was on its way was.
     for way in Way:
         assert seen[way] < SIZE + 3 * MIB
+
+
+def test_the_commands_bring_a_file_there_and_back(stack: Stack, large: Path) -> None:
+    home, back = ("--home", str(stack.home)), large.with_name("back.bin")
+    with agent(stack, "echo", name="commanded"):
+        submitted = ("submit", stack.ready.space, "prompt=hello", "--file", f"file={large}", "--wait", "60")
+        done = spaces(*submitted, *home)
+    assert done.returncode == 0, done.stderr
+    (reference,) = references(json.loads(done.stdout))
+    assert f"files get {reference} -o PATH" in done.stderr
+    fetched = spaces("files", "get", reference, "-o", str(back), *home)
+    assert (fetched.returncode, fetched.stdout, fetched.stderr) == (0, f"{back}\n", "")
+    assert digest(back) == digest(large)
+    listed = json.loads(spaces("files", "ls", "--limit", "1", "--json", *home).stdout)["results"]
+    assert [each["name"] for each in listed] == ["large.bin"]
+    assert spaces("files", "rm", reference, "--yes", *home).returncode == 0
+    assert spaces("files", "show", reference, *home).returncode == 1

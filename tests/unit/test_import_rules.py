@@ -55,6 +55,7 @@ PURE = {
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {
         "checks",
+        "file_showing",
         "inputs",
         "instants",
         "showing",
