@@ -15,6 +15,7 @@ from services.commands.agents import agents
 from services.commands.completion import completion
 from services.commands.doctor import doctor
 from services.commands.erasing import erase
+from services.commands.files import files
 from services.commands.keys import keys
 from services.commands.lists import ls
 from services.commands.monitoring import connections, stats
@@ -59,6 +60,7 @@ for _command in (
     connections,
     stats,
     spaces,
+    files,
     keys,
     users,
     login,

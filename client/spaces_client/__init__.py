@@ -1,9 +1,10 @@
-"""The client of WebSocket Spaces: submit requests, follow what happens to them, cancel and retry them."""
+"""The client of WebSocket Spaces: submit requests, follow what happens to them, cancel and retry them; and files."""
 
 from spaces_client.accounts import Key, MadeKey, User
 from spaces_client.async_client import AsyncClient
 from spaces_client.client import Client
-from spaces_client.errors import ClientError, ConfigError, InvalidAnswer, ProblemError, Unreachable
+from spaces_client.errors import ClientError, ConfigError, DamagedFile, InvalidAnswer, ProblemError, Unreachable
+from spaces_client.files import File, references
 from spaces_client.objects import ConnectedAgent, Request
 from spaces_client.signing_in import sign_in
 from spaces_client.spaces import Space, SpaceHealth, SpaceQueue
@@ -17,6 +18,8 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "ConnectedAgent",
+    "DamagedFile",
+    "File",
     "InvalidAnswer",
     "Key",
     "MadeKey",
@@ -30,5 +33,6 @@ __all__ = [
     "Unreachable",
     "User",
     "__version__",
+    "references",
     "sign_in",
 ]

@@ -41,7 +41,7 @@ def check(status: int, headers: Mapping[str, str], body: bytes) -> None:
 def problem(status: int, headers: Mapping[str, str], body: bytes) -> ProblemError:
     """The refusal in an answer, also when it came without a problem object, from a proxy for example."""
     told = _Body()
-    if _media_type(headers) == PROBLEM_TYPE:
+    if _media_type(headers) == PROBLEM_TYPE and body:  # an answer to HEAD has none
         try:
             told = _decoder.decode(body)
         except (msgspec.MsgspecError, UnicodeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from types import TracebackType
 
-from spaces_client import account_calls, agent_calls, request_calls, space_calls
+from spaces_client import account_calls, agent_calls, file_calls, request_calls, space_calls, transfers
 from spaces_client.async_connection import AsyncConnection
 from spaces_client.events import Event
 from spaces_client.methods import awaited, iterating_async
@@ -60,6 +60,12 @@ class AsyncClient:
     members = awaited(space_calls.members)
     set_member = awaited(space_calls.set_member)
     remove_member = awaited(space_calls.remove_member)
+
+    upload = awaited(transfers.upload)
+    download = awaited(transfers.download)
+    files = iterating_async(file_calls.files)
+    file = awaited(file_calls.file)
+    delete_file = awaited(file_calls.delete_file)
 
     keys = awaited(account_calls.keys)
     create_key = awaited(account_calls.create_key)

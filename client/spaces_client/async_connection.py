@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncGenerator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import closing
+from typing import Any, TypeVar
 
 import httpx
 import httpx_sse
@@ -16,7 +17,8 @@ from spaces_client.call import Operation
 from spaces_client.events import Event
 from spaces_client.lists import Listing
 from spaces_client.reading import EventReader
-from spaces_client.sending import Answer, Outcome, Pause, Step, performed
+from spaces_client.sending import performed
+from spaces_client.steps import Answer, Exchange, Lost, Pause, Step, Work
 from spaces_client.transport import Waiting
 
 T = TypeVar("T")
@@ -35,15 +37,15 @@ class AsyncConnection:
 
     async def perform(self, operation: Operation[T]) -> T:
         """The result of an operation. Raises ClientError."""
-        steps = performed(operation, transport.world())
-        outcome: Outcome = None
-        while True:
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome = await self._done(step)
+        outcome: Any = None
+        with closing(performed(operation, transport.world())) as steps:
+            while True:
+                try:
+                    step = steps.send(outcome)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                outcome = await self._done(step)
 
     async def listed(self, listing: Listing[T]) -> AsyncGenerator[T, None]:
         """What is listed, page by page as it is taken. Raises ClientError."""
@@ -72,12 +74,30 @@ class AsyncConnection:
                     waiting(reason, delay_s)
                 await asyncio.sleep(delay_s)
 
-    async def _done(self, step: Step) -> Outcome:
+    async def _done(self, step: Step) -> Any:
         if isinstance(step, Pause):
-            await asyncio.sleep(step.seconds)
-            return None
+            return await asyncio.sleep(step.seconds)
+        if isinstance(step, Work):
+            return await asyncio.to_thread(step.do)
+        return await self._exchanged(step)
+
+    async def _exchanged(self, exchange: Exchange) -> Answer | Lost:
+        body = exchange.body
+        content = body if body is None or isinstance(body, bytes) else _sent(body, exchange.moved)
         try:
-            response = await self._http.request(**transport.arguments(step))
-            return Answer(response.status_code, response.headers, response.content)
+            async with self._http.stream(**transport.arguments(exchange), content=content) as response:
+                if exchange.sink is None or not response.is_success:
+                    return Answer(response.status_code, response.headers, await response.aread())
+                exchange.sink.opened(response.status_code, response.headers)
+                async for piece in response.aiter_raw():
+                    await asyncio.to_thread(exchange.sink.write, piece)
+                    exchange.moved(len(piece))
+                return Answer(response.status_code, response.headers, b"")
         except httpx.RequestError as error:
             return transport.lost(error, self._http.base_url)
+
+
+async def _sent(body: Iterator[bytes], moved: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    while piece := await asyncio.to_thread(next, body, b""):
+        yield piece
+        moved(len(piece))

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
+from spaces_client.steps import Again, Exchange, Work
+
 T = TypeVar("T")
 
 ANSWER_S = 30.0
@@ -17,9 +19,9 @@ ANSWER_S = 30.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call(Generic[T]):
-    """One call. `read` makes the result of the body of the answer, and raises InvalidAnswer. `body` is JSON. `wait_s`: so
-    long the gateway may wait for an outcome before it answers. One that is not `repeatable` is sent again only when it
-    cannot have arrived. `idempotency_key`: empty for a random one, None for none."""
+    """One call. `read` makes the result of the body of the answer, and raises InvalidAnswer. `body` is of the `media_type`;
+    empty: it is not said. `wait_s`: so long the gateway may wait for an outcome before it answers. One that is not
+    `repeatable` is sent again only when it cannot have arrived. `idempotency_key`: empty for a random one, None for none."""
 
     method: str
     path: str
@@ -27,14 +29,17 @@ class Call(Generic[T]):
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
+    media_type: str = "application/json"
     wait_s: float = 0
     answer_s: float = ANSWER_S
     repeatable: bool = True
     idempotency_key: str | None = None
 
 
-Operation = Call[T] | Generator[Call[Any], Any, T]
-"""One call, or several: a generator of calls is sent the result of each, and returns its own."""
+Yielded = Call[Any] | Exchange | Again | Work
+Operation = Call[T] | Generator[Yielded, Any, T]
+"""One call, or several: a generator of calls is sent the result of each, and returns its own. A bare exchange is done once,
+and its outcome sent, whatever it is."""
 
 
 def segment(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from types import TracebackType
 
-from spaces_client import account_calls, agent_calls, request_calls, space_calls
+from spaces_client import account_calls, agent_calls, file_calls, request_calls, space_calls, transfers
 from spaces_client.connection import Connection
 from spaces_client.events import Event
 from spaces_client.methods import blocking, iterating
@@ -58,6 +58,12 @@ class Client:
     members = blocking(space_calls.members)
     set_member = blocking(space_calls.set_member)
     remove_member = blocking(space_calls.remove_member)
+
+    upload = blocking(transfers.upload)
+    download = blocking(transfers.download)
+    files = iterating(file_calls.files)
+    file = blocking(file_calls.file)
+    delete_file = blocking(file_calls.delete_file)
 
     keys = blocking(account_calls.keys)
     create_key = blocking(account_calls.create_key)

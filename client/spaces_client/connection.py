@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Generator, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any, TypeVar
 
 import httpx
 import httpx_sse
@@ -15,7 +16,8 @@ from spaces_client.call import Operation
 from spaces_client.events import Event
 from spaces_client.lists import Listing
 from spaces_client.reading import EventReader
-from spaces_client.sending import Answer, Outcome, Pause, Step, performed
+from spaces_client.sending import performed
+from spaces_client.steps import Answer, Exchange, Lost, Pause, Step, Work
 from spaces_client.transport import Waiting
 
 T = TypeVar("T")
@@ -34,15 +36,15 @@ class Connection:
 
     def perform(self, operation: Operation[T]) -> T:
         """The result of an operation. Raises ClientError."""
-        steps = performed(operation, transport.world())
-        outcome: Outcome = None
-        while True:
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            outcome = self._done(step)
+        outcome: Any = None
+        with closing(performed(operation, transport.world())) as steps:
+            while True:
+                try:
+                    step = steps.send(outcome)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                outcome = self._done(step)
 
     def listed(self, listing: Listing[T]) -> Iterator[T]:
         """What is listed, page by page as it is taken. Raises ClientError."""
@@ -69,12 +71,30 @@ class Connection:
                     waiting(reason, delay_s)
                 time.sleep(delay_s)
 
-    def _done(self, step: Step) -> Outcome:
+    def _done(self, step: Step) -> Any:
         if isinstance(step, Pause):
-            time.sleep(step.seconds)
-            return None
+            return time.sleep(step.seconds)
+        if isinstance(step, Work):
+            return step.do()
+        return self._exchanged(step)
+
+    def _exchanged(self, exchange: Exchange) -> Answer | Lost:
+        body = exchange.body
+        content = body if body is None or isinstance(body, bytes) else _sent(body, exchange.moved)
         try:
-            response = self._http.request(**transport.arguments(step))
-            return Answer(response.status_code, response.headers, response.content)
+            with self._http.stream(**transport.arguments(exchange), content=content) as response:
+                if exchange.sink is None or not response.is_success:
+                    return Answer(response.status_code, response.headers, response.read())
+                exchange.sink.opened(response.status_code, response.headers)
+                for piece in response.iter_raw():
+                    exchange.sink.write(piece)
+                    exchange.moved(len(piece))
+                return Answer(response.status_code, response.headers, b"")
         except httpx.RequestError as error:
             return transport.lost(error, self._http.base_url)
+
+
+def _sent(body: Iterator[bytes], moved: Callable[[int], None]) -> Iterator[bytes]:
+    for piece in body:
+        yield piece
+        moved(len(piece))

@@ -23,6 +23,11 @@ class InvalidAnswer(ClientError):
     """Something answered that is not a gateway of WebSocket Spaces, or not one that this version understands."""
 
 
+class DamagedFile(ClientError):
+    """The bytes of a file are not those that its size and SHA-256 tell of: something changed them on their way, or while
+    they were sent."""
+
+
 class Flaw(msgspec.Struct, frozen=True):
     """One thing that is wrong with what was sent: where (a JSON pointer, RFC 6901) and what."""
 

@@ -3,55 +3,19 @@ are arguments; whoever drives the generator does the exchanges and the waiting."
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
 from spaces_client import answers, backoff
-from spaces_client.call import Call, Operation
-from spaces_client.errors import ClientError, Unreachable
+from spaces_client.call import Call, Operation, Yielded
+from spaces_client.errors import ClientError
+from spaces_client.steps import Again, Answer, Exchange, Pause, Step
 
 TRIES = 5
 """How often a call is sent, when no answer comes or the gateway cannot answer for the moment."""
 FIRST_DELAY_S = 0.25
 
 T = TypeVar("T")
-
-
-class Exchange(NamedTuple):
-    """To be done: send this, and take the whole answer, which may take so long."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes | None
-    answer_s: float
-
-
-class Pause(NamedTuple):
-    """To be done: wait."""
-
-    seconds: float
-
-
-class Answer(NamedTuple):
-    """What came of an exchange."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class Lost(NamedTuple):
-    """No answer came of an exchange. `arrived`: the gateway may have got what was sent."""
-
-    failure: Unreachable
-    arrived: bool
-
-
-Step = Exchange | Pause
-Outcome = Answer | Lost | None
-"""What came of a step; None of a pause."""
 
 
 class World(NamedTuple):
@@ -62,25 +26,41 @@ class World(NamedTuple):
     new_key: Callable[[], str]
 
 
-def performed(operation: Operation[T], world: World) -> Generator[Step, Outcome, T]:
-    """The steps of an operation; it returns the result. Raises ClientError."""
+def performed(operation: Operation[T], world: World) -> Generator[Step, Any, T]:
+    """The steps of an operation, each to be sent its outcome (of an exchange Answer or Lost); it returns the result. When it
+    is closed, the operation is. Raises ClientError."""
     if isinstance(operation, Call):
         return (yield from _sent(operation, world))
     try:
-        call = next(operation)
+        wanted = next(operation)
         while True:
             try:
-                result = yield from _sent(call, world)
+                outcome = yield from _done(wanted, world)
             except ClientError as error:
-                call = operation.throw(error)
+                wanted = operation.throw(error)
             else:
-                call = operation.send(result)
+                wanted = operation.send(outcome)
     except StopIteration as end:
         value: T = end.value
         return value
+    finally:
+        operation.close()
 
 
-def _sent(call: Call[T], world: World) -> Generator[Step, Outcome, T]:
+def _done(wanted: Yielded, world: World) -> Generator[Step, Any, Any]:
+    if isinstance(wanted, Call):
+        return (yield from _sent(wanted, world))
+    if isinstance(wanted, Again):
+        return (yield _pause(wanted, world))
+    return (yield wanted)
+
+
+def _pause(again: Again, world: World) -> Pause:
+    failures, asked_s = again
+    return Pause(backoff.delay_s(failures, first_s=FIRST_DELAY_S, asked_s=asked_s, entropy=world.entropy()))
+
+
+def _sent(call: Call[T], world: World) -> Generator[Step, Any, T]:
     """One call, sent again as often as makes sense."""
     key = world.new_key() if call.idempotency_key == "" else call.idempotency_key
     deadline = world.now() + call.wait_s
@@ -95,12 +75,11 @@ def _sent(call: Call[T], world: World) -> Generator[Step, Outcome, T]:
                 break
             asked_s, arrived = answers.retry_after_s(outcome.headers), True
         else:
-            assert outcome is not None, "an exchange has an outcome"
             failure, arrived, asked_s = outcome.failure, outcome.arrived, 0.0
         if arrived and not call.repeatable:
             break
         if failures + 1 < TRIES:
-            yield Pause(backoff.delay_s(failures, first_s=FIRST_DELAY_S, asked_s=asked_s, entropy=world.entropy()))
+            yield _pause(Again(failures, asked_s), world)
     raise failure
 
 
@@ -108,8 +87,8 @@ def _exchange(call: Call[Any], key: str | None, left_s: int) -> Exchange:
     headers = dict(call.headers)
     if key is not None:
         headers["Idempotency-Key"] = key
-    if call.body is not None:
-        headers["Content-Type"] = "application/json"
+    if call.body is not None and call.media_type:
+        headers["Content-Type"] = call.media_type
     if left_s:
         headers["Prefer"] = f"wait={left_s}"
     return Exchange(call.method, call.path, headers, call.query, call.body, call.answer_s + left_s)

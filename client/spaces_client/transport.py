@@ -14,7 +14,8 @@ import httpx
 
 from spaces_client.address import api_key, base_url
 from spaces_client.errors import Unreachable
-from spaces_client.sending import Exchange, Lost, World
+from spaces_client.sending import World
+from spaces_client.steps import Exchange, Lost
 from spaces_client.version import __version__
 
 CONNECT_S = 5.0
@@ -43,13 +44,12 @@ def world() -> World:
 
 
 def arguments(exchange: Exchange) -> dict[str, Any]:
-    """What a request of httpx is made with."""
+    """What a request of httpx is made with, beside its body."""
     return {
         "method": exchange.method,
         "url": exchange.path,
         "headers": exchange.headers,
         "params": exchange.query or None,
-        "content": exchange.body,
         "timeout": timeout(exchange.answer_s),
     }
 

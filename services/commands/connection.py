@@ -177,7 +177,7 @@ def _reason(error: Exception) -> str:
 
 def _told(error: "ClientError", found: Place) -> tuple[str, int]:
     """What to say of an error, and the exit status."""
-    from spaces_client import ProblemError, Unreachable
+    from spaces_client import DamagedFile, ProblemError, Unreachable
 
     if isinstance(error, ProblemError):
         if error.status == _UNAUTHENTICATED:
@@ -186,4 +186,4 @@ def _told(error: "ClientError", found: Place) -> tuple[str, int]:
         return f"{error}" + (f" (in the gateway's log: {error.request_id})" if logged else ""), FAILED
     if isinstance(error, Unreachable) and found.from_home:
         return f"{error}: is `spaces up` running?", NOBODY_ASKED
-    return str(error), NOBODY_ASKED
+    return str(error), FAILED if isinstance(error, DamagedFile) else NOBODY_ASKED

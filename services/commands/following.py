@@ -9,9 +9,11 @@ from services.commands import showing, text
 from services.commands.connection import FAILED, INTERRUPTED, OK
 from services.commands.terminal import Screen
 from services.commands.transcript import Transcript
-from spaces_client import Client, InvalidAnswer, Request
+from spaces_client import Client, InvalidAnswer, Request, references
 from spaces_client.events import Assigned, Completed, Event, Log, Output, OutputReset, Position, Progress, Queued, Requeued
 from spaces_client.objects import Queue
+
+_MOST_FILES = 10
 
 
 class Reader(Protocol):
@@ -98,6 +100,7 @@ class Person:
             self._show([request.output] if missing is None else missing)
         self._screen.end_text()
         self._screen.note(showing.outcome(request))
+        tell_files(self._screen, request)
 
 
 def follow(client: Client, rid: str, *, as_json: bool) -> int:
@@ -118,6 +121,15 @@ def follow(client: Client, rid: str, *, as_json: bool) -> int:
         screen.end_status()
         screen.end_text()
     raise InvalidAnswer("the events of the request ended without its outcome")
+
+
+def tell_files(screen: Screen, request: Request) -> None:
+    """How the files of an output are fetched."""
+    found = references(request.output) if request.status == "succeeded" else []
+    for reference in found[:_MOST_FILES]:
+        screen.note(f"to fetch its file:  {typed(f'files get {reference} -o PATH')}")
+    if len(found) > _MOST_FILES:
+        screen.note(f"and {len(found) - _MOST_FILES} more files, which the output names")
 
 
 def typed(command: str) -> str:

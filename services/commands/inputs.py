@@ -1,6 +1,6 @@
 """The input of a request, as it is typed. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -33,6 +33,29 @@ def from_pairs(pairs: Sequence[str]) -> msgspec.Raw:
         if name in members:
             raise BadInput(f"{name!r} is given twice")
         members[name] = _json(name, value) if is_json else _text(name, value)
+    return msgspec.Raw(msgspec.json.encode(members))
+
+
+def file_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """The path of each `key=path`. Raises BadInput."""
+    paths: dict[str, str] = {}
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        if not name or not path:
+            raise BadInput(f"{pair!r} is not key=path")
+        if name in paths:
+            raise BadInput(f"{name!r} is given twice")
+        paths[name] = path
+    return paths
+
+
+def with_texts(input: msgspec.Raw, texts: Mapping[str, str]) -> msgspec.Raw:
+    """An object with these members more. Raises BadInput."""
+    members = msgspec.json.decode(input, type=dict[str, msgspec.Raw])
+    for name, value in texts.items():
+        if name in members:
+            raise BadInput(f"{name!r} is given twice")
+        members[name] = _text(name, value)
     return msgspec.Raw(msgspec.json.encode(members))
 
 

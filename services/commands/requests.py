@@ -1,6 +1,5 @@
 """`spaces submit`, `requests`, `cancel` and `retry`."""
 
-import sys
 from typing import IO, TYPE_CHECKING
 
 import click
@@ -8,8 +7,6 @@ import click
 from services.commands.connection import OK, connected
 
 if TYPE_CHECKING:
-    import msgspec
-
     from spaces_client import Client, Request
 
 MAX_WAIT_S = 60
@@ -27,6 +24,10 @@ _FOLLOW = click.option("--follow", is_flag=True, help="Show what happens, and th
 @click.option("--input", "input_json", metavar="JSON", help="The input, an object.")
 @click.option("--input-file", type=click.File("rb"), metavar="FILE", help="A file that holds the input; -: standard input.")
 @click.option(
+    "--file", "files", multiple=True, metavar="KEY=PATH",
+    help="Upload the file at PATH, and let KEY of the input refer to it; may be given several times.",
+)  # fmt: skip
+@click.option(
     "--wait", type=click.IntRange(1, MAX_WAIT_S), metavar="N",
     help="Wait up to N seconds for the output, and print it.",
 )  # fmt: skip
@@ -39,13 +40,15 @@ def submit(
     values: tuple[str, ...],
     input_json: str | None,
     input_file: IO[bytes] | None,
+    files: tuple[str, ...],
     wait: int | None,
     follow: bool,
     as_json: bool,
 ) -> int:
     """Submit a request to SPACE, and print its id.
 
-    The input is an object: of KEY=TEXT and KEY:=JSON, or JSON as --input, --input-file or - (standard input). With --follow
+    The input is an object: of KEY=TEXT and KEY:=JSON, or JSON as --input, --input-file or - (standard input). To it is added
+    a reference to each --file, which is uploaded first; for files of the output see `spaces files get`. With --follow
     the output goes to standard output: text as it comes, any other value as a line of JSON. All else (why it waits, its
     progress, what its handler logs) goes to standard error; on a terminal progress is not shown within a line of text. When
     an attempt is lost, what came of the output is void, and it begins again: that is said, but what is written is written;
@@ -57,6 +60,7 @@ def submit(
     Examples:
       spaces submit demo prompt=hello steps:=20 --wait 30
       spaces submit demo --input '{"prompt": "hello"}' --follow
+      spaces submit demo prompt=subtitles --file video=clip.mp4 --wait 60
       generate-input | spaces submit demo - --follow > output.txt
 
     It ends with status 0 when the request was accepted, or with --wait and --follow when it has succeeded; 1 when it failed,
@@ -64,7 +68,9 @@ def submit(
     Ctrl-C."""
     if follow and wait is not None:
         raise click.UsageError("give --wait or --follow, not both")
-    input = _input(values, input_json, input_file)
+    from services.commands.given_input import given_input, with_uploads
+
+    input = with_uploads(client, space, given_input(values, input_json, input_file, bare=bool(files)), files)
     return _told(client, client.submit(space, input, wait_s=wait or 0), wait, follow=follow, as_json=as_json)
 
 
@@ -88,7 +94,7 @@ def show(client: "Client", request: str, timeline: bool, as_json: bool) -> int:
       spaces requests show 01a2044a439c7146874bdc2036ab095706 --json | jq .output
 
     It ends with status 0, 1 when there is no such request, 2 when it could not be asked for."""
-    from services.commands import showing, text
+    from services.commands import following, showing, text
     from services.commands import timeline as timelines
     from services.commands.terminal import Screen
 
@@ -99,6 +105,8 @@ def show(client: "Client", request: str, timeline: bool, as_json: bool) -> int:
         one = client.read(request)
         shown = text.compact(one.raw) if as_json else showing.block(one)
     Screen().text(f"{shown}\n")
+    if not timeline and not as_json:
+        following.tell_files(Screen(), one)
     return OK
 
 
@@ -160,22 +168,6 @@ def retry(client: "Client", request: str, follow: bool, as_json: bool) -> int:
     return _told(client, client.retry(request), None, follow=follow, as_json=as_json)
 
 
-def _input(values: tuple[str, ...], input_json: str | None, input_file: IO[bytes] | None) -> "msgspec.Raw":
-    from services.commands.inputs import BadInput, from_json, from_pairs
-
-    given = [input_json is not None, input_file is not None, bool(values)]
-    if sum(given) != 1:
-        raise click.UsageError("give the input once: as KEY=TEXT, -, --input or --input-file")
-    try:
-        if input_json is not None:
-            return from_json(input_json)
-        if input_file is not None:
-            return from_json(input_file.read())
-        return from_json(sys.stdin.buffer.read()) if values == ("-",) else from_pairs(values)
-    except BadInput as error:
-        raise click.UsageError(str(error)) from error
-
-
 def _told(client: "Client", request: "Request", wait_s: int | None, *, follow: bool, as_json: bool) -> int:
     """Tell of a request that was just made, as was asked for; the exit status."""
     from services.commands import following, showing, text
@@ -194,6 +186,7 @@ def _told(client: "Client", request: "Request", wait_s: int | None, *, follow: b
         if request.status == "succeeded":
             screen.result(request.output)
         screen.note(f"request {request.id} {showing.outcome(request)}")
+        following.tell_files(screen, request)
     else:
         screen.note(f"request {request.id} goes on. To follow it:  {following.typed(f'requests follow {request.id}')}")
     return OK if wait_s is None else following.status_of(request)

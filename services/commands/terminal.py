@@ -30,6 +30,11 @@ class Screen:
         self._status = ""
         self._passing_at = float("-inf")
 
+    @property
+    def keeps_status(self) -> bool:
+        """Whether a status is kept up to date in one line of a terminal."""
+        return self._keeps_status
+
     def text(self, part: str) -> None:
         """A part of an output that is text, as it comes."""
         if part:

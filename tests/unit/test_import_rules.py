@@ -57,6 +57,7 @@ PURE = {
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
     "services.commands": {
         "checks",
+        "file_showing",
         "inputs",
         "instants",
         "showing",
@@ -85,6 +86,7 @@ PURE = {
     },
     "spaces_client": {
         *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
+        *("downloading", "file_calls", "files", "steps", "uploading"),
         *(
             "accounts",
             "address",
