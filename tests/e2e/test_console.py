@@ -162,13 +162,12 @@ def test_a_member_sees_a_private_space_until_removed(browser: Browser, stack: St
         member.foresees(404)
         member.go("/spaces/secret")
         expect(member.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
-        member.go("/account")
-        id = member.page.locator("dd code").inner_text()
 
         owner.page.get_by_role("link", name="Members").click()
         owner.foresees(404)
-        for user, told in (("nobody", "There is no user with this id."), (id, "member@example.org")):
-            owner.page.get_by_label("User id").fill(user)
+        added = "member@example.org"
+        for user, told in (("nobody@example.org", "Nobody has an account with this address."), (added, added)):
+            owner.page.get_by_label("E-mail address").fill(user)
             owner.page.get_by_role("radio", name="viewer").check()
             owner.page.get_by_role("button", name="Set role").click()
             expect(owner.page.get_by_text(told, exact=True)).to_be_visible()
