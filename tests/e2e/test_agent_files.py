@@ -49,29 +49,38 @@ def agent(stack: Stack, handler: str, **options: Any) -> Iterator[int]:
         yield process.pid
 
 
-def pieces(size: int) -> Iterator[bytes]:
-    """Bytes that are nowhere the same, made as they are sent."""
-    for number in range(size // PIECE):
-        yield number.to_bytes(8, "big") + SEED[8:]
+def piece(number: int, head: bytes = b"") -> bytes:
+    """A part of bytes that are nowhere the same; the first begins with `head`."""
+    begun = number.to_bytes(8, "big") if number else head
+    return begun + SEED[len(begun) :]
 
 
-def reversed_digest(size: int) -> str:
+def reversed_digest(size: int, head: bytes = b"") -> str:
     """Of the same bytes with their megabytes in the opposite order."""
     per, digest = MIB // PIECE, hashlib.sha256()
     for megabyte in reversed(range(size // MIB)):
         for number in range(megabyte * per, (megabyte + 1) * per):
-            digest.update(number.to_bytes(8, "big") + SEED[8:])
+            digest.update(piece(number, head))
     return digest.hexdigest()
 
 
-async def upload(here: Client, stack: Stack, size: int = 0, content: bytes = b"") -> str:
-    """The reference of a file that is uploaded now."""
+async def upload(
+    here: Client,
+    stack: Stack,
+    size: int = 0,
+    content: bytes = b"",
+    *,
+    head: bytes = b"",
+    media_type: str = "application/octet-stream",
+) -> str:
+    """The reference of a file that is uploaded now, its bytes made as they are sent."""
 
     async def body() -> AsyncIterator[bytes]:
-        for piece in pieces(size):
-            yield piece
+        for number in range(size // PIECE):
+            yield piece(number, head)
 
-    answer = await here.http.post(f"/v1/files?space={stack.ready.space}&name=a.bin", content=content or body(), timeout=120)
+    path, headers = f"/v1/files?space={stack.ready.space}&name=a.bin", {"Content-Type": media_type}
+    answer = await here.http.post(path, content=content or body(), headers=headers, timeout=120)
     assert answer.status_code == 201, answer.text
     return f"/v1/files/{answer.json()['id']}"
 
@@ -100,13 +109,25 @@ def resident(stack: Stack, agent_pid: int) -> dict[str, int]:
     return {f"{kind}-{pid}": int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page for kind, pid in pids}
 
 
-async def test_a_large_file_goes_in_and_out_again_and_no_process_of_ours_grows(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    ("media_type", "head"),
+    [
+        ("image/png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"),
+        ("audio/wav", b"RIFF\xf8\xff\xff\x03WAVEfmt "),
+        ("video/mp4", b"\x00\x00\x00\x18ftypmp42"),
+        ("application/octet-stream", b"\x01"),
+    ],
+    ids=["image", "audio", "video", "any"],
+)
+async def test_a_large_file_goes_in_and_out_again_and_no_process_of_ours_grows(
+    stack: Stack, media_type: str, head: bytes
+) -> None:
     async with client(stack) as here:
         with agent(stack, "reverse") as pid:
             warm = await upload(here, stack, MIB)
             assert (await here.submit({"file": warm}, wait=30))["status"] == "succeeded"
             before = resident(stack, pid)
-            ref = await upload(here, stack, SIZE)
+            ref = await upload(here, stack, SIZE, head=head, media_type=media_type)
             request = await here.submit({"file": ref})
             async with listening(Reader(stack.ready.urls, stack.ready.api_key, request["id"])) as reader:
                 await reader.to_the_end()
@@ -116,7 +137,8 @@ async def test_a_large_file_goes_in_and_out_again_and_no_process_of_ours_grows(s
         assert [seen.data["message"] for seen in reader.of("progress")][-1] == "turned"
         assert done["output"]["name"] == "a.bin"
         assert done["output"]["sha256"] == await digest_of(here, ref)
-        assert await digest_of(here, done["output"]["file"]) == reversed_digest(SIZE)
+        assert await digest_of(here, done["output"]["file"]) == reversed_digest(SIZE, head)
+        assert (await here.http.get(ref)).json()["media_type"] == media_type
         about = (await here.http.get(done["output"]["file"])).json()
         assert (about["name"], about["size"]) == ("turned.bin", SIZE)
     print(f"grew by { ({name: size // 1024 for name, size in grown.items()}) } KiB")
