@@ -1,8 +1,8 @@
 """PURE: until when a file is kept, and what becomes of it then.
 
 A file is deleted only when its own record says that it has expired, by a record that expects that one. Who needs a file,
-writes a later `expires_at` first. So one that may go before that is let expire, and deleted when it still has by the next
-time: what took it up meanwhile has been recorded by then, and keeps it.
+writes a later `expires_at` first. So one that may go before that is let expire some seconds later, and deleted when it then
+has: what took it up meanwhile has been recorded by then, and keeps it.
 """
 
 from typing import Literal, NamedTuple
@@ -16,6 +16,9 @@ _NS = 1_000_000_000
 LOST_NS = 3600 * _NS
 """So long are files kept of which nobody will ever hear: those of attempts that came to nothing, and of requests that there
 are not (or not yet)."""
+
+GRACE_NS = 10 * _NS
+"""So long after that was decided does a file expire that is let expire."""
 
 Reason = Literal["unfinished", "in_use", "unused", "retention", "erased", "lost_attempt", "unknown_request"]
 """What decides how long a file is kept: its upload has not come to its end; a request that has not ended needs it; no
@@ -69,12 +72,14 @@ def step(file: File, due: Due, now: int) -> Step:
     """What to do with a file at an instant."""
     if due.at is None or now < due.at:
         return "keep"
-    return "let expire" if file.state == "complete" and now < file.expires_at else "delete"
+    if file.state == "uploading" or file.expires_at <= now:
+        return "delete"
+    return "let expire" if file.expires_at > now + GRACE_NS else "keep"
 
 
 def let_expire(file: File, now: int) -> File:
     """The record of a complete file that need not be kept any longer."""
-    return msgspec.structs.replace(file, expires_at=min(file.expires_at, now))
+    return msgspec.structs.replace(file, expires_at=min(file.expires_at, now + GRACE_NS))
 
 
 def _of_upload(file: File, uses: Uses | None) -> Due:

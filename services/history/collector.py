@@ -16,7 +16,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.contracts.files import File
 from services.history.collected import Collected
-from services.history.collecting import Due, Maker, Uses, due, let_expire, step
+from services.history.collecting import GRACE_NS, Due, Maker, Uses, due, let_expire, step
 from services.history.database import Connection, Pool
 from services.history.file_records import FileRecords
 from services.history.metrics import FILES_DELETED, FILES_DELETED_BYTES
@@ -37,8 +37,8 @@ from services.runtime.topology import EPOCH
 log = logging.getLogger("services.history.collector")
 
 EVERY_S = 30.0
-SOON_S = 10.0
-"""The pause after a pass that has let files expire: what was accepted before then and refers to them is recorded by then."""
+SOON_S = GRACE_NS / 1e9 + 1
+"""The pause after a pass that has let files expire."""
 AT_ONCE_S = 1.0
 """The pause after a pass that found more than it could do."""
 PAGE, PAGES = 1000, 20

@@ -93,7 +93,7 @@ class Collecting:
     async def passes_at(self, later_s: float = 0.0) -> dict[str, int]:
         """The reasons of what two passes delete, which come after each other."""
         first = await self.pass_at(later_s)
-        second = await self.pass_at(later_s + 10)
+        second = await self.pass_at(later_s + 11)
         return dict(first.deleted + second.deleted)
 
 

@@ -12,7 +12,7 @@ from services.contracts.events import Accepted, Assigned, Canceled, Erased, Requ
 from services.contracts.files import File
 from services.contracts.requests import RequestState, evolve
 from services.history.collected import Collected
-from services.history.collecting import Due, Maker, Uses, due, let_expire, step
+from services.history.collecting import GRACE_NS, Due, Maker, Uses, due, let_expire, step
 from services.history.file_table import FileTable
 from services.history.requests import files_of
 from services.history.retentions import kept_ns
@@ -113,13 +113,14 @@ def test_what_was_made_for_a_request_that_there_is_not_goes_after_an_hour(file: 
 
 
 def test_only_what_has_expired_by_its_own_record_is_deleted_and_what_may_go_sooner_is_let_expire_first() -> None:
-    now = EXPIRES - 1
+    now = EXPIRES - HOUR
+    then, over = now + GRACE_NS, Due(now, "retention")
     assert step(UPLOAD, Due(EXPIRES, "unused"), now) == "keep"
-    assert step(UPLOAD, Due(now, "retention"), now) == "let expire"
+    assert step(UPLOAD, over, now) == "let expire"
     expiring = let_expire(UPLOAD, now)
-    assert expiring == msgspec.structs.replace(UPLOAD, expires_at=now)
-    assert step(expiring, Due(now, "retention"), now) == "delete"
-    assert step(files.kept_until(expiring, now + HOUR), Due(now, "retention"), now) == "let expire", "somebody needs it"
+    assert expiring == msgspec.structs.replace(UPLOAD, expires_at=then)
+    assert [step(expiring, over, at) for at in (now, then - 1, then)] == ["keep", "keep", "delete"]
+    assert step(files.kept_until(expiring, now + HOUR), over, then) == "let expire", "somebody needs it"
     assert step(UPLOAD, Due(EXPIRES, "unused"), EXPIRES) == "delete"
     assert step(uploading(UPLOAD), Due(0, "erased"), now) == "delete", "nobody can have referred to it"
 
