@@ -45,8 +45,9 @@ class LegacyRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: Annotated[str, Meta(description="The same request in `/v1`.")]
 
 
-def submission(fields: Mapping[str, str], space: Space) -> Submission:
-    """The submission in a form. Raises ApiProblem."""
+def submission(fields: Mapping[str, str], digests: Mapping[str, str], space: Space) -> Submission:
+    """The submission in a form; `digests` has the SHA-256 of the files that came in it, by field: a form that is sent again
+    brings the same files under other ids. Raises ApiProblem."""
     unknown = [name for name in fields if name not in FEATURES]
     if unknown:
         raise unknown_field(unknown[0])
@@ -57,7 +58,7 @@ def submission(fields: Mapping[str, str], space: Space) -> Submission:
     input = msgspec.json.encode(given)
     return Submission(
         input=Raw(input),
-        body_sha256=hashlib.sha256(input).hexdigest(),
+        body_sha256=hashlib.sha256(msgspec.json.encode({**given, **digests})).hexdigest(),
         start_timeout_s=min(START_TIMEOUT_S, space.start_timeout_s),
         execution_timeout_s=space.execution_timeout_s,
         priority=0,

@@ -87,6 +87,9 @@ async def test_without_an_agent_nothing_is_accepted(gateway: Gateway, bus: Bus) 
 async def test_the_same_key_is_the_same_request(gateway: Gateway, elsewhere: Elsewhere) -> None:
     first, again = [await submit(gateway, Idempotency_Key="a") for _ in range(2)]
     assert first.json == again.json
+    files = [form(('file; filename="a"', b"the same")) for _ in range(2)]
+    with_file, once_more = [await submit(gateway, body, Content_Type=MULTIPART, Idempotency_Key="b") for body in files]
+    assert (with_file.status, with_file.json) == (200, once_more.json)
     other = await submit(gateway, b"prompt=other", Idempotency_Key="a")
     assert (other.status, other.json["code"]) == (422, "idempotency_mismatch")
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.contracts.accounts import Space
-from services.contracts.files import reference
+from services.contracts.files import File, reference
 from services.gateway import intake
 from services.gateway.admission import Admission
 from services.gateway.api.access import Access
@@ -57,7 +57,7 @@ def router(
             idempotency_key=None if key is None else intake.idempotency_key(key.encode("latin-1")),
             traceparent=request.headers.get("traceparent"),
             wait_s=0,
-            submission=submission(await fields(request, caller, space), space),
+            submission=submission(*await form_of(request, caller, space), space),
         )
         answer = await submissions.submit(order)
         return json_response(legacy_request(request_object(answer.state)))
@@ -70,15 +70,16 @@ def router(
         state = await access.request(caller, rid)
         return json_response(legacy_request(request_object(await values.filled(state))))
 
-    async def fields(request: Request, caller: Caller, space: Space) -> dict[str, str]:
-        """The form's fields; the reference of a file stands for it, once it is stored."""
+    async def form_of(request: Request, caller: Caller, space: Space) -> tuple[dict[str, str], dict[str, str]]:
+        """The form's fields, in which references stand for files, once these are stored; and the files' digests."""
         content_type = request.headers.get("content-type", "").encode("latin-1")
         kind = content_type.partition(b";")[0].strip().lower()
         if kind == _URLENCODED:
-            return _urlencoded(await body_of(request))
+            return _urlencoded(await body_of(request)), {}
         if kind != _MULTIPART:
             raise ApiProblem("invalid_request", "The body must be a form: multipart/form-data, or urlencoded.")
         found: dict[str, str] = {}
+        digests: dict[str, str] = {}
         form = Form(content_type, pieces(request))
         while (part := await form.part()) is not None:
             if len(found) == _MAX_FIELDS:
@@ -87,10 +88,11 @@ def router(
                 found[part.name[:_MAX_NAME]] = await _text(part.data)
             # A page sends a file without a name for a field that was left empty.
             elif part.filename:
-                found[part.name[:_MAX_NAME]] = await stored(part, caller, space)
-        return found
+                file = await stored(part, caller, space)
+                found[part.name], digests[part.name] = reference(file.id), file.sha256
+        return found, digests
 
-    async def stored(part: Part, caller: Caller, space: Space) -> str:
+    async def stored(part: Part, caller: Caller, space: Space) -> File:
         if part.name not in FILE_FIELDS:
             raise unknown_field(part.name)
         new = NewFile(
@@ -101,7 +103,7 @@ def router(
             name=safe_name(part.filename or ""),
             media_type=normal(part.media_type),
         )
-        return reference((await files.store(new, part.data)).id)
+        return await files.store(new, part.data)
 
     routes = APIRouter()
     access.add(routes, LEGACY_SUBMIT, submit, first=admission.check)

@@ -28,15 +28,23 @@ def read(request: RequestObject = examples.SUCCEEDED, **changes: Any) -> LegacyR
 
 
 def test_a_form_becomes_an_input_without_the_fields_that_were_left_empty() -> None:
-    made = predecessor.submission({"prompt": "hello", "audio": "", "file": "data:,x"}, DEMO)
+    made = predecessor.submission({"prompt": "hello", "audio": "", "file": "data:,x"}, {}, DEMO)
     assert msgspec.json.decode(made.input) == {"prompt": "hello", "file": "data:,x"}
     assert (made.execution_timeout_s, made.max_attempts) == (7, 3)
+
+
+def test_a_form_is_the_same_when_its_files_are_whatever_their_ids() -> None:
+    first, again, other = (
+        predecessor.submission({"prompt": "x", "file": id}, {"file": digest}, DEMO).body_sha256
+        for id, digest in (("/v1/files/a", "d1"), ("/v1/files/b", "d1"), ("/v1/files/a", "d2"))
+    )
+    assert first == again != other
 
 
 @pytest.mark.parametrize(("space_s", "start_timeout_s"), [(3600.0, 120.0), (30.0, 30.0)])
 def test_it_is_to_start_within_two_minutes_or_what_the_space_says(space_s: float, start_timeout_s: float) -> None:
     space = msgspec.structs.replace(DEMO, start_timeout_s=space_s)
-    assert predecessor.submission({"prompt": "x"}, space).start_timeout_s == start_timeout_s
+    assert predecessor.submission({"prompt": "x"}, {}, space).start_timeout_s == start_timeout_s
 
 
 @pytest.mark.parametrize(
@@ -49,7 +57,7 @@ def test_it_is_to_start_within_two_minutes_or_what_the_space_says(space_s: float
 )
 def test_a_form_that_is_none_of_its_own_is_refused(fields: dict[str, str], pointer: str) -> None:
     with pytest.raises(ApiProblem) as refused:
-        predecessor.submission(fields, DEMO)
+        predecessor.submission(fields, {}, DEMO)
     assert refused.value.code == "input_invalid"
     assert [flaw.pointer for flaw in refused.value.flaws] == [pointer]
 
