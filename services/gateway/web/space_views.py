@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from services.contracts.accounts import Space, User
-from services.contracts.directory import EXECUTION_TIMEOUT_S, MAX_ATTEMPTS, MAX_TITLE, QUEUE_LIMIT, START_TIMEOUT_S, Feature
+from services.contracts.directory import (
+    EXECUTION_TIMEOUT_S,
+    MAX_ATTEMPTS,
+    MAX_IN_FLIGHT,
+    MAX_TITLE,
+    QUEUE_LIMIT,
+    RETENTION_S,
+    START_TIMEOUT_S,
+    Feature,
+)
 from services.contracts.features import FEATURES
 from services.contracts.rpc import CreateSpace
 from services.contracts.standing import is_at_least, may_delete
@@ -14,6 +23,9 @@ LIMITS = {
     "execution_timeout_s": EXECUTION_TIMEOUT_S,
     "max_attempts": MAX_ATTEMPTS,
     "queue_limit": QUEUE_LIMIT,
+    "max_in_flight": MAX_IN_FLIGHT,
+    "max_in_flight_per_user": MAX_IN_FLIGHT,
+    "retention_s": RETENTION_S,
 }
 """The least and the most that a setting may be."""
 

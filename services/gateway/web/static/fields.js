@@ -26,7 +26,7 @@ const isInPath = (form, field) => form.dataset.path.includes(`{${field.name}}`);
 function read(field) {
   if (field.dataset.kind === "many") return field.checked ? [field.value] : [];
   if (field.type === "radio") return field.checked ? field.value : undefined;
-  if (field.dataset.empty === "omit" && !field.value.trim()) return undefined;
+  if (field.dataset.empty && !field.value.trim()) return field.dataset.empty === "null" ? null : undefined;
   if (field.dataset.kind === "number") return Number(field.value);
   if (field.dataset.kind === "lines") return field.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return field.value;
