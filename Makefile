@@ -41,7 +41,8 @@ check: setup
 	$(BIN)/python -m pytest -q tests/unit
 
 test: setup browser
-	$(BIN)/python -m pytest -n 3 --dist loadfile tests/unit tests/contracts tests/integration tests/e2e
+	@# What takes longest begins first, so that no worker is left alone with it at the end.
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/contracts tests/unit
 
 faults: setup
 	$(BIN)/python -m pytest -n 2 tests/faults
