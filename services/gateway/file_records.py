@@ -31,11 +31,11 @@ class FileRecords:
 
     async def find(self, id: str) -> File | None:
         """The newest record that is known of a file, without the places of its chunks; also of one that is deleted. None
-        when there is no such file."""
+        when there is no such file. An upload may just have come to its end at another gateway: that is looked up."""
         if not files.is_file_id(id):
             return None
         known = self.index.get(id)
-        return await self.newest(id) if known is None else known
+        return await self.newest(id) if known is None or known.state == "uploading" else known
 
     async def newest(self, id: str) -> File | None:
         """The newest record that there is of a file."""

@@ -56,7 +56,7 @@ class Files:
         data = bytes(input)
         # Megabytes of JSON: the event loop has other things to do.
         found = references(data) if len(data) <= _SMALL_BYTES else await asyncio.to_thread(references, data)
-        records = await asyncio.gather(*(self._settled(each.id) for each in found[:MAX_REFERENCES]))
+        records = await asyncio.gather(*(self._records.find(each.id) for each in found[:MAX_REFERENCES]))
         return checked(found, records, space, user, admin=admin)
 
     async def touch(self, ids: Iterable[str], start_timeout_s: float, execution_timeout_s: float) -> None:
@@ -122,11 +122,6 @@ class Files:
                 await self._records.delete(newest)
                 return
         raise NatsUnavailable(f"{file.id} changes all the time")
-
-    async def _settled(self, id: str) -> File | None:
-        """The newest record of a file; what is known here may be older than what its user has been told elsewhere."""
-        file = await self._records.find(id)
-        return await self._records.newest(id) if file is not None and file.state == "uploading" else file
 
     async def _keep_until(self, id: str, until: int) -> None:
         for _ in range(_TRIES):

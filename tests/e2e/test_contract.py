@@ -52,8 +52,10 @@ class Contract:
     """Fields of bodies that lead somewhere, by operation."""
     callers: dict[str, requests.Session]
     """Who else than the first administrator's key calls, by operation."""
-    headers: dict[str, dict[str, str]] = field(default_factory=lambda: {"append_file": {"Upload-Offset": "0"}})
-    """Headers that lead somewhere with a key, by operation."""
+    headers: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {"append_file": {"Upload-Offset": "0"}, "create_file": {}}
+    )
+    """Headers that lead somewhere with a key and without a generated query, by operation."""
     answered: dict[str, Counter[int]] = field(default_factory=dict)
 
 
@@ -87,14 +89,15 @@ def contract() -> Iterator[Contract]:
                 "delete_space": [other],
                 "legacy_submit": [{"space_id": stack.ready.space}],
                 "legacy_status": [{"request_id": rid} for rid in ended],
-                "create_file": [{}],
+                "create_file": [{"space": stack.ready.space}],
                 "file_offset": [uploading],
                 "append_file": [uploading],
                 "file": [file],
                 "file_content": [file],
                 "delete_file": [{"id": uploaded(stack, http)} for _ in range(2)],
             }
-            with contextlib.ExitStack() as sessions:
+            # The one is drained; the predecessor's submissions are refused without any.
+            with contextlib.ExitStack() as sessions, agent(stack, "echo", name="staying"):
                 people = People(stack, http, sessions)
                 paths["make_password_reset"] = [{"id": people.member}]
                 yield Contract(stack.ready.url, schema, http, paths, people.bodies(), people.callers())
@@ -171,13 +174,12 @@ def cases(contract: Contract, id: str, mode: GenerationMode) -> st.SearchStrateg
         path, body = there
         if case.path_parameters:
             case.path_parameters = {**case.path_parameters, **path}
+        if path and id in contract.headers:
+            case.headers, case.query = {**case.headers, **contract.headers[id]}, {}
         if named := {name: value for name, value in path.items() if name in queries}:
             case.query = {**(case.query or {}), **named}
         if isinstance(case.body, dict):
             case.body = {**case.body, **body}
-        if path and id in contract.headers:
-            case.headers = {**case.headers, **contract.headers[id]}
-            case.query = {}
         return case
 
     return st.builds(about, known | known | known | nothing, generated(contract, id, mode))

@@ -138,7 +138,7 @@ async def test_a_stopping_gateway_sends_its_readers_away_at_once(
 ) -> None:
     rid = await submitted(gateway)
     await elsewhere.assign(rid)
-    async with running_gateway(bus) as other:
+    async with running_gateway(bus, secret_key="one for all") as other:
         reader = Reader([other.url, gateway.url], ADA, rid)
         stuck = Reader([other.url], ADA, rid, receive_bytes=4096)
         stuck.bytes_per_s = 10.0
