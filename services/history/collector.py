@@ -77,8 +77,14 @@ class Collector:
         """Behind which file the next pass begins."""
 
     async def run(self) -> None:
-        """For ever. Raises NatsUnavailable, ApiError, or what a lost database raises."""
-        await together(self.records.follow(), self._keep_collecting())
+        """For ever, whatever the store of files does: the recorders that run beside this must not be begun anew for it.
+        Raises what a lost database raises."""
+        while True:
+            try:
+                await together(self.records.follow(), self._keep_collecting())
+            except (Retryable, ApiError) as error:
+                log.warning("not collecting files: %s", error)
+            await asyncio.sleep(self._every_s)
 
     async def _keep_collecting(self) -> None:
         pause_s = self._every_s
@@ -89,7 +95,8 @@ class Collector:
             pause_s = min(AT_ONCE_S if done.more else SOON_S if done.expiring else self._every_s, self._every_s)
 
     async def collect(self, now_ns: int) -> Collected:
-        """One pass at the server's time `now_ns`. To repeat it does no harm. Raises as `run`."""
+        """One pass at the server's time `now_ns`. To repeat it does no harm. Raises NatsUnavailable, ApiError, or what a
+        lost database raises."""
         done, started = Collected(), time.monotonic()
         if self._halted() or not self.records.caught_up.is_set():
             return done

@@ -33,6 +33,8 @@ CHECKS = (
     response_schema_conformance,
 )
 ANSWER_S = 20.0
+FORMS = "forms"
+"""The space of forms and files."""
 MEMBER = {"email": "member@localhost", "password": "long enough"}
 PHASES = (Phase.generate, Phase.shrink)
 
@@ -87,20 +89,29 @@ def contract() -> Iterator[Contract]:
                 **{f"{word}_member": [space | {"user": user["id"]}] for word in ("set", "remove")},
                 **{f"space_{what}": [space] for what in ("queue", "agents", "health")},
                 "delete_space": [other],
-                "legacy_submit": [{"space_id": stack.ready.space}],
+                "legacy_submit": [{"space_id": FORMS}],
                 "legacy_status": [{"request_id": rid} for rid in ended],
-                "create_file": [{"space": stack.ready.space}],
+                "create_file": [{"space": FORMS}],
                 "file_offset": [uploading],
                 "append_file": [uploading],
                 "file": [file],
                 "file_content": [file],
                 "delete_file": [{"id": uploaded(stack, http)} for _ in range(2)],
             }
-            # The one is drained; the predecessor's submissions are refused without any.
-            with contextlib.ExitStack() as sessions, agent(stack, "echo", name="staying"):
+            with contextlib.ExitStack() as sessions, serving(stack, http, FORMS):
                 people = People(stack, http, sessions)
                 paths["make_password_reset"] = [{"id": people.member}]
                 yield Contract(stack.ready.url, schema, http, paths, people.bodies(), people.callers())
+
+
+@contextlib.contextmanager
+def serving(stack: Stack, http: requests.Session, space: str) -> Iterator[None]:
+    """A space of which no example tells, so that no generated request deletes it, with an agent that none drains."""
+    made(stack, http, "spaces", {"id": space})
+    body = {"name": space, "kind": "agent", "spaces": [space]}
+    key = http.post(f"{stack.ready.url}/v1/keys", json=body, timeout=ANSWER_S).json()["secret"]
+    with agent(stack, "echo", name=space, spaces=[space], key=key):
+        yield
 
 
 class People:

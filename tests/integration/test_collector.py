@@ -73,6 +73,19 @@ async def clean(world: World) -> None:
     assert (rebuilt.replaced, rebuilt.removed, rebuilt.findings) == (0, 0, [])
 
 
+async def test_a_store_that_is_not_there_stops_nobody_else(servers: Servers, caplog: pytest.LogCaptureFixture) -> None:
+    async with world_on(servers) as world:
+        await asyncio.to_thread(servers.empty_nats)
+        running = Collector(world.history, world.pool, ServerClock(), lambda: False, KEEP_S, every_s=0.05)
+        collecting = world.spawn(running.run())
+
+        async def tried_again() -> bool:
+            return caplog.text.count("not collecting files") > 1
+
+        await until(tried_again, "it has tried again")
+        assert not collecting.done()
+
+
 # Each rule
 
 
