@@ -1,6 +1,7 @@
 """Looks on from outside: follows the streams and the gateways' reports as the operator, and collects what others saw."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from tests.faults.suite import journal
 from tests.faults.suite.observed import Appearance, Event, History, Logged, Record
 from tests.faults.suite.platform import Platform
 
+_TRIES = 100
 _APART_NS = 500_000_000
 """A lease that is listed all the time is noted this often."""
 _report_decoder = msgspec.json.Decoder(Report)
@@ -72,12 +74,22 @@ class Observer:
                     listed.append(now)
 
     async def collect(self) -> History:
-        """The history with what handlers, wires and the log hold in the end."""
-        history = self.history
+        """The history with what handlers, wires and the log hold in the end. A gateway may append for a minute what its
+        client has given up: what comes after this belongs to no history."""
+        log: list[Logged] = []
+        for _ in range(_TRIES):
+            seen = len(self.history.events)
+            log = await self._log()
+            if not self.open and seen == len(self.history.events) and log and log[-1].seq >= self.history.events[-1].seq:
+                break
+            await asyncio.sleep(0.1)
+        history = copy.copy(self.history)
+        history.events, history.records = list(history.events), list(history.records)
+        history.listed = {lease: list(times) for lease, times in history.listed.items()}
         history.runs = journal.read(self._platform.journal)
         history.processes = list(self._platform.processes)
         history.frames = [frame for wire in self._platform.agent_wires for frame in wire.frames]
-        history.log = await self._log()
+        history.log = log
         history.deaths = list(self._platform.deaths)
         return history
 
