@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.commands.connection import OK, connected
+from services.commands.connection import connected
 
 if TYPE_CHECKING:
     from spaces_client import Client
@@ -24,18 +24,12 @@ def ls(client: "Client", space: str, everybody: bool, as_json: bool) -> int:
     """List your keys with which agents may serve SPACE, without their secrets.
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables, text
 
     keys = client.keys(user="" if everybody else None)
     found = [key for key in keys if key.kind == "agent" and space in key.spaces]
-    if as_json:
-        Screen().text(f"{text.json({'results': [key.raw for key in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.keys(found)}\n")
-    else:
-        Screen().note(f"there is no such key: make one with `spaces spaces agent-keys create {text.line(space)} NAME`")
-    return OK
+    none = f"there is no such key: make one with `spaces spaces agent-keys create {text.line(space)} NAME`"
+    return answers.listed(found, tables.keys, none, as_json=as_json)
 
 
 @agent_keys.command(short_help="Make a key for a space's agents, and show its secret this once.")
@@ -54,18 +48,12 @@ def create(client: "Client", space: str, name: str, expires_in: str | None, as_j
       export WS_AGENT_KEY="$(spaces spaces agent-keys create digits gpu-1)"
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import text
+    from services.commands import answers
     from services.commands.instants import BadInstant, duration_s
-    from services.commands.terminal import Screen
 
     try:
         expires_in_s = None if expires_in is None else duration_s(expires_in)
     except BadInstant as error:
         raise click.UsageError(str(error)) from error
     made = client.create_key(name, kind="agent", spaces=[space], expires_in_s=expires_in_s)
-    if as_json:
-        Screen().text(f"{text.compact(made.raw)}\n")
-        return OK
-    Screen().note(f"made the key {made.id}. Keep its secret now: it is not shown again")
-    Screen().text(f"{text.line(made.secret)}\n")
-    return OK
+    return answers.made_key(made, as_json=as_json)

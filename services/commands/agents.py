@@ -27,17 +27,10 @@ def ls(client: "Client", as_json: bool) -> int:
       spaces agents ls --json | jq -r '.results[] | select(.state == "ready") | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
     found = client.agents()
-    if as_json:
-        Screen().text(f"{text.json({'results': [agent.raw for agent in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.agents(found)}\n")
-    else:
-        Screen().note("no agent is connected")
-    return OK
+    return answers.listed(found, tables.agents, "no agent is connected", as_json=as_json)
 
 
 @agents.command(short_help="Let an agent finish what it does, and end.")

@@ -104,13 +104,13 @@ def _date(header: str) -> datetime | None:
 
 def _key(probe: "Probe", found: Place) -> "Finding":
     from services.commands import checks
-    from spaces_client import ClientError, User, accounts, answers
+    from spaces_client import ClientError, User, answers, objects
 
     answer = probe.ask("/v1/users/me")
     if isinstance(answer, checks.Trouble):
         return checks.key(0, answer.text, found.source, "")
     try:
-        who = accounts.read(answer.body, User).email if answer.status == 200 else ""
+        who = objects.read(answer.body, User).email if answer.status == 200 else ""
     except ClientError as error:
         return checks.key(0, str(error), found.source, "")
     return checks.key(answer.status, answers.detail(answer.body.decode(errors="replace")), found.source, who)
@@ -118,10 +118,10 @@ def _key(probe: "Probe", found: Place) -> "Finding":
 
 def _with_the_key(probe: "Probe") -> Iterator["Finding"]:
     from services.commands import checks
-    from spaces_client import Space, spaces
+    from spaces_client import Space, objects
 
     status, body = _asked(probe, "/v1/spaces")
-    seen = spaces.listed(body, Space) if status == 200 else []
+    seen = objects.listed(body, Space) if status == 200 else []
     may = {"read": _may(status), "submit": _may_submit(probe, seen[0].id) if seen else None}
     yield checks.scopes({**may, "manage": _may(_asked(probe, "/v1/keys")[0])})
     if may["read"]:
@@ -143,7 +143,7 @@ def _may_submit(probe: "Probe", space: str) -> bool | None:
 
 
 def _health(probe: "Probe", space: str) -> "SpaceHealth | None":
-    from spaces_client import SpaceHealth, spaces
+    from spaces_client import SpaceHealth, objects
 
     status, body = _asked(probe, f"/v1/spaces/{quote(space, safe='')}/health")
-    return spaces.read(body, SpaceHealth) if status == 200 else None
+    return objects.read(body, SpaceHealth) if status == 200 else None

@@ -120,17 +120,10 @@ def ls(client: "Client", space: str | None, user: str | None, limit: int, as_jso
       spaces files ls --limit 1000 --json | jq -r '.results[] | select(.size > 1e9) | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import file_showing, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, file_showing
 
     found = list(client.files(space=space, user=user, limit=limit))
-    if as_json:
-        Screen().text(f"{text.json({'results': [file.raw for file in found]})}\n")
-    elif found:
-        Screen().text(f"{file_showing.table(found)}\n")
-    else:
-        Screen().note("there is no such file")
-    return OK
+    return answers.listed(found, file_showing.table, "there is no such file", as_json=as_json)
 
 
 @files.command(short_help="Show what is known of a file.")
@@ -145,12 +138,10 @@ def show(client: "Client", file: str, as_json: bool) -> int:
       spaces files show 7ba684f146c94457.01a2044a439c7146874bdc2036ab0957
 
     It ends with status 0, 1 when there is none or it is no longer kept, 2 when it could not be asked for."""
-    from services.commands import file_showing, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, file_showing
 
     found = client.file(file)
-    Screen().text(f"{text.compact(found.raw) if as_json else file_showing.block(found)}\n")
-    return OK
+    return answers.one(found, file_showing.block, as_json=as_json)
 
 
 @files.command(short_help="Delete files.")

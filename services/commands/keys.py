@@ -31,19 +31,12 @@ def ls(client: "Client", user: str | None, everybody: bool, as_json: bool) -> in
       spaces keys ls --all --json | jq -r '.results[] | select(.expires_at == null) | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
     if everybody and user is not None:
         raise click.UsageError("give --user or --all, not both")
     found = client.keys(user="" if everybody else user)
-    if as_json:
-        Screen().text(f"{text.json({'results': [key.raw for key in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.keys(found)}\n")
-    else:
-        Screen().note("there is no such key")
-    return OK
+    return answers.listed(found, tables.keys, "there is no such key", as_json=as_json)
 
 
 @keys.command(short_help="Make a key, and show its secret this once.")
@@ -87,9 +80,8 @@ def create(
       spaces keys create gpu-1 --agent --space demo
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import text
+    from services.commands import answers
     from services.commands.instants import BadInstant, duration_s
-    from services.commands.terminal import Screen
 
     if agent and scopes:
         raise click.UsageError("keys of agents have no scopes: give --agent or --scope, not both")
@@ -108,12 +100,7 @@ def create(
         max_in_flight=max_in_flight,
         user=user,
     )
-    if as_json:
-        Screen().text(f"{text.compact(made.raw)}\n")
-        return OK
-    Screen().note(f"made the key {made.id}. Keep its secret now: it is not shown again")
-    Screen().text(f"{text.line(made.secret)}\n")
-    return OK
+    return answers.made_key(made, as_json=as_json)
 
 
 @keys.command(short_help="Revoke a key, for good.")

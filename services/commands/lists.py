@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.commands.connection import OK, connected
+from services.commands.connection import connected
 
 if TYPE_CHECKING:
     from spaces_client import Client
@@ -46,20 +46,13 @@ def ls(
       spaces requests ls --limit 1000 --json | jq -r '.results[] | select(.metrics.total_s > 10) | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
     listed = client.requests(
         space=space, status=status, user=user, created_after=_instant(since), created_before=_instant(until), limit=limit
     )
     found = list(listed)
-    if as_json:
-        Screen().text(f"{text.json({'results': [request.raw for request in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.requests(found)}\n")
-    else:
-        Screen().note("there is no such request")
-    return OK
+    return answers.listed(found, tables.requests, "there is no such request", as_json=as_json)
 
 
 def _instant(typed: str | None) -> datetime | None:

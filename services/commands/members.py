@@ -8,6 +8,7 @@ from services.commands.connection import OK, connected
 
 if TYPE_CHECKING:
     from spaces_client import Client
+    from spaces_client.spaces import Member
 
 _ROLES = ["viewer", "submitter", "manager"]
 
@@ -26,49 +27,43 @@ def ls(client: "Client", space: str, as_json: bool) -> int:
     """List the members of SPACE, without its owner and administrators, who manage every space.
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables, text
 
     found = client.members(space)
-    if as_json:
-        Screen().text(f"{text.json({'results': [each.raw for each in found]})}\n")
-    elif found:
-        Screen().text(f"{space_tables.members(found)}\n")
-    else:
-        Screen().note(f"{text.line(space)} has no members beside its owner")
-    return OK
+    return answers.listed(
+        found, space_tables.members, f"{text.line(space)} has no members beside its owner", as_json=as_json
+    )
 
 
 @members.command("set", short_help="Make a user a member, or give them another role.")
 @click.argument("space")
-@click.argument("user", metavar="USER_ID")
+@click.argument("user", metavar="USER")
 @click.argument("role", type=click.Choice(_ROLES))
 @click.option("--json", "as_json", is_flag=True, help="For programs: the member as one line of JSON.")
 @connected
 def set_role(client: "Client", space: str, user: str, role: str, as_json: bool) -> int:
-    """Make the user USER_ID (they see it by `spaces users me`) a member of SPACE, or give them another role.
+    """Make USER, an e-mail address or a user's id, a member of SPACE, or give them another role.
 
     \b
     Example:
-      spaces spaces members set demo 7ba684f146c94457 submitter
+      spaces spaces members set demo ada@example.org submitter
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import text
-    from services.commands.terminal import Screen
+    from services.commands import answers, text
 
-    member = client.set_member(space, user, role)
-    told = text.compact(member.raw) if as_json else f"{text.line(member.user)} is a {text.line(member.role)} of {space}"
-    Screen().text(f"{told}\n")
-    return OK
+    def shown(member: "Member") -> str:
+        return f"{text.line(member.user)} is a {text.line(member.role)} of {space}"
+
+    return answers.one(client.set_member(space, user, role), shown, as_json=as_json)
 
 
 @members.command(short_help="Let a user be no member.")
 @click.argument("space")
-@click.argument("user", metavar="USER_ID")
+@click.argument("user", metavar="USER")
 @connected
 def remove(client: "Client", space: str, user: str) -> int:
-    """Let the user USER_ID be no member of SPACE. What they have submitted goes on, and they see it still. If it is
-    private, their agents serve it no more.
+    """Let USER, an e-mail address or a user's id, be no member of SPACE. What they have submitted goes on, and they see
+    it still. If it is private, their agents serve it no more.
 
     It ends with status 0 when they are none, 1 when it was refused, 2 when it could not be asked for."""
     from services.commands import text

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from services.commands.connection import OK, connected
+from services.commands.connection import connected
 from services.commands.lists import MOST
 
 if TYPE_CHECKING:
@@ -28,12 +28,10 @@ def stats(client: "Client", space: str | None, window: str, as_json: bool) -> in
       spaces stats --space demo --window 5m --json | jq .run_s.p95
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
     found = client.stats(space=space, window=window)
-    Screen().text(f"{text.compact(found.raw) if as_json else tables.stats(found)}\n")
-    return OK
+    return answers.one(found, tables.stats, as_json=as_json)
 
 
 @click.command(short_help="When agents were connected, and why no longer.")
@@ -52,14 +50,7 @@ def connections(client: "Client", agent: str | None, space: str | None, limit: i
       spaces connections --json | jq -r '.results[] | select(.code == 1006) | .agent' | sort | uniq -c
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
     found = list(client.connections(agent=agent, space=space, limit=limit))
-    if as_json:
-        Screen().text(f"{text.json({'results': [each.raw for each in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.connections(found)}\n")
-    else:
-        Screen().note("there is no such connection")
-    return OK
+    return answers.listed(found, tables.connections, "there is no such connection", as_json=as_json)

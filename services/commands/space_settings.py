@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from services.commands.connection import OK, connected
+from services.commands.connection import connected
 
 if TYPE_CHECKING:
     from spaces_client import Client, Space
@@ -143,8 +143,6 @@ def _object(file: Path) -> Any:
 
 
 def _told(space: "Space", *, as_json: bool) -> int:
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables
 
-    Screen().text(f"{text.compact(space.raw) if as_json else space_tables.space(space)}\n")
-    return OK
+    return answers.one(space, space_tables.space, as_json=as_json)

@@ -47,17 +47,11 @@ def ls(client: "Client", as_json: bool) -> int:
       spaces spaces ls --json | jq -r '.results[] | select(.paused) | .id'
 
     It ends with status 0, 1 when it was refused, 2 when it could not be asked for."""
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables
 
     found = client.spaces()
-    if as_json:
-        Screen().text(f"{text.json({'results': [each.raw for each in found]})}\n")
-    elif found:
-        Screen().text(f"{space_tables.spaces(found)}\n")
-    else:
-        Screen().note("there is no space that you may see: make one with `spaces spaces create NAME`")
-    return OK
+    none = "there is no space that you may see: make one with `spaces spaces create NAME`"
+    return answers.listed(found, space_tables.spaces, none, as_json=as_json)
 
 
 @spaces.command(short_help="Show the settings of a space.")
@@ -68,12 +62,10 @@ def show(client: "Client", space: str, as_json: bool) -> int:
     """Show the settings of SPACE, and what its inputs must be.
 
     It ends with status 0, 1 when there is none that you may see, 2 when it could not be asked for."""
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables
 
     shown = client.space(space)
-    Screen().text(f"{text.compact(shown.raw) if as_json else space_tables.space(shown)}\n")
-    return OK
+    return answers.one(shown, space_tables.space, as_json=as_json)
 
 
 @spaces.command(short_help="Is a space well?")
@@ -88,11 +80,10 @@ def health(client: "Client", space: str, as_json: bool) -> int:
       spaces spaces health demo --json | jq -r '.reasons[]'
 
     It ends with status 0 when it is ok, 1 when it is not or there is none, 2 when it could not be asked for."""
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables
 
     shown = client.space_health(space)
-    Screen().text(f"{text.compact(shown.raw) if as_json else space_tables.health(shown)}\n")
+    answers.one(shown, space_tables.health, as_json=as_json)
     return OK if shown.status == "ok" else FAILED
 
 
@@ -104,12 +95,10 @@ def queue(client: "Client", space: str, as_json: bool) -> int:
     """Show what waits and runs in SPACE, and which of your requests are next: to administrators all of them.
 
     It ends with status 0, 1 when there is none that you may see, 2 when it could not be asked for."""
-    from services.commands import space_tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, space_tables
 
     shown = client.space_queue(space)
-    Screen().text(f"{text.compact(shown.raw) if as_json else space_tables.queue(shown)}\n")
-    return OK
+    return answers.one(shown, space_tables.queue, as_json=as_json)
 
 
 @spaces.command(short_help="List the agents that serve a space.")
@@ -120,17 +109,10 @@ def agents(client: "Client", space: str, as_json: bool) -> int:
     """List your agents that are connected and serve SPACE: to administrators all of them.
 
     It ends with status 0, 1 when there is no such space, 2 when it could not be asked for."""
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables, text
 
     found = client.space_agents(space)
-    if as_json:
-        Screen().text(f"{text.json({'results': [agent.raw for agent in found]})}\n")
-    elif found:
-        Screen().text(f"{tables.agents(found)}\n")
-    else:
-        Screen().note(f"no agent of yours serves {text.line(space)}")
-    return OK
+    return answers.listed(found, tables.agents, f"no agent of yours serves {text.line(space)}", as_json=as_json)
 
 
 def _switch(name: str, short: str, long: str, change: "Callable[[Client, str], Space]", done: str) -> None:
@@ -138,12 +120,9 @@ def _switch(name: str, short: str, long: str, change: "Callable[[Client, str], S
 
     @connected
     def switch(client: "Client", space: str, as_json: bool) -> int:
-        from services.commands import text
-        from services.commands.terminal import Screen
+        from services.commands import answers
 
-        changed = change(client, space)
-        Screen().text(f"{text.compact(changed.raw) if as_json else f'{changed.id} {done}'}\n")
-        return OK
+        return answers.one(change(client, space), lambda changed: f"{changed.id} {done}", as_json=as_json)
 
     told = f"{long}\n\n    It ends with status 0 when that is so, 1 when it was refused, 2 when it could not be asked for."
     spaces.command(name, short_help=short, help=told)(_SPACE(_JSON(switch)))

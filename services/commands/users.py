@@ -96,8 +96,6 @@ def enable(client: "Client", user: str, as_json: bool) -> int:
 
 
 def _told(user: "User", *, as_json: bool) -> int:
-    from services.commands import tables, text
-    from services.commands.terminal import Screen
+    from services.commands import answers, tables
 
-    Screen().text(f"{text.compact(user.raw) if as_json else tables.users([user])}\n")
-    return OK
+    return answers.one(user, lambda shown: tables.users([shown]), as_json=as_json)
