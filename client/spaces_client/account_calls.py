@@ -7,17 +7,17 @@ from functools import partial
 
 import msgspec
 
-from spaces_client import accounts, lists
+from spaces_client import lists, objects
 from spaces_client.accounts import Key, KeyBody, MadeKey, User, UserBody
 from spaces_client.call import Call, nothing, segment
 
-_USER = partial(accounts.read, kind=User)
+_USER = partial(objects.read, kind=User)
 
 
 def keys(*, user: str | None = None) -> Call[list[Key]]:
     """The keys that are not revoked, without secrets: one's own, or for an administrator those of the user with this id,
     everybody's when it is empty. Raises ClientError."""
-    return Call(method="GET", path="/v1/keys", query=lists.filters(user=user), read=partial(accounts.listed, kind=Key))
+    return Call(method="GET", path="/v1/keys", query=lists.filters(user=user), read=partial(objects.listed, kind=Key))
 
 
 def create_key(
@@ -41,7 +41,7 @@ def create_key(
         max_in_flight=max_in_flight,
         user=user,
     )
-    body, made = msgspec.json.encode(wanted), partial(accounts.read, kind=MadeKey)
+    body, made = msgspec.json.encode(wanted), partial(objects.read, kind=MadeKey)
     return Call(method="POST", path="/v1/keys", body=body, read=made, repeatable=False)
 
 
@@ -57,7 +57,7 @@ def me() -> Call[User]:
 
 def users() -> Call[list[User]]:
     """All users, for administrators. Raises ClientError."""
-    return Call(method="GET", path="/v1/users", read=partial(accounts.listed, kind=User))
+    return Call(method="GET", path="/v1/users", read=partial(objects.listed, kind=User))
 
 
 def create_user(email: str, password: str, *, role: str = "member") -> Call[User]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 
-from spaces_client.errors import InvalidAnswer
 from spaces_client.objects import NOTHING
 
 
@@ -63,27 +61,3 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     password: str
     role: str
-
-
-class _Listed(msgspec.Struct, frozen=True):
-    results: list[msgspec.Raw]
-
-
-_Told = TypeVar("_Told", Key, MadeKey, User)
-
-
-def read(data: bytes | msgspec.Raw, kind: type[_Told]) -> _Told:
-    """The key or user in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(msgspec.json.decode(data, type=kind), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is not what it should be, a {kind.__name__}: {error}") from error
-
-
-def listed(data: bytes, kind: type[_Told]) -> list[_Told]:
-    """The keys or users in the answer to a list. Raises InvalidAnswer."""
-    try:
-        found = msgspec.json.decode(data, type=_Listed).results
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no list: {error}") from error
-    return [read(raw, kind) for raw in found]

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from spaces_client.errors import InvalidAnswer
+from spaces_client import objects
 from spaces_client.objects import NOTHING
 
 PATH = "/v1/files"
@@ -49,15 +49,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
         return reference_to(self.id)
 
 
-_decoder = msgspec.json.Decoder(File)
-
-
 def file(data: bytes | msgspec.Raw) -> File:
     """The file in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(_decoder.decode(data), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no file: {error}") from error
+    return objects.read(data, File)
 
 
 def id_of(id_or_reference: str) -> str:

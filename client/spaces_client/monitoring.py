@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from spaces_client.errors import InvalidAnswer
+from spaces_client import objects
 from spaces_client.objects import NOTHING
 
 
@@ -55,21 +55,11 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     raw: msgspec.Raw = NOTHING
 
 
-_connection_decoder = msgspec.json.Decoder(PastConnection)
-_stats_decoder = msgspec.json.Decoder(Stats)
-
-
 def connection(data: bytes | msgspec.Raw) -> PastConnection:
     """The connection in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(_connection_decoder.decode(data), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no connection: {error}") from error
+    return objects.read(data, PastConnection)
 
 
 def stats(data: bytes | msgspec.Raw) -> Stats:
     """The numbers in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(_stats_decoder.decode(data), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer holds no numbers of requests: {error}") from error
+    return objects.read(data, Stats)

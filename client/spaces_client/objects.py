@@ -4,7 +4,7 @@ a default, so that client and gateway need not be of the same version."""
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -95,35 +95,40 @@ class ConnectedAgent(msgspec.Struct, frozen=True, kw_only=True):
     raw: msgspec.Raw = NOTHING
 
 
-class _Agents(msgspec.Struct, frozen=True):
+class _Listed(msgspec.Struct, frozen=True):
     results: list[msgspec.Raw]
 
 
-_request_decoder = msgspec.json.Decoder(Request)
-_agent_decoder = msgspec.json.Decoder(ConnectedAgent)
-_agents_decoder = msgspec.json.Decoder(_Agents)
+_Object = TypeVar("_Object", bound=msgspec.Struct)
+
+
+def read(data: bytes | msgspec.Raw, kind: type[_Object]) -> _Object:
+    """The object in these bytes, which has them as its `raw`. Raises InvalidAnswer."""
+    try:
+        return msgspec.structs.replace(msgspec.json.decode(data, type=kind), raw=msgspec.Raw(data))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidAnswer(f"the answer is not what it should be, a {kind.__name__}: {error}") from error
+
+
+def listed(data: bytes, kind: type[_Object]) -> list[_Object]:
+    """The objects in the answer to a list. Raises InvalidAnswer."""
+    try:
+        found = msgspec.json.decode(data, type=_Listed).results
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidAnswer(f"the answer is no list: {error}") from error
+    return [read(raw, kind) for raw in found]
 
 
 def request(data: bytes | msgspec.Raw) -> Request:
     """The request in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(_request_decoder.decode(data), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no request: {error}") from error
+    return read(data, Request)
 
 
 def agent(data: bytes | msgspec.Raw) -> ConnectedAgent:
     """The agent in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(_agent_decoder.decode(data), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no agent: {error}") from error
+    return read(data, ConnectedAgent)
 
 
 def agents(data: bytes) -> list[ConnectedAgent]:
     """The agents in the answer to a list. Raises InvalidAnswer."""
-    try:
-        listed = _agents_decoder.decode(data).results
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no list of agents: {error}") from error
-    return [agent(raw) for raw in listed]
+    return listed(data, ConnectedAgent)

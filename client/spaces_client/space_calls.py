@@ -8,7 +8,6 @@ from typing import Unpack
 import msgspec
 
 from spaces_client import objects
-from spaces_client import spaces as told
 from spaces_client.call import Call, nothing, segment
 from spaces_client.objects import ConnectedAgent
 from spaces_client.spaces import Member, NewSpace, Purged, Settings, Space, SpaceHealth, SpaceQueue
@@ -16,12 +15,12 @@ from spaces_client.spaces import Member, NewSpace, Purged, Settings, Space, Spac
 PURGE_S = 60.0
 """How long the answer to a purge may take: the gateway stops after half of it."""
 
-_SPACE = partial(told.read, kind=Space)
+_SPACE = partial(objects.read, kind=Space)
 
 
 def spaces() -> Call[list[Space]]:
     """The spaces that one may see, by name; without their `input_schema` and `example_input`. Raises ClientError."""
-    return Call(method="GET", path="/v1/spaces", read=partial(told.listed, kind=Space))
+    return Call(method="GET", path="/v1/spaces", read=partial(objects.listed, kind=Space))
 
 
 def space(id: str) -> Call[Space]:
@@ -69,18 +68,18 @@ def resume_space(id: str) -> Call[Space]:
 def purge_queue(id: str) -> Call[Purged]:
     """Cancel everything that waits in a space, whoever submitted it; what runs goes on. It takes half a minute at most: see
     `more`. Raises ClientError."""
-    read = partial(told.read, kind=Purged)
+    read = partial(objects.read, kind=Purged)
     return Call(method="POST", path=_path(id, "/queue/purge"), answer_s=PURGE_S, read=read)
 
 
 def space_queue(id: str) -> Call[SpaceQueue]:
     """What waits and runs in a space, and who is next. Raises ClientError."""
-    return Call(method="GET", path=_path(id, "/queue"), read=partial(told.read, kind=SpaceQueue))
+    return Call(method="GET", path=_path(id, "/queue"), read=partial(objects.read, kind=SpaceQueue))
 
 
 def space_health(id: str) -> Call[SpaceHealth]:
     """Is a space well? Raises ClientError."""
-    return Call(method="GET", path=_path(id, "/health"), read=partial(told.read, kind=SpaceHealth))
+    return Call(method="GET", path=_path(id, "/health"), read=partial(objects.read, kind=SpaceHealth))
 
 
 def space_agents(id: str) -> Call[list[ConnectedAgent]]:
@@ -90,14 +89,14 @@ def space_agents(id: str) -> Call[list[ConnectedAgent]]:
 
 def members(id: str) -> Call[list[Member]]:
     """The members of a space, without its owner and administrators. Raises ClientError."""
-    return Call(method="GET", path=_path(id, "/members"), read=partial(told.listed, kind=Member))
+    return Call(method="GET", path=_path(id, "/members"), read=partial(objects.listed, kind=Member))
 
 
 def set_member(id: str, user: str, role: str) -> Call[Member]:
     """Make the user with this id a `viewer`, `submitter` or `manager` of a space, whatever they were. Raises ClientError."""
     body = msgspec.json.encode({"role": role})
     path = _path(id, f"/members/{segment(user)}")
-    return Call(method="PUT", path=path, body=body, read=partial(told.read, kind=Member))
+    return Call(method="PUT", path=path, body=body, read=partial(objects.read, kind=Member))
 
 
 def remove_member(id: str, user: str) -> Call[None]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 import msgspec
 
-from spaces_client.errors import InvalidAnswer
 from spaces_client.objects import NOTHING
 
 
@@ -123,27 +122,3 @@ class SpaceHealth(msgspec.Struct, frozen=True, kw_only=True):
     window_s: int = 0
     success_rate: float | None = None
     raw: msgspec.Raw = NOTHING
-
-
-class _Listed(msgspec.Struct, frozen=True):
-    results: list[msgspec.Raw]
-
-
-_Told = TypeVar("_Told", Space, Member, Purged, SpaceQueue, SpaceHealth)
-
-
-def read(data: bytes | msgspec.Raw, kind: type[_Told]) -> _Told:
-    """The object in these bytes. Raises InvalidAnswer."""
-    try:
-        return msgspec.structs.replace(msgspec.json.decode(data, type=kind), raw=msgspec.Raw(data))
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is not what it should be, a {kind.__name__}: {error}") from error
-
-
-def listed(data: bytes, kind: type[_Told]) -> list[_Told]:
-    """The objects in the answer to a list. Raises InvalidAnswer."""
-    try:
-        found = msgspec.json.decode(data, type=_Listed).results
-    except (msgspec.MsgspecError, UnicodeError) as error:
-        raise InvalidAnswer(f"the answer is no list: {error}") from error
-    return [read(raw, kind) for raw in found]
