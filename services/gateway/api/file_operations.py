@@ -8,7 +8,7 @@ from services.contracts.instants import nanoseconds
 from services.gateway import tus
 from services.gateway.api import examples
 from services.gateway.api.operation import BYTES, KEY_PROBLEMS, Answer, Header, Operation, Parameter, Tag
-from services.gateway.api.paging import PAGING
+from services.gateway.api.paging import PAGING, USERS_LIST_PROBLEMS
 from services.gateway.api.space_operations import SPACE_PARAMETER
 from services.gateway.file_view import FilesObject, file_object
 
@@ -172,14 +172,7 @@ FILES = Operation(
         *PAGING,
     ),
     answers={200: Answer("A page of files.", FilesObject(results=[EXAMPLE], next=examples.PAGE_CURSOR, previous=None))},
-    problems={
-        **KEY_PROBLEMS,
-        "invalid_request": "A parameter is not known, or not as it should be.",
-        "invalid_cursor": "The cursor is none of a page of this list.",
-        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or no administrator's and the "
-        "user is somebody else.",
-        "not_found": "There is no such space or user.",
-    },
+    problems=USERS_LIST_PROBLEMS,
 )
 FILE = Operation(
     id="file",

@@ -11,7 +11,7 @@ from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
 from services.gateway.api.file_operations import FILE_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
-from services.gateway.api.paging import PAGING
+from services.gateway.api.paging import LIST_PROBLEMS, PAGING, USERS_LIST_PROBLEMS
 from services.gateway.api.predecessor_operations import PREDECESSOR_OPERATIONS
 from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
@@ -130,14 +130,7 @@ LIST = Operation(
         *PAGING,
     ),
     answers={200: Answer("A page of requests.", examples.REQUESTS)},
-    problems={
-        **KEY_PROBLEMS,
-        "invalid_request": "A parameter is not known, or not as it should be.",
-        "invalid_cursor": "The cursor is none of a page of this list.",
-        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space, or no administrator's and the "
-        "user is somebody else.",
-        "not_found": "There is no such space or user.",
-    },
+    problems=USERS_LIST_PROBLEMS,
 )
 READ = Operation(
     id="read",
@@ -269,13 +262,7 @@ CONNECTIONS = Operation(
         *PAGING,
     ),
     answers={200: Answer("A page of connections.", examples.CONNECTIONS)},
-    problems={
-        **KEY_PROBLEMS,
-        "invalid_request": "A parameter is not known, or not as it should be.",
-        "invalid_cursor": "The cursor is none of a page of this list.",
-        "forbidden": "The key is an agent's, or lacks a scope, or is not for this space.",
-        "not_found": "There is no such space.",
-    },
+    problems=LIST_PROBLEMS,
 )
 STATS = Operation(
     id="stats",
