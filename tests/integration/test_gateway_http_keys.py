@@ -273,4 +273,5 @@ async def test_a_user_is_made_given_a_key_disabled_and_enabled(gateway: Gateway,
     assert (await gateway.call("GET", "/v1/users/me", key=secret)).json["detail"] == "This key's user is disabled."
     assert (await gateway.call("POST", f"/v1/users/{user}/enable", key=ADMIN)).json == made.json
     await until(lambda: accepted(other, secret), "its key is good again", EFFECT_S)
-    assert (await gateway.call("POST", "/v1/users/root/disable", key=ADMIN)).status == 403
+    oneself = (await gateway.call("GET", "/v1/users/me", key=ADMIN)).json["id"]
+    assert (await gateway.call("POST", f"/v1/users/{oneself}/disable", key=ADMIN)).status == 403
