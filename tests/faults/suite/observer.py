@@ -1,7 +1,6 @@
 """Looks on from outside: follows the streams and the gateways' reports as the operator, and collects what others saw."""
 
 import asyncio
-import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -74,8 +73,8 @@ class Observer:
                     listed.append(now)
 
     async def collect(self) -> History:
-        """The history with what handlers, wires and the log hold in the end. A gateway may append for a minute what its
-        client has given up: what comes after this belongs to no history."""
+        """The history with what handlers, wires and the log hold in the end. Stop observing then: a gateway may append for a
+        minute what its client has given up."""
         log: list[Logged] = []
         for _ in range(_TRIES):
             seen = len(self.history.events)
@@ -83,9 +82,7 @@ class Observer:
             if not self.open and seen == len(self.history.events) and log and log[-1].seq >= self.history.events[-1].seq:
                 break
             await asyncio.sleep(0.1)
-        history = copy.copy(self.history)
-        history.events, history.records = list(history.events), list(history.records)
-        history.listed = {lease: list(times) for lease, times in history.listed.items()}
+        history = self.history
         history.runs = journal.read(self._platform.journal)
         history.processes = list(self._platform.processes)
         history.frames = [frame for wire in self._platform.agent_wires for frame in wire.frames]

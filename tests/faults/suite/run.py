@@ -87,15 +87,16 @@ async def observe(
     """The history of a scenario on a fresh platform that runs from the tree `root`, with NATS's data in `store`. `settle_s`:
     how long to wait at the end for what may never come. `verify`: let the log be verified and rebuilt, which takes some
     seconds."""
-    async with running_platform(shape, root, store) as platform, observing(platform) as observer:
-        workload = Workload(platform.urls, platform.api_key, platform.space, observer.history, seed)
-        world = World(platform, observer, workload, seed)
-        try:
-            await scenario(world)
-            await world.settle(settle_s)
-        finally:
-            await workload.close()
-        history = await observer.collect()
+    async with running_platform(shape, root, store) as platform:
+        async with observing(platform) as observer:
+            workload = Workload(platform.urls, platform.api_key, platform.space, observer.history, seed)
+            world = World(platform, observer, workload, seed)
+            try:
+                await scenario(world)
+                await world.settle(settle_s)
+            finally:
+                await workload.close()
+            history = await observer.collect()
         if verify:
             history.complaints += await verified(platform)
     return history
