@@ -7,7 +7,13 @@ from services.gateway.api.file_operations import FILE_PARAMETER, FILES_TAG
 from services.gateway.api.operation import ANY_PROBLEMS, Answer, Header, Operation, Parameter
 
 _STRING = {"type": "string"}
-_ORIGIN = Parameter("Origin", "header", "Where a page is from; its browser says so.", _STRING, "https://example.org")
+_ORIGIN = Parameter(
+    "Origin",
+    "header",
+    "Where a page is from (RFC 6454); its browser says so.",
+    {"type": "string", "pattern": "^(null|[a-z]+://[a-z0-9.:-]+)$"},
+    "https://example.org",
+)
 _TUS = Header("Tus-Resumable", "The version of tus.", {"type": "string", "const": tus.VERSION}, tus.VERSION, required=False)
 _VERSIONS = Header("Tus-Version", "The versions of tus that are understood, the best one first.", _STRING, tus.VERSION)
 _EXTENSIONS = Header("Tus-Extension", "The extensions of tus that there are.", _STRING, tus.EXTENSIONS)
