@@ -59,8 +59,9 @@ class Producer:
             self._yield(chunk)
 
     def output(self) -> bytes:
-        """All chunks, joined, as JSON."""
-        return self._joined.output()
+        """All chunks, joined, as JSON. To be asked for once: they are not kept twice."""
+        joined, self._joined = self._joined, Joined()
+        return joined.output()
 
     def progress(self, progress: bytes) -> None:
         """How far the handler is."""
