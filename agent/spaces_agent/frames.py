@@ -41,6 +41,11 @@ OUTPUT_INTERVAL_S = 0.1
 """An agent sends at most one `output` frame in this time for each request, on average; what comes meanwhile is gathered."""
 OUTPUT_WINDOW = 32
 """So many `output` frames of one request may wait for their acknowledgement."""
+OUTPUT_WINDOW_BYTES = 4 * 1024 * 1024
+"""So much of what a handler has yielded may wait to be stored, sent or not; then the handler waits."""
+MAX_DATA_BYTES = 4 * MAX_INLINE_BYTES
+"""The largest `data` of an `output` frame: a value that is yielded travels in one, and lines of log, which are bounded in
+characters, may take several bytes for each."""
 MAX_IN_FLIGHT = 2048
 """So much work in flight a `hello` may name; each costs the gateway a look into the log."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from spaces_agent import frames, output
+from spaces_agent import frames, handler_log, output
 from spaces_agent.errors import BadHandler
 from spaces_agent.files import Files
 
@@ -22,7 +22,7 @@ class Listener(Protocol):
         """How far the handler is, made by `output.progress`."""
 
     def log(self, lines: list[str]) -> None:
-        """Lines of log, made by `output.log_lines`."""
+        """Lines of log, made by `handler_log.lines_of`."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Context:
         """Log a line, or several, that whoever waits may read; its end is kept with the outcome. A line of more than
         16 Ki characters is cut off. May be called from any thread; does nothing once the outcome is no longer wanted."""
         if self._listener is not None and not self.cancelled:
-            self._listener.log(output.log_lines(text))
+            self._listener.log(handler_log.lines_of(text))
 
     @classmethod
     def of(cls, assign: frames.Assign, listener: Listener, files: Files) -> Context:

@@ -53,8 +53,7 @@ class Job:
 
     @property
     def max_output_bytes(self) -> int:
-        """The largest output that can be taken, in the result or in a file. What is yielded has to fit into the result: all
-        of it may wait in the gateway's memory to be stored."""
+        """The largest output that can be taken, in the result or in a file."""
         return max(self.limits.max_output_bytes, self.files.max_value_bytes)
 
     @property
@@ -75,6 +74,10 @@ class Job:
         """Put an output into a file when it has no room in the result. Waits for the network then. Raises FileFailed."""
         return output if self.fits(output) else self.files.save_value(output)
 
+    async def keep_async(self, output: bytes) -> bytes | outcome.Stored:
+        """The same in the event loop."""
+        return output if self.fits(output) or self.context.cancelled else await asyncio.to_thread(self.keep, output)
+
     def stop(self) -> None:
         """The outcome is no longer wanted."""
         self.context.cancelled = True
@@ -83,8 +86,8 @@ class Job:
         if self.task is not None:
             self.task.cancel()
 
-    def collect(self, generator: Generator[Any, None, Any]) -> bytes:
-        """Take what a generator yields until it ends, or is to stop: then it is closed. Its output, as JSON."""
+    def collect(self, generator: Generator[Any, None, Any]) -> bytes | outcome.Stored:
+        """Take what a generator yields until it ends, or is to stop: then it is closed. Its output. Raises as `keep`."""
         with closing(generator):
             while not self.context.cancelled:
                 try:
@@ -92,12 +95,13 @@ class Job:
                 except StopIteration:
                     break
                 first = not self.producer.first_output_s
-                self.producer.chunk(chunk, self.limits.max_output_bytes)
+                self.producer.chunk(chunk, self.max_output_bytes)
                 if first:
                     time.sleep(_FIRST_CHUNK_LEAVES_S)
-        return self.producer.output()
+        output = self.producer.output()
+        return output if self.context.cancelled else self.keep(output)
 
-    async def collect_async(self, generator: AsyncGenerator[Any, None]) -> bytes:
+    async def collect_async(self, generator: AsyncGenerator[Any, None]) -> bytes | outcome.Stored:
         """The same of an async generator."""
         async with aclosing(generator):
             while not self.context.cancelled:
@@ -105,9 +109,9 @@ class Job:
                     chunk = await anext(generator)
                 except StopAsyncIteration:
                     break
-                self.producer.chunk(chunk, self.limits.max_output_bytes)
+                await self.producer.chunk_async(chunk, self.max_output_bytes)
                 await asyncio.sleep(0)  # one that never waits must not keep the loop
-        return self.producer.output()
+        return await self.keep_async(self.producer.output())
 
     def result(self, ended: Outcome) -> frames.Result:
         """What to send at the end, when all output is sent."""

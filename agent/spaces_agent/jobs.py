@@ -136,8 +136,7 @@ class Jobs:
                 return value
             if isinstance(value, AsyncGenerator):
                 return await job.collect_async(value)
-            output = outcome.encode_output(value, job.max_output_bytes)
-            return output if job.fits(output) else await asyncio.to_thread(job.keep, output)
+            return await job.keep_async(outcome.encode_output(value, job.max_output_bytes))
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             if isinstance(error, asyncio.CancelledError) and job.context.cancelled:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -12,6 +13,8 @@ from spaces_agent import frames
 from spaces_agent.errors import FileFailed, FileGone, Retry
 
 _LONGEST_MESSAGE = 2000
+_TEXT_CHARACTERS = 16 * 1024
+"""Longer texts are yielded in parts: each takes at most six bytes for each of its characters."""
 
 # The standard encoder, since it refuses what is not JSON: others write NaN as null, or invent a form for objects.
 _encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":"))
@@ -34,10 +37,24 @@ def encode_output(value: Any, max_bytes: int) -> bytes:
     return data
 
 
+def encode_chunks(value: Any) -> Iterator[bytes]:
+    """One part of an output as JSON; a long text comes in several. Raises BadOutput: not JSON, nested too deep, or too large
+    for one frame."""
+    if not isinstance(value, str):
+        yield encode_chunk(value)
+        return
+    for start in range(0, max(len(value), 1), _TEXT_CHARACTERS):
+        yield encode_chunk(value[start : start + _TEXT_CHARACTERS])
+
+
 def encode_chunk(value: Any) -> bytes:
-    """One part of an output as JSON. Raises BadOutput: not JSON, or nested too deep."""
+    """The same of what is no long text."""
     data = _encode(value, "yielded")
     if not data.startswith(b'"'):
+        most = frames.MAX_DATA_BYTES - len(b"[]")
+        if len(data) > most:
+            message = f"the handler yielded a value of {len(data)} bytes of JSON; one may have {most}: yield it in parts"
+            raise BadOutput(_error("output_too_large", message))
         _check_depth(b"[%b]" % data)  # as a part it is one level deeper
     return data
 

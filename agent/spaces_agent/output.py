@@ -13,13 +13,12 @@ from collections.abc import Iterable
 import msgspec
 
 from spaces_agent import frames, outcome
+from spaces_agent.handler_log import Lines
 
 MAX_PROGRESS_MESSAGE = 1000
 """The longest message of a progress, in characters; more is cut off."""
-LOG_TAIL_CHARACTERS = 16 * 1024
-"""So much of the log's end goes with the result."""
-_LOG_WAITING_BYTES = 64 * 1024
-"""So much log may wait to be sent; beyond it the oldest lines are left out."""
+_FULL_BYTES = frames.MAX_INLINE_BYTES
+"""So much is gathered for one frame, unless a single value is larger."""
 
 _NEVER = -math.inf
 
@@ -54,14 +53,17 @@ class Joined:
 
 class OutputBuffer:
     """Gathers what one run says and cuts it into frames: the first at once, then at most one in OUTPUT_INTERVAL_S on
-    average, and no more than `window` that are not acknowledged. A cut that makes several frames is followed by as many
-    intervals without one. The first chunk does not wait for progress or log that went before it."""
+    average but for full ones, and no more than `window` that are not acknowledged. A cut that makes several frames is
+    followed by as many intervals without one. The first chunk does not wait for progress or log that went before it."""
 
     def __init__(self, work: frames.RequestFrame, window: int) -> None:
         self.window = window
         self.last_index = 0
         self._work = work
-        self._acknowledged = 0
+        self._sent: deque[tuple[int, int]] = deque()  # index and bytes of what is not acknowledged
+        self._sent_bytes = 0
+        self._full: deque[bytes] = deque()
+        self._full_bytes = 0
         self._next_at = _NEVER
         self._said_text = False
         self._said_chunk = False
@@ -72,13 +74,21 @@ class OutputBuffer:
         self._values = bytearray()
         self._text_after = bytearray()
         self._progress = b""
-        self._log = _Lines()
+        self._log = Lines()
+
+    def has_room(self, size: int, queued: int) -> bool:
+        """Whether the generator may yield so many bytes more when so many are about to be added. What waits to be stored is
+        bounded by that: one that gets ahead of the gateway waits for it. To be asked from any thread."""
+        unstored = queued + self._sent_bytes + self._full_bytes + self._gathered_bytes()
+        return not unstored or unstored + size <= frames.OUTPUT_WINDOW_BYTES
 
     def add_chunk(self, chunk: bytes) -> None:
         """Something that the generator yielded, as JSON."""
         text = _is_text(chunk)
         if text and self._said_text and chunk == b'""':
             return  # continues a text by nothing
+        if self._gathered_bytes() + len(chunk) > _FULL_BYTES:
+            self._fill()
         if not text:
             if self._text_after:
                 _list(self._values, bytes(self._text_after))
@@ -93,7 +103,7 @@ class OutputBuffer:
         self._progress = progress
 
     def log(self, lines: Iterable[str]) -> None:
-        """Lines of log, made by `log_lines`."""
+        """Lines of log, made by `handler_log.lines_of`."""
         for line in lines:
             self._log.add(line)
 
@@ -103,28 +113,51 @@ class OutputBuffer:
 
     def acknowledged(self, index: int) -> None:
         """All frames up to this index are stored."""
-        self._acknowledged = max(self._acknowledged, index)
+        while self._sent and self._sent[0][0] <= index:
+            self._sent_bytes -= self._sent.popleft()[1]
 
     def due_at(self) -> float | None:
         """When `cut` gives something; None when there is nothing to send, or no room in the window."""
-        if not self._room() or not (self._text or self._values or self._progress or self._log.waiting):
+        waits = self._full or self._text or self._values or self._progress or self._log.waiting
+        if not waits or not self._room():
             return None
+        if self._full:
+            return _NEVER
         first_chunk = not self._said_chunk and (self._text or self._values)
         return _NEVER if first_chunk else self._next_at
 
     def cut(self, now: float, everything: bool = False) -> list[frames.Output]:
         """The frames to send now. `everything`: all that is left, since the run has ended."""
+        cut: list[frames.Output] = []
+        while self._full and (everything or self._room()):
+            cut.append(self._frame("chunk", self._take_full()))
         due_at = self.due_at()
         if not everything and (due_at is None or due_at > now):
-            return []
-        cut: list[frames.Output] = []
+            return cut
+        full = len(cut)
         while (everything or self._room()) and (part := self._take()) is not None:
             cut.append(self._frame(*part))
-        self._next_at = max(self._next_at, now) + len(cut) * frames.OUTPUT_INTERVAL_S
+        self._next_at = max(self._next_at, now) + (len(cut) - full) * frames.OUTPUT_INTERVAL_S
         return cut
 
     def _room(self) -> bool:
-        return self.last_index - self._acknowledged < self.window
+        return len(self._sent) < self.window and self._sent_bytes < frames.OUTPUT_WINDOW_BYTES
+
+    def _gathered_bytes(self) -> int:
+        return len(self._text) + len(self._values) + len(self._text_after)
+
+    def _fill(self) -> None:
+        """What is gathered goes into frames of its own, as it is."""
+        values = _emptied(self._values)
+        for data in filter(None, (_emptied(self._text), values and b"[%b]" % values, _emptied(self._text_after))):
+            self._full_bytes += len(data)
+            self._full.append(data)
+
+    def _take_full(self) -> bytes:
+        self._said_chunk = True
+        data = self._full.popleft()
+        self._full_bytes -= len(data)
+        return data
 
     def _take(self) -> tuple[frames.OutputKind, bytes] | None:
         """What goes into the next frame."""
@@ -144,6 +177,8 @@ class OutputBuffer:
 
     def _frame(self, kind: frames.OutputKind, data: bytes) -> frames.Output:
         self.last_index += 1
+        self._sent.append((self.last_index, len(data)))
+        self._sent_bytes += len(data)
         work = self._work
         return frames.Output(
             request_id=work.request_id,
@@ -155,39 +190,6 @@ class OutputBuffer:
         )
 
 
-class _Lines:
-    """The lines of a log that wait to be sent, and its end."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[bytes] = deque()
-        self.tail: deque[str] = deque()
-        self._waiting_bytes = 0
-        self._tail_characters = 0
-        self._left_out = 0
-
-    def add(self, line: str) -> None:
-        encoded = msgspec.json.encode(line)
-        self.waiting.append(encoded)
-        self._waiting_bytes += len(encoded) + 1
-        while self._waiting_bytes > _LOG_WAITING_BYTES and len(self.waiting) > 1:
-            self._waiting_bytes -= len(self.waiting.popleft()) + 1
-            self._left_out += 1
-        self.tail.append(line)
-        self._tail_characters += len(line) + 1
-        while self._tail_characters > LOG_TAIL_CHARACTERS + 1:
-            self._tail_characters -= len(self.tail.popleft()) + 1
-
-    def take(self) -> bytes:
-        """The waiting lines, as JSON."""
-        if self._left_out:
-            self.waiting.appendleft(msgspec.json.encode(f"… {self._left_out} lines were left out here"))
-            self._left_out = 0
-        lines = b"[%b]" % b",".join(self.waiting)
-        self.waiting.clear()
-        self._waiting_bytes = 0
-        return lines
-
-
 def progress(fraction: float, message: str) -> bytes:
     """A progress as JSON. Raises ValueError when the fraction is not within 0 and 1."""
     try:
@@ -197,15 +199,6 @@ def progress(fraction: float, message: str) -> bytes:
     if not 0.0 <= done <= 1.0:
         raise ValueError(f"a progress is a number from 0 to 1, not {done}")
     return msgspec.json.encode({"fraction": done, "message": outcome.clean(str(message))[:MAX_PROGRESS_MESSAGE]})
-
-
-def log_lines(text: str) -> list[str]:
-    """The lines of a text to log; a long one is cut off."""
-    return [_shortened(line) for line in outcome.clean(str(text)).removesuffix("\n").split("\n")]
-
-
-def _shortened(line: str) -> str:
-    return line if len(line) <= frames.MAX_LOG_LINE else line[: frames.MAX_LOG_LINE - 1] + "…"
 
 
 def _is_text(chunk: bytes) -> bool:

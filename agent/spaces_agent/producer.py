@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from spaces_agent import frames, outcome
@@ -16,7 +17,8 @@ class Producer:
     """Takes what one run says and gives `send` its frames, in the event loop that made it.
 
     A handler may say thousands of things a second. They are put into a queue, and the loop is woken for the first only:
-    from then on it looks by itself, until nothing has come for a while."""
+    from then on it looks by itself, until nothing has come for a while. One that yields waits while too much of that is not
+    stored, for as long as that takes, unless nobody wants to hear more."""
 
     def __init__(
         self, work: frames.RequestFrame, started_at: float, window: int, send: Callable[[frames.Output], None]
@@ -30,23 +32,36 @@ class Producer:
         self._timer: asyncio.TimerHandle | None = None
         self._awake = False
         self._closed = False
+        self._yielded = self._taken = 0
+        """Bytes; each of the two is written by one side only, so that neither needs a lock."""
+        self._changed = threading.Event()
+        self._changed_here = asyncio.Event()
         self.first_output_s = 0.0
         """The time from the start to the first chunk; 0 while there is none."""
 
     # From the handler's thread
 
     def chunk(self, value: Any, max_bytes: int) -> None:
-        """Something that the handler has yielded. Raises outcome.BadOutput."""
-        chunk = outcome.encode_chunk(value)
-        self._joined.add(chunk, max_bytes)
-        first = not self.first_output_s
-        if first:
-            self.first_output_s = time.monotonic() - self._started_at
-        self._say(lambda: self._buffer.add_chunk(chunk), at_once=first)
+        """Something that the handler has yielded, in a thread of its own. Waits for room. Raises outcome.BadOutput."""
+        for chunk in self._joins(value, max_bytes):
+            while self._is_full(chunk):
+                self._changed.clear()
+                if self._is_full(chunk):
+                    self._changed.wait()
+            self._yield(chunk)
+
+    async def chunk_async(self, value: Any, max_bytes: int) -> None:
+        """The same in the event loop."""
+        for chunk in self._joins(value, max_bytes):
+            while self._is_full(chunk):
+                self._changed_here.clear()
+                await self._changed_here.wait()
+            self._yield(chunk)
 
     def output(self) -> bytes:
-        """All chunks, joined, as JSON."""
-        return self._joined.output()
+        """All chunks, joined, as JSON. To be asked for once: they are not kept twice."""
+        joined, self._joined = self._joined, Joined()
+        return joined.output()
 
     def progress(self, progress: bytes) -> None:
         """How far the handler is."""
@@ -55,6 +70,21 @@ class Producer:
     def log(self, lines: list[str]) -> None:
         """Lines of log."""
         self._say(lambda: self._buffer.log(lines))
+
+    def _joins(self, value: Any, max_bytes: int) -> Iterator[bytes]:
+        for chunk in outcome.encode_chunks(value):
+            self._joined.add(chunk, max_bytes)
+            yield chunk
+
+    def _is_full(self, chunk: bytes) -> bool:
+        return not self._closed and not self._buffer.has_room(len(chunk), self._yielded - self._taken)
+
+    def _yield(self, chunk: bytes) -> None:
+        first = not self.first_output_s
+        if first:
+            self.first_output_s = time.monotonic() - self._started_at
+        self._yielded += len(chunk)
+        self._say(lambda: self._add(chunk), at_once=first)
 
     def _say(self, what: Callable[[], None], at_once: bool = False) -> None:
         # No lock: what a handler logs may come from a destructor, in the middle of anything.
@@ -96,6 +126,7 @@ class Producer:
         """Nobody wants to hear more."""
         self._closed = True
         self._sleep()
+        self._wake_handler()
 
     def _look(self) -> None:
         if self._closed:
@@ -103,6 +134,7 @@ class Producer:
         took = self._take()
         self._cut()
         self._sleep()
+        self._wake_handler()
         due_at = self._buffer.due_at()
         if took or due_at is not None:
             next_at = self._loop.time() + frames.OUTPUT_INTERVAL_S if due_at is None else due_at
@@ -112,6 +144,15 @@ class Producer:
         if self._queue:  # it was said just before
             self._awake = True
             self._loop.call_soon(self._look)
+
+    def _wake_handler(self) -> None:
+        """There may be room for what it yields."""
+        self._changed.set()
+        self._changed_here.set()
+
+    def _add(self, chunk: bytes) -> None:
+        self._buffer.add_chunk(chunk)
+        self._taken += len(chunk)
 
     def _take(self) -> bool:
         waiting = len(self._queue)

@@ -6,7 +6,7 @@ import secrets
 from fastapi import APIRouter
 from nats.aio.client import Client
 
-from services.gateway.api import downloads, files, resuming, uploads
+from services.gateway.api import discovery, downloads, files, resuming, uploads
 from services.gateway.api.access import Access
 from services.gateway.file_records import FileRecords
 from services.gateway.files import Files, InUse
@@ -26,6 +26,7 @@ class GatewayFiles:
     def __init__(
         self, nc: Client, clock: ServerClock, settings: Settings, directory: DirectoryFollower, in_use: InUse
     ) -> None:
+        self._max_bytes = settings.file_max_bytes
         store = JetStreamFiles(nc)
         self.records = FileRecords(store)
         self.storing = Storing(store, self.records, clock, settings, lambda slug: directory.directory.spaces.get(slug))
@@ -38,6 +39,7 @@ class GatewayFiles:
             uploads.router(access, follower, self.files, self.storing),
             files.router(access, self.files, self.records, self.storing),
             downloads.router(access, self.files),
+            discovery.router(access, self._max_bytes),
         ]
 
 

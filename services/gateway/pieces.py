@@ -9,10 +9,6 @@ import msgspec
 from services.contracts.output import OutputKind, Progress
 from spaces_agent import frames
 
-MAX_DATA_BYTES = 4 * frames.MAX_INLINE_BYTES
-"""An agent bounds its chunks by the inline limit, and the lines it gathers by their characters, which in JSON may take
-several bytes each."""
-
 _chunk: msgspec.json.Decoder[Any] = msgspec.json.Decoder(str | list[Any])
 _lines = msgspec.json.Decoder(list[str])
 _progress = msgspec.json.Decoder(Progress)
@@ -36,8 +32,8 @@ class Piece:
 def piece(frame: frames.Output) -> Piece:
     """The piece that a frame brings. Raises InvalidOutput."""
     data = bytes(frame.data)
-    if len(data) > MAX_DATA_BYTES:
-        raise InvalidOutput(f"output {frame.index} has {len(data)} bytes; the limit is {MAX_DATA_BYTES}")
+    if len(data) > frames.MAX_DATA_BYTES:
+        raise InvalidOutput(f"output {frame.index} has {len(data)} bytes; the limit is {frames.MAX_DATA_BYTES}")
     if frames.too_deep(data):
         raise InvalidOutput(f"output {frame.index} is nested more than {frames.MAX_DEPTH} levels deep")
     try:

@@ -10,11 +10,13 @@ from typing import Literal
 
 from services.contracts.output import OutputRecord, Progress
 from services.gateway.pieces import Piece
-from spaces_agent.frames import MAX_INLINE_BYTES, OUTPUT_WINDOW
+from spaces_agent.frames import MAX_FRAME_BYTES, OUTPUT_WINDOW, OUTPUT_WINDOW_BYTES
 
-MAX_WAITING = 2 * OUTPUT_WINDOW
-"""Pieces of one lease that may wait to be stored: the window, and as much again for what is left when a handler ends."""
-MAX_WAITING_BYTES = OUTPUT_WINDOW * MAX_INLINE_BYTES
+MAX_WAITING = 8 * OUTPUT_WINDOW
+"""Pieces of one lease that may wait to be stored: the window, and what is left when a handler ends. That is bounded in
+bytes, and any two moments of gathering in a row fill more than a frame, each with three pieces at most."""
+MAX_WAITING_BYTES = OUTPUT_WINDOW_BYTES + MAX_FRAME_BYTES
+"""A handler that yields waits before; log and progress do not."""
 
 
 @dataclass(frozen=True, slots=True)

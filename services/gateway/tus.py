@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from services.gateway.problems import ApiProblem
 
 VERSION = "1.0.0"
+EXTENSIONS = "creation,termination"
 PIECE_TYPE = "application/offset+octet-stream"
 ANSWERED = {"Tus-Resumable": VERSION}
 _NUMBER = re.compile(r"[0-9]{1,15}")
+
+
+def known(max_bytes: int) -> dict[str, str]:
+    """What a client may know of this server, whose files have at most `max_bytes` (OPTIONS, in the core protocol)."""
+    return {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS, "Tus-Max-Size": str(max_bytes)}
 
 
 def check_version(headers: Mapping[bytes, bytes]) -> None:

@@ -181,3 +181,17 @@ def flaky(input: dict[str, Any], context: Context) -> int:
 def echo(input: dict[str, Any]) -> dict[str, Any]:
     """Its input."""
     return input
+
+
+def flooding(input: dict[str, Any]) -> Iterator[str]:
+    """Yields almost 8 MiB as fast as it may once it is let go; leaves how many pieces that were, and that it ended."""
+    directory = Path(input["directory"])
+    try:
+        yield "begun "
+        while not (directory / "go").exists():
+            time.sleep(0.005)
+        for number in range(127):
+            yield f"{number:>65535} "
+            (directory / "count").write_text(str(number + 1))
+    finally:
+        (directory / "ended").touch()

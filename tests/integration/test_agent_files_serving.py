@@ -118,12 +118,17 @@ async def test_a_large_input_is_brought_and_a_large_output_taken(world: World, h
 
 
 @pytest.mark.parametrize("handler", ["repeats", "repeats_async"])
-async def test_what_a_handler_yields_has_to_fit_into_a_result(world: World, handler: str) -> None:
+async def test_what_a_handler_yields_is_taken_into_a_file_as_well(world: World, handler: str) -> None:
     async with serving(world.front.url, getattr(file_handlers, handler), world.state):
         session = await world.gateway.session()
-        result = await outcome(session, 1, 3, upload_url=world.files.upload_url)
-    assert result.error is not None
-    assert result.error.code == "output_too_large"
+        large = await outcome(session, 1, 3, upload_url=world.files.upload_url)
+        small = await outcome(session, 2, 1, upload_url=world.files.upload_url)
+        older = await outcome(session, 3, 3)
+    assert (large.status, bytes(large.output)) == ("succeeded", b"null")
+    assert json.loads(world.files.saved(large.output_file)) == "".join(file_handlers.repeats(3))
+    assert (small.status, small.output_file) == ("succeeded", "")
+    assert older.error is not None
+    assert older.error.code == "output_too_large"
 
 
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]])

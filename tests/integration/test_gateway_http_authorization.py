@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 USERS: dict[Role, str] = {"member": "ada", "admin": "root"}
 SETS = [subset for size in range(len(SCOPES) + 1) for subset in itertools.combinations(SCOPES, size)]
-SAFE = {"GET", "HEAD"}
+SAFE = {"GET", "HEAD", "OPTIONS"}
 PARAMETERS = {"id": "0" * 34, "owner": "ada", "name": "gpu", "user": "ada"}
 
 
@@ -95,6 +95,8 @@ EXPECTED = {
     "file": Expected(("read",), 404),
     "delete_file": Expected(("submit",), 404),
     "file_content": Expected(("read",), 404),
+    "discover_uploads": Expected((), 204, callers="none"),
+    "discover_upload": Expected((), 204, callers="none"),
 }
 """By operation. A new one needs its line here: who may call it is decided twice."""
 

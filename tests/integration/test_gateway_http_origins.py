@@ -45,7 +45,7 @@ async def test_browsers_are_told_what_pages_of_a_listed_origin_may_ask(gateway: 
     assert allowed["Access-Control-Allow-Origin"] == HERE
     for name in ("Authorization", "Content-Type", "Prefer", "Idempotency-Key", "Upload-Offset", "Range"):
         assert name in allowed["Access-Control-Allow-Headers"]
-    for method in ("POST", "HEAD", "PATCH"):
+    for method in ("POST", "HEAD", "PATCH", "OPTIONS"):
         assert method in allowed["Access-Control-Allow-Methods"]
     assert "Access-Control-Allow-Credentials" not in allowed
     assert await preflight(gateway, ELSEWHERE) == {}

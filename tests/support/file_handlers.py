@@ -67,3 +67,23 @@ async def echo_async(value: Any) -> Any:
 async def repeats_async(value: Any) -> AsyncIterator[Any]:
     for chunk in repeats(value):
         yield chunk
+
+
+def fills(value: Any) -> Iterator[Any]:
+    """Yields so many texts of 64 KiB, tells how many in a file, and when it ends in another."""
+    count = Path(value["count"])
+    try:
+        for number, chunk in enumerate(repeats(value["chunks"])):
+            yield chunk
+            count.write_text(str(number + 1))
+    finally:
+        count.with_suffix(".closed").touch()
+
+
+async def fills_async(value: Any) -> AsyncIterator[Any]:
+    generator = fills(value)
+    try:
+        for chunk in generator:
+            yield chunk
+    finally:
+        generator.close()

@@ -187,11 +187,13 @@ async def _chunks(reader: asyncio.StreamReader, pace: Callable[[int], Any]) -> A
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    rest = b""
+    rest = bytearray()
     async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.removesuffix(b"\r").decode()
+        *ends, beginning = chunk.split(b"\n")
+        for end in ends:
+            yield (rest + end).removesuffix(b"\r").decode()
+            rest.clear()
+        rest += beginning
 
 
 def joined(values: list[Any]) -> Any:

@@ -75,6 +75,7 @@ PURE = {
             "errors",
             "events",
             "frames",
+            "handler_log",
             "leases",
             "messages",
             "outcome",

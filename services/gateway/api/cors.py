@@ -12,7 +12,7 @@ from services.gateway.api.responses import NO_STORE
 from services.gateway.problems import ApiProblem
 from services.runtime.directory import DirectoryFollower
 
-METHODS = "GET, HEAD, POST, PATCH, DELETE"
+METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _OF_UPLOADS = "Tus-Resumable, Upload-Length, Upload-Offset"
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent, Range, If-Range, If-None-Match, "
@@ -20,7 +20,7 @@ REQUEST_HEADERS = (
 )
 EXPOSED = (
     "Location, Retry-After, Idempotent-Replayed, X-Request-Id, WWW-Authenticate, RateLimit, RateLimit-Policy, "
-    f"ETag, Content-Range, Content-Disposition, {_OF_UPLOADS}"
+    f"ETag, Content-Range, Content-Disposition, {_OF_UPLOADS}, Tus-Version, Tus-Extension, Tus-Max-Size"
 )
 MAX_AGE_S = 600
 _ALLOWED = "allow_origin"
@@ -42,6 +42,9 @@ class Cors:
             await self._preflight(headers[b"origin"].decode("latin-1"))(scope, receive, send)
             return
         state = scope.setdefault("state", {})
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if scope["method"] == "OPTIONS" and self._is_listed(origin):
+            state[_ALLOWED] = origin  # no key comes along here either, and the answer holds nothing of anybody
 
         async def shown(message: Message) -> None:
             if message["type"] == "http.response.start" and _ALLOWED in state:
@@ -56,7 +59,7 @@ class Cors:
     def _preflight(self, origin: str) -> Response:
         """The key does not come along with this question: yes, when any key lists the origin."""
         headers = {**NO_STORE, "Vary": "Origin"}
-        if any(origin in key.origins for key in self._follower.directory.keys.values()):
+        if self._is_listed(origin):
             headers |= {
                 "Access-Control-Allow-Origin": origin,
                 "Access-Control-Allow-Methods": METHODS,
@@ -64,6 +67,9 @@ class Cors:
                 "Access-Control-Max-Age": str(MAX_AGE_S),
             }
         return Response(status_code=204, headers=headers)
+
+    def _is_listed(self, origin: str) -> bool:
+        return any(origin in key.origins for key in self._follower.directory.keys.values())
 
 
 def let_in(scope: Scope, headers: Mapping[bytes, bytes], key: Key) -> None:

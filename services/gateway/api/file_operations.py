@@ -33,7 +33,7 @@ _FILE = File(
 )
 _LINK = f"/v1/files/{_FILE.id}/content?token=WyJnZXQiLCI3YmE2ODRm.ZXhhbXBsZQ"
 EXAMPLE = file_object(_FILE, _LINK)
-_ID = Parameter("id", "path", "The file's id.", {"type": "string", "maxLength": 200}, _FILE.id)
+FILE_PARAMETER = Parameter("id", "path", "The file's id.", {"type": "string", "maxLength": 200}, _FILE.id)
 _TOKEN = Parameter("token", "query", "In place of a key: what a signed link bears.", _STRING, "WyJwdXQiLCIwMWEy.ZXhhbXBsZQ")
 _VERSION = Parameter("Tus-Resumable", "header", "The version of tus.", {"type": "string", "const": tus.VERSION}, tus.VERSION)
 _OFFSET_SENT = Parameter("Upload-Offset", "header", "Where the body begins in the file.", _NUMBER, 8_388_608)
@@ -91,8 +91,8 @@ CREATE_FILE = Operation(
     tag=FILES_TAG,
     summary="Upload a file, or begin to",
     description="The bytes are the body, or the part `file` of a form. So that it can be resumed, at any gateway, say "
-    "`Upload-Length` instead and send the bytes with PATCH: this is tus 1.0.0, with the extension `creation`. In inputs the "
-    "file is the text that is its `urls.self`.",
+    "`Upload-Length` instead and send the bytes with PATCH: this is tus 1.0.0, with the extensions `creation` and "
+    "`termination`. In inputs the file is the text that is its `urls.self`.",
     parameters=(
         dataclasses.replace(SPACE_PARAMETER, place="query", description="The space that it is for; needed with a key."),
         _NAME,
@@ -125,7 +125,7 @@ FILE_OFFSET = Operation(
     tag=FILES_TAG,
     summary="How much of an upload has come",
     description="As tus has it.",
-    parameters=(_ID, _TOKEN, _VERSION),
+    parameters=(FILE_PARAMETER, _TOKEN, _VERSION),
     answers={200: Answer("So much.", headers=(_OFFSET, _LENGTH, _TUS))},
     problems={
         **KEY_PROBLEMS,
@@ -144,7 +144,7 @@ APPEND_FILE = Operation(
     summary="Go on with an upload",
     description="The next bytes, as many as the client wants to send at a time. What comes before a cut is kept for an "
     "hour. With the last byte the file is complete.",
-    parameters=(_ID, _TOKEN, _VERSION, _OFFSET_SENT),
+    parameters=(FILE_PARAMETER, _TOKEN, _VERSION, _OFFSET_SENT),
     raw_body={tus.PIECE_TYPE: dict(BYTES)},
     answers={204: Answer("They are stored.", headers=(_OFFSET, _TUS))},
     problems={
@@ -182,7 +182,7 @@ FILE = Operation(
     tag=FILES_TAG,
     summary="Read what is known of a file",
     description="`received` says how far an upload is.",
-    parameters=(_ID,),
+    parameters=(FILE_PARAMETER,),
     answers={200: Answer("The file.", EXAMPLE)},
     problems={**KEY_PROBLEMS, **_NO_FILE},
 )
@@ -194,10 +194,11 @@ DELETE_FILE = Operation(
     tag=FILES_TAG,
     summary="Delete a file that no request needs",
     description="Its bytes are removed. Deleting it again changes nothing. A running upload is ended by it.",
-    parameters=(_ID,),
-    answers={204: Answer("Deleted.")},
+    parameters=(FILE_PARAMETER, _VERSION),
+    answers={204: Answer("Deleted.", headers=(_TUS,))},
     problems={
         **KEY_PROBLEMS,
+        **_TUS_PROBLEMS,
         "not_found": _NO_FILE["not_found"],
         "file_in_use": "A request that has not ended refers to it: cancel that first.",
     },
@@ -212,7 +213,7 @@ CONTENT = Operation(
     summary="Download a file, or a part of it",
     description="What a browser might run is sent as plain bytes, to be saved; all within a sandbox. `urls.content` of a "
     "file is this with a token that is good for an hour. HEAD answers the same without the bytes.",
-    parameters=(_ID, _TOKEN, _RANGE, _IF_RANGE, _IF_NONE_MATCH),
+    parameters=(FILE_PARAMETER, _TOKEN, _RANGE, _IF_RANGE, _IF_NONE_MATCH),
     answers={
         200: Answer("All of it.", headers=(_ETAG, _DISPOSITION), bytes_of="*/*"),
         206: Answer("The part.", headers=(_ETAG, _DISPOSITION, _CONTENT_RANGE), bytes_of="*/*"),

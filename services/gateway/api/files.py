@@ -6,7 +6,9 @@ from starlette.responses import Response
 
 from services.contracts.accounts import may_submit
 from services.contracts.files import File
+from services.gateway import tus
 from services.gateway.api.access import Access
+from services.gateway.api.bodies import headers_of
 from services.gateway.api.file_operations import DELETE_FILE, FILE, FILES
 from services.gateway.api.responses import NO_STORE, file_gone, json_response
 from services.gateway.auth import Caller
@@ -36,8 +38,9 @@ def router(access: Access, files: Files, records: FileRecords, storing: Storing)
         return json_response(FilesObject(results=shown, next=older, previous=newer))
 
     async def delete(request: Request, caller: Caller) -> Response:
+        tus.check_version(headers_of(request))
         await files.delete(await visible_file(files, caller, request.path_params["id"]))
-        return Response(status_code=204, headers=NO_STORE)
+        return Response(status_code=204, headers={**NO_STORE, **tus.ANSWERED})
 
     routes = APIRouter()
     for operation, endpoint in ((FILES, listed), (FILE, one), (DELETE_FILE, delete)):

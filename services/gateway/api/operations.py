@@ -8,6 +8,7 @@ from typing import Any
 
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.discovery_operations import DISCOVERY_OPERATIONS
 from services.gateway.api.file_operations import FILE_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
 from services.gateway.api.operation import KEY_PROBLEMS, RETRY_AFTER, Answer, Header, Operation, Parameter, Tag
@@ -309,4 +310,5 @@ OPERATIONS = (
     *QUEUE_OPERATIONS,
     *PREDECESSOR_OPERATIONS,
     *FILE_OPERATIONS,
+    *DISCOVERY_OPERATIONS,
 )

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from spaces_agent import frames, outcome, output
+from spaces_agent import frames, handler_log, outcome, output
 from spaces_agent.output import Joined, OutputBuffer
 
 WORK = frames.Accept(request_id="0" * 34, attempt=2, lease=5)
@@ -262,12 +262,12 @@ class TestProgress:
 class TestLog:
     def test_a_text_is_split_into_lines_and_long_ones_are_cut_off(self) -> None:
         long = "x" * (frames.MAX_LOG_LINE + 1)
-        lines = output.log_lines(f"a\n\n\ud800\x00\n{long}\n")
+        lines = handler_log.lines_of(f"a\n\n\ud800\x00\n{long}\n")
         assert lines == ["a", "", "?\ufffd", "x" * (frames.MAX_LOG_LINE - 1) + "…"]
         assert len(lines[-1]) == frames.MAX_LOG_LINE
 
     def test_what_is_no_text_is_logged_as_one(self) -> None:
-        assert output.log_lines({"a": 1}) == ["{'a': 1}"]  # type: ignore[arg-type]
+        assert handler_log.lines_of({"a": 1}) == ["{'a': 1}"]  # type: ignore[arg-type]
 
     def test_lines_that_wait_too_long_are_left_out_from_the_oldest_on_and_counted(self) -> None:
         gathering = buffer(window=0)

@@ -4,8 +4,9 @@ import msgspec
 import pytest
 
 from services.contracts.output import Progress
-from services.gateway.pieces import MAX_DATA_BYTES, InvalidOutput, Piece, piece
+from services.gateway.pieces import InvalidOutput, Piece, piece
 from spaces_agent import frames
+from spaces_agent.frames import MAX_DATA_BYTES
 from tests.unit.gateway.agent_session import names
 
 
