@@ -19,5 +19,5 @@ def routers(
         parts,
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
-        space_pages.router(console, follower),
+        space_pages.router(console, follower, clock),
     ]

@@ -49,7 +49,7 @@ class SpacesView:
 
 @dataclass(frozen=True, slots=True)
 class SpaceView:
-    """One space. `gateway` is where agents and programs reach it; `manages`, `deletes` what the visitor may do with it."""
+    """A space and its agents. `gateway` is where these reach it; `manages`, `deletes` what the visitor may do with it."""
 
     space: Space
     gateway: str
@@ -75,7 +75,7 @@ def spaces_view(spaces: Iterable[Space], user: User) -> SpacesView:
 
 
 def space_view(space: Space, user: User, gateway: str) -> SpaceView:
-    """The page of a space as a user sees it."""
+    """The page about the agents of a space as a user sees it."""
     return SpaceView(space, gateway, is_at_least(space, user, "manager"), may_delete(space, user))
 
 

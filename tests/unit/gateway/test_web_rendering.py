@@ -19,6 +19,7 @@ from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
 from services.gateway.web.space_views import form_view, space_view, spaces_view
+from services.gateway.web.use_views import use_view
 from tests.support.html import Reading
 from tests.unit.gateway.test_web_views import ADA, KEY, ROOT, SPACE
 
@@ -38,7 +39,9 @@ VIEWS: list[tuple[str, Any]] = [
     ("new_key.html", NewKeyView(SCOPES, (NAMED,), LIFETIMES_DAYS)),
     ("spaces.html", spaces_view([NAMED], ADA)),
     ("spaces.html", spaces_view([], ADA)),
-    ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    ("space_agents.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    *(("use.html", use_view(NAMED, who, NAMELESS, f"http://{HOSTILE}", 5)) for who in (ROOT, ADA)),
+    ("use.html", use_view(msgspec.structs.replace(NAMED, visibility="private", on_no_agent="reject"), ADA, NAMELESS, "", 5)),
     ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
     ("space_form.html", form_view(NAMED, ROOT)),

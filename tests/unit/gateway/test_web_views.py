@@ -9,6 +9,7 @@ from services.gateway.web.key_views import keys_view
 from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view, shown_as_page
 from services.gateway.web.space_views import form_view, space_view, spaces_view
+from services.gateway.web.use_views import use_view
 
 ADA = User(user="ada", email="ada@example.org", role="member", password_hash="x")
 ROOT = User(user="root", email="root@example.org", role="admin", password_hash="x")
@@ -47,6 +48,18 @@ def test_a_page_offers_what_its_visitor_may_do() -> None:
     managed = given(SPACE, members={"ada": "manager"})
     seen = [space_view(space, user, "http://x") for space, user in ((SPACE, ADA), (managed, ADA), (SPACE, ROOT))]
     assert [(view.manages, view.deletes) for view in seen] == [(False, False), (True, False), (True, True)]
+
+
+def test_whom_to_ask_is_told_to_members_and_administrators_alone() -> None:
+    private = given(SPACE, visibility="private", members={"ada": "viewer"})
+    seen = [use_view(*each, "http://x", 5) for each in ((SPACE, ADA, ROOT), (private, ADA, ROOT), (SPACE, ROOT, ROOT))]
+    assert [(view.submits, view.manages, view.ask) for view in seen] == [
+        (True, False, ""),
+        (False, False, "root@example.org"),
+        (True, True, ""),
+    ]
+    assert use_view(given(SPACE, owner="ada"), ROOT, ADA, "http://x", 5).ask == "ada@example.org"
+    assert use_view(private, ADA, None, "http://x", 5).ask == ""
 
 
 def test_members_are_shown_by_address_and_those_unknown_by_their_ids() -> None:

@@ -1,0 +1,33 @@
+"""What the page shows where one uses a space. Pure."""
+
+from dataclasses import dataclass
+
+from services.contracts.accounts import Space, User
+from services.contracts.standing import is_at_least
+
+
+@dataclass(frozen=True, slots=True)
+class UseView:
+    """A space to be used. `gateway` is where programs reach it; `submits`, `manages`: whether the visitor may submit to it, and
+    change it; `ask`: the address of whom to ask for what one may not do oneself, empty when that is nobody's business. `now` is
+    the instant at which the page was made (nanoseconds since 1970), by which a browser knows how wrong its own clock is."""
+
+    space: Space
+    gateway: str
+    submits: bool
+    manages: bool
+    ask: str
+    now: int
+
+
+def use_view(space: Space, user: User, owner: User | None, gateway: str, now: int) -> UseView:
+    """The page of a space as a user sees it. Members of a private space know each other; strangers are not told addresses."""
+    known = owner is not None and (space.visibility == "private" or user.role == "admin")
+    return UseView(
+        space=space,
+        gateway=gateway,
+        submits=is_at_least(space, user, "submitter"),
+        manages=is_at_least(space, user, "manager"),
+        ask=owner.email if owner is not None and known and owner.user != user.user else "",
+        now=now,
+    )
