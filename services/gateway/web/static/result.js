@@ -110,7 +110,7 @@ export function showTimes(root, queuedS, ranS) {
 function parts(output) {
   if (typeof output === "string" && !filesIn(output).length) return [bounded(output)];
   const files = filesIn(output);
-  const found = files.length ? [made("div", "files")] : [];
+  const found = files.length ? [made("div", "gallery")] : [];
   if (files.length) found[0].append(...files.map(figure));
   return typeof output === "string" ? found : [...found, tree(output, link)];
 }
