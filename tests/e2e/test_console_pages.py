@@ -29,6 +29,7 @@ OPEN = {
 FRAMED = {
     "spaces": "/spaces",
     "space": "/spaces/demo",
+    "space-agents": "/spaces/demo/agents",
     "space-settings": "/spaces/demo/settings",
     "space-members": "/spaces/whisper-large/members",
     "new-space": "/new-space",
@@ -158,7 +159,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
     "deleting": ("/spaces/demo/settings", ask_to_delete, tuple(SIZES)),
     "flaws": ("/new-space", make_flaws, tuple(SIZES)),
     "made-key": ("/keys/new", make_key, tuple(SIZES)),
-    "connecting": ("/spaces/whisper-large", make_agent_key, tuple(SIZES)),
+    "connecting": ("/spaces/whisper-large/agents", make_agent_key, tuple(SIZES)),
 }
 """What pages look like in the middle of something, and at which sizes."""
 

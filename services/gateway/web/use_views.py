@@ -8,9 +8,9 @@ from services.contracts.standing import is_at_least
 
 @dataclass(frozen=True, slots=True)
 class UseView:
-    """A space to be used. `gateway` is where programs reach it; `submits`, `manages`: whether the visitor may submit to it, and
-    change it; `ask`: the address of whom to ask for what one may not do oneself, empty when that is nobody's business. `now` is
-    the instant at which the page was made (nanoseconds since 1970), by which a browser knows how wrong its own clock is."""
+    """A space to be used. `gateway` is where programs reach it; `submits`, `manages`: whether the visitor may submit to it,
+    and change it; `ask`: the address of whom to ask for what one may not do oneself, empty when that is nobody's business.
+    `now` is the instant at which the page was made (nanoseconds since 1970): browsers compare their clock with it."""
 
     space: Space
     gateway: str
@@ -21,7 +21,7 @@ class UseView:
 
 
 def use_view(space: Space, user: User, owner: User | None, gateway: str, now: int) -> UseView:
-    """The page of a space as a user sees it. Members of a private space know each other; strangers are not told addresses."""
+    """The page of a space as a user sees it. Members of a private space know each other; strangers learn no addresses."""
     known = owner is not None and (space.visibility == "private" or user.role == "admin")
     return UseView(
         space=space,

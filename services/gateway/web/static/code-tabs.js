@@ -1,6 +1,7 @@
 // The tabs that show how a program submits what is in the form.
 
 import { snippets } from "./snippets.js";
+import { t } from "./text.js";
 
 const AFTER_MS = 150;
 const LONGEST = 20000;
@@ -17,8 +18,8 @@ export function codeTabs(submission) {
   function show() {
     const wanted = submission();
     if (wanted === undefined) return;
-    const text = snippets[chosen.dataset.code](wanted);
-    panel.dataset.long = String(text.length > LONGEST);
+    const made = snippets[chosen.dataset.code](wanted);
+    const text = made.length > LONGEST ? t("The input is too large to be shown as code.") : made;
     if (code.textContent !== text) code.textContent = text;
   }
 

@@ -99,7 +99,7 @@ export function showProgress(root, progress) {
 export function showTimes(root, queuedS, ranS) {
   const total = Math.max(queuedS + ranS, 1e-6);
   const [queued, running] = root.querySelectorAll("rect");
-  const part = (100 * queuedS) / total;
+  const part = Math.min(100, (100 * queuedS) / total);
   queued.setAttribute("width", String(part));
   running.setAttribute("x", String(part));
   running.setAttribute("width", String(100 - part));
