@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.use_handlers import HALF, STORY, dusk, png, wav
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.support.browser import DESKTOP, PHONE, Visitor, running_browser, visitor
 from tests.support.console import PASSWORD, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
@@ -408,3 +408,61 @@ def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(
         expect(page.get_by_text("排队").last).to_be_visible()
         assert somebody.findings() == []
         assert not somebody.overflows()
+
+
+PICTURES = ROOT / ".pictures"
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+
+
+def waiting(page: Page, stack: Stack, go: Path) -> None:
+    submit(page, {"prompt": "slow", "go": str(go)})
+    expect(page.locator("#place")).not_to_be_empty()
+
+
+def streaming(page: Page, stack: Stack, go: Path) -> None:
+    with agent(stack, "tells"):
+        submit(page, {"go": str(go)})
+        shows(page, FIRST)
+        expect(page.get_by_text("No agent is connected")).to_be_hidden()
+
+
+def painted(page: Page, stack: Stack, go: Path) -> None:
+    with agent(stack, "does"):
+        submit(page, {"prompt": "paint"})
+        image = page.get_by_role("img", name="dusk.png")
+        eventually(lambda: image.evaluate("each => each.naturalWidth") == 480, "the image is loaded")
+        expect(page.locator("#times")).to_be_visible()
+
+
+def failed(page: Page, stack: Stack, go: Path) -> None:
+    with agent(stack, "does"):
+        submit(page, {"prompt": "fail"})
+        status(page, "Failed")
+
+
+STATES: dict[str, Callable[[Page, Stack, Path], None]] = {
+    "waiting": waiting,
+    "streaming": streaming,
+    "painted": painted,
+    "failed": failed,
+}
+"""What the page looks like while something is done with it; when it is empty, tests/e2e/test_console_pages.py shows."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_state_has_a_picture_and_no_barrier(
+    stack: Stack, browser: Browser, session: dict[str, object], tmp_path: Path, scheme: str, size: str
+) -> None:
+    PICTURES.mkdir(exist_ok=True)
+    with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=session) as somebody:
+        for name, reach in STATES.items():
+            somebody.go(f"/spaces/{SPACE}")
+            reach(somebody.page, stack, tmp_path / name)
+            somebody.page.evaluate("scrollTo(0, 0)")
+            somebody.page.screenshot(path=PICTURES / f"use-{name}-{scheme}-{size}.png", full_page=True)
+            assert somebody.findings() == [], f"{name} {scheme} {size}"
+            assert not somebody.overflows(), f"{name} is wider than a {size}"
+            if not somebody.page.locator("#cancel").is_hidden():
+                somebody.page.get_by_role("button", name="Cancel").click()
+                status(somebody.page, "Canceled")
