@@ -11,14 +11,14 @@ from services.gateway.web_sessions import base_url
 from services.runtime.directory import DirectoryFollower
 
 
-def router(console: Console, follower: DirectoryFollower) -> APIRouter:
-    """The routes of these pages."""
+def router(console: Console, follower: DirectoryFollower, most_bytes: int) -> APIRouter:
+    """The routes of these pages; a file may have so many bytes."""
 
     async def listed(_: Request, caller: Caller) -> Page:
         return Page("spaces.html", spaces_view(seen_by(follower, caller), caller.user))
 
     async def new(_: Request, caller: Caller) -> Page:
-        return Page("space_form.html", form_view(None, caller.user))
+        return Page("space_form.html", form_view(None, caller.user, most_bytes))
 
     async def shown(request: Request, caller: Caller) -> Page:
         space = visible(follower, caller, request.path_params["space"])
@@ -27,7 +27,8 @@ def router(console: Console, follower: DirectoryFollower) -> APIRouter:
         )
 
     async def settings(request: Request, caller: Caller) -> Page:
-        return Page("space_form.html", form_view(manageable(follower, caller, request.path_params["space"]), caller.user))
+        space = manageable(follower, caller, request.path_params["space"])
+        return Page("space_form.html", form_view(space, caller.user, most_bytes))
 
     async def members(request: Request, caller: Caller) -> Page:
         space = manageable(follower, caller, request.path_params["space"])

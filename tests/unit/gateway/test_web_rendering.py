@@ -41,9 +41,9 @@ VIEWS: list[tuple[str, Any]] = [
     ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
     ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
-    ("space_form.html", form_view(NAMED, ROOT)),
-    ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA)),
-    ("space_form.html", form_view(None, ROOT)),
+    ("space_form.html", form_view(NAMED, ROOT, 10**9)),
+    ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA, 1)),
+    ("space_form.html", form_view(None, ROOT, 1)),
     *(("refused.html", refused_view(code, {"Retry-After": "2"})) for code in ("forbidden", "not_found", "quota_exceeded")),
     *(("refused.html", refused_view(code, {})) for code in ("unavailable", "internal")),
 ]

@@ -61,9 +61,9 @@ def test_members_are_shown_by_address_and_those_unknown_by_their_ids() -> None:
 
 
 def test_the_form_of_a_new_space_has_the_defaults_and_no_name() -> None:
-    view = form_view(None, ADA)
+    view = form_view(None, ADA, 1)
     assert (view.space.space, view.space.owner, view.space.start_timeout_s, view.deletes) == ("", "ada", 3600.0, False)
-    assert form_view(SPACE, ROOT).deletes
+    assert form_view(SPACE, ROOT, 1).deletes
 
 
 @pytest.mark.parametrize(
