@@ -287,7 +287,7 @@ def test_a_failure_is_told_in_plain_words_and_what_to_do_next(somebody: Visitor,
         assert stack.get(second)["retry_of"] == first
         page.locator("#input-json").fill("[]")
         page.get_by_role("button", name="Submit", exact=True).click()
-        expect(page.get_by_text("This is no object in JSON.")).to_be_visible()
+        expect(page.get_by_text("This is no JSON object.")).to_be_visible()
         page.get_by_role("button", name="Edit and run again").click()
         expect(page.locator("#input-json")).to_be_focused()
         assert json.loads(page.locator("#input-json").input_value()) == {"prompt": "fail"}

@@ -13,26 +13,27 @@ from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 
-def router(console: Console, follower: DirectoryFollower, clock: ServerClock) -> APIRouter:
-    """The routes of these pages."""
+def router(console: Console, follower: DirectoryFollower, clock: ServerClock, most_bytes: int) -> APIRouter:
+    """The routes of these pages; a file may have so many bytes."""
 
     async def listed(_: Request, caller: Caller) -> Page:
         return Page("spaces.html", spaces_view(seen_by(follower, caller), caller.user))
 
     async def new(_: Request, caller: Caller) -> Page:
-        return Page("space_form.html", form_view(None, caller.user))
+        return Page("space_form.html", form_view(None, caller.user, most_bytes))
 
     async def used(request: Request, caller: Caller) -> Page:
         space = visible(follower, caller, request.path_params["space"])
         owner = follower.directory.users.get(space.owner)
-        return Page("use.html", use_view(space, caller.user, owner, _gateway(request), clock.now_ns()))
+        return Page("use.html", use_view(space, caller.user, owner, _gateway(request), clock.now_ns(), most_bytes))
 
     async def agents(request: Request, caller: Caller) -> Page:
         space = visible(follower, caller, request.path_params["space"])
         return Page("space_agents.html", space_view(space, caller.user, _gateway(request)))
 
     async def settings(request: Request, caller: Caller) -> Page:
-        return Page("space_form.html", form_view(manageable(follower, caller, request.path_params["space"]), caller.user))
+        space = manageable(follower, caller, request.path_params["space"])
+        return Page("space_form.html", form_view(space, caller.user, most_bytes))
 
     async def members(request: Request, caller: Caller) -> Page:
         space = manageable(follower, caller, request.path_params["space"])

@@ -2,7 +2,8 @@
 
 import { known, t, tn } from "./text.js";
 
-const token = document.querySelector("meta[name=csrf-token]")?.content;
+/** The CSRF token of who is signed in. */
+export const token = document.querySelector("meta[name=csrf-token]")?.content;
 
 /** What is wrong (RFC 9457); `unreachable` is the code when no gateway has answered. */
 export class Problem extends Error {

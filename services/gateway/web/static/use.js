@@ -4,7 +4,7 @@ import { call, Problem, told } from "./api.js";
 import { codeTabs } from "./code-tabs.js";
 import * as options from "./fields.js";
 import { follow } from "./live-request.js";
-import { check, fill, inputOf, pending, showFlaws } from "./plain-input.js";
+import { check, fill, inputOf, pending, showFlaws } from "./input.js";
 import { watchReadiness } from "./readiness.js";
 import { RequestView } from "./request-view.js";
 import { t, tn } from "./text.js";
@@ -12,7 +12,8 @@ import { t, tn } from "./text.js";
 const part = (id) => document.getElementById(id);
 const page = part("use");
 const path = `/v1/spaces/${page.dataset.space}/requests`;
-const [form, input, policy, submit, refusal, undone] = ["submission", "input", "options", "submit", "refusal", "undone"].map(part);
+const [form, policy, submit, refusal, undone] = ["submission", "options", "submit", "refusal", "undone"].map(part);
+const input = form.querySelector("[data-input]");
 const [{ responseStart }] = performance.getEntriesByType("navigation");
 const view = new RequestView(performance.timeOrigin + responseStart - Date.parse(page.dataset.now));
 let current = null;
@@ -137,7 +138,7 @@ part("again")?.addEventListener("click", () => tried(part("again"), undone, asyn
 part("edit")?.addEventListener("click", () => {
   refill(current.input);
   part("input-title").scrollIntoView({ block: "nearest" });
-  input.querySelector("textarea, input, select")?.focus();
+  [...input.querySelectorAll("textarea, input, select, button")].find((each) => each.checkVisibility())?.focus();
 });
 
 addEventListener("popstate", go);
