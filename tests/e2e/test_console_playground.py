@@ -1,6 +1,5 @@
 """What people do on the page of a space, in a real browser, with a real agent on a whole stack."""
 
-import contextlib
 import functools
 import json
 import os
@@ -17,13 +16,27 @@ import playwright
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.use_handlers import HALF, STORY, dusk, png, wav
+from tests.e2e.use_handlers import GO, HALF, STORY, dusk, png, wav
 from tests.support.browser import DESKTOP, PHONE, Visitor, running_browser, visitor
 from tests.support.console import PASSWORD, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
 
-SPACE = "demo"
+SPACE, STUDIO = "demo", "studio"
+FILE = {"type": "string", "format": "uri-reference"}
+FORM = {
+    "type": "object",
+    "required": ["prompt"],
+    "additionalProperties": False,
+    "properties": {
+        "prompt": {"type": "string", "title": "Prompt", "description": "What is to be seen.", "maxLength": 2000},
+        "style": {"title": "Style", "enum": ["oil", "ink", "photo"], "default": "oil"},
+        "steps": {"type": "integer", "title": "Steps", "minimum": 1, "maximum": 50, "default": 20},
+        "image": {**FILE, "title": "To begin with", "contentMediaType": "image/*"},
+        "audio": {**FILE, "title": "Music", "contentMediaType": "audio/*"},
+    },
+}
+PROMPT = "The sea at dusk, the sun half a hand above the horizon"
 FIRST, WHOLE = "".join(STORY[:HALF]), "".join(STORY)
 HOSTILE = (
     'it\'s "$(touch pwned)" `touch pwned` \\ ${HOME} !! \n\t</script><img src=x onerror=alert(1)> '
@@ -35,6 +48,11 @@ agent = functools.partial(any_agent, module="tests.e2e.use_handlers")
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with fresh_home() as home, Stack(home, "--no-demo") as running:
+        with httpx.Client(
+            base_url=running.ready.url, headers={"Authorization": f"Bearer {running.ready.api_key}"}
+        ) as client:
+            studio = {"id": STUDIO, "title": "Picture studio", "input_schema": FORM, "example_input": {"prompt": PROMPT}}
+            assert client.post("/v1/spaces", json=studio).status_code == 201
         yield running
 
 
@@ -64,6 +82,14 @@ def somebody(stack: Stack, browser: Browser, session: dict[str, object]) -> Iter
 def http(stack: Stack) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def studio_key(stack: Stack) -> str:
+    """A key for agents of the space that has a form."""
+    wanted = {"name": "studio", "kind": "agent", "spaces": [STUDIO]}
+    made = httpx.post(f"{stack.ready.url}/v1/keys", json=wanted, headers={"Authorization": f"Bearer {stack.ready.api_key}"})
+    return str(made.json()["secret"])
 
 
 @pytest.fixture
@@ -159,16 +185,19 @@ def test_a_request_is_canceled_and_the_page_goes_back_and_forth(somebody: Visito
         status(page, "Canceled")
 
 
-def test_an_image_and_a_sound_are_shown_played_and_saved(somebody: Visitor, stack: Stack, http: httpx.Client) -> None:
+def test_an_image_and_a_sound_are_uploaded_shown_played_and_saved(somebody: Visitor, stack: Stack, studio_key: str) -> None:
     page = somebody.page
-    given = {}
-    for name, content, media_type in (("image", png(8, 8, dusk), "image/png"), ("audio", wav(0.1), "audio/wav")):
-        uploaded = http.post(f"/v1/files?space={SPACE}&name={name}", content=content, headers={"Content-Type": media_type})
-        assert uploaded.status_code == 201, uploaded.text
-        given[name] = uploaded.json()["urls"]["self"]
-    with agent(stack, "does"):
-        somebody.go(f"/spaces/{SPACE}")
-        submit(page, {"prompt": "paint", **given})
+    picture = {"name": "sketch.png", "mimeType": "image/png", "buffer": png(8, 8, dusk)}
+    music = {"name": "music.wav", "mimeType": "audio/wav", "buffer": wav(0.1)}
+    with agent(stack, "does", spaces=[STUDIO], key=studio_key):
+        somebody.go(f"/spaces/{STUDIO}")
+        page.get_by_label("Prompt").fill("paint")
+        for title, file in (("To begin with", picture), ("Music", music)):
+            page.get_by_role("group", name=title).locator("input[type=file]").set_input_files([file])
+        button = page.get_by_role("button", name="Submit", exact=True)
+        expect(button).to_be_enabled()
+        expect(page.locator("#code")).to_contain_text(re.compile('"audio": "/v1/files/.*"'))
+        button.click()
         image, sound = page.get_by_role("img", name="dusk.png"), page.locator("#output audio")
         expect(image).to_be_visible()
         eventually(lambda: image.evaluate("each => each.naturalWidth") == 480, "the image is loaded")
@@ -179,11 +208,16 @@ def test_an_image_and_a_sound_are_shown_played_and_saved(somebody: Visitor, stac
         assert Path(saved.value.path()).read_bytes() == png(480, 300, dusk)
         with page.expect_download() as saved:
             page.get_by_role("link", name="Download", exact=True).last.click()
-        assert json.loads(Path(saved.value.path()).read_text())["given"] == {"image": "image", "audio": "audio"}
+        result = json.loads(Path(saved.value.path()).read_text())
+        assert result["given"] == {"image": "sketch.png", "audio": "music.wav"}
         page.get_by_role("button", name="Raw").click()
         expect(page.locator("#output .prose")).to_contain_text('"seed": 42')
         page.get_by_role("button", name="Raw").click()
         expect(page.locator("#output .tree")).to_contain_text("seed: 42")
+        page.reload()
+        expect(image).to_be_visible()
+        expect(page.get_by_label("Prompt")).to_have_value("paint")
+        expect(page.get_by_role("group", name="Music")).to_contain_text("music.wav")
 
 
 def test_a_gateway_that_is_killed_loses_no_output(
@@ -415,54 +449,64 @@ PICTURES = ROOT / ".pictures"
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 
 
-def waiting(page: Page, stack: Stack, go: Path) -> None:
-    submit(page, {"prompt": "slow", "go": str(go)})
-    expect(page.locator("#place")).not_to_be_empty()
+def waiting(page: Page) -> None:
+    expect(page.get_by_text("All agents are busy. ")).to_be_visible()
 
 
-def streaming(page: Page, stack: Stack, go: Path) -> None:
-    submit(page, {"go": str(go)})
+def streaming(page: Page) -> None:
     shows(page, FIRST)
 
 
-def painted(page: Page, stack: Stack, go: Path) -> None:
-    submit(page, {"prompt": "paint"})
+def painted(page: Page) -> None:
     image = page.get_by_role("img", name="dusk.png")
-    eventually(lambda: image.evaluate("each => each.naturalWidth") == 480, "the image is loaded")
+    eventually(lambda: image.evaluate("each => each.naturalWidth") == 640, "the image is loaded")
 
 
-def failed(page: Page, stack: Stack, go: Path) -> None:
-    submit(page, {"prompt": "fail"})
+def failed(page: Page) -> None:
     status(page, "Failed")
 
 
-STATES: dict[str, tuple[str, str, Callable[[Page, Stack, Path], None]]] = {
-    "waiting": ("", "No agent", waiting),
-    "streaming": ("tells", "Ready", streaming),
-    "painted": ("does", "Ready", painted),
-    "failed": ("does", "Ready", failed),
+STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
+    "empty": ("paints", lambda page: None),
+    "waiting": ("waits", waiting),
+    "streaming": ("tells", streaming),
+    "painted": ("paints", painted),
+    "failed": ("fails", failed),
 }
-"""What the page looks like while something is done with it: with which handler, how the space is, and how it comes to that.
-When nothing is, tests/e2e/test_console_pages.py shows it."""
+"""What the page looks like while something is done with it: with which handler, and when it is so far."""
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_each_state_has_a_picture_and_no_barrier(
-    stack: Stack, browser: Browser, session: dict[str, object], tmp_path: Path, scheme: str, size: str
+    stack: Stack,
+    browser: Browser,
+    session: dict[str, object],
+    studio_key: str,
+    http: httpx.Client,
+    go: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    size: str,
 ) -> None:
     PICTURES.mkdir(exist_ok=True)
+    monkeypatch.setenv(GO, str(go))
     with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=session) as somebody:
         page = somebody.page
-        for name, (handler, how, reach) in STATES.items():
-            with agent(stack, handler) if handler else contextlib.nullcontext():
-                somebody.go(f"/spaces/{SPACE}")
-                reach(page, stack, tmp_path / name)
-                expect(page.locator("[data-state-name]")).to_have_text(how)
+        for name, (handler, reach) in STATES.items():
+            with agent(stack, handler, slots=1, spaces=[STUDIO], key=studio_key, name=f"gpu-{uuid.uuid4().hex[:4]}"):
+                somebody.go(f"/spaces/{STUDIO}")
+                expect(page.locator("[data-state-name]")).to_have_text("Ready")
+                if name == "waiting":
+                    before = http.post(f"/v1/spaces/{STUDIO}/requests", json={"input": {"prompt": "another"}}).json()["id"]
+                    eventually(lambda id=before: stack.get(id)["status"] == "processing", "another one runs")
+                if name != "empty":
+                    page.get_by_role("button", name="Submit", exact=True).click()
+                reach(page)
                 page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=PICTURES / f"use-{name}-{scheme}-{size}.png", full_page=True)
                 assert somebody.findings() == [], f"{name} {scheme} {size}"
                 assert not somebody.overflows(), f"{name} is wider than a {size}"
-                if page.get_by_role("button", name="Cancel").is_visible():
-                    page.get_by_role("button", name="Cancel").click()
-                    status(page, "Canceled")
+            http.post(f"/v1/spaces/{STUDIO}/queue/purge")
+            for open in http.get("/v1/requests", params={"space": STUDIO, "status": "processing,queued"}).json()["results"]:
+                http.post(f"/v1/requests/{open['id']}/cancel")

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import struct
 import time
 import wave
@@ -13,6 +14,8 @@ from typing import Any
 from spaces_agent import Context
 
 WAIT_S = 60.0
+GO = "WS_TEST_GO"
+"""The environment's name of the file to wait for, where the input names none."""
 STORY = [
     "The light at the end of the pier had not been lit for forty years, ",
     "and still the boats came home by it. ",
@@ -31,9 +34,28 @@ def tells(input: dict[str, Any], context: Context) -> Iterator[str]:
     for number, piece in enumerate(STORY):
         if number == HALF:
             context.log(f"attempt {context.attempt} is at the half")
-            _wait(Path(input["go"]), context)
+            _wait(input, context)
         context.progress((number + 1) / len(STORY), f"sentence {number + 1} of {len(STORY)}")
         yield piece
+
+
+def paints(input: dict[str, Any], context: Context) -> dict[str, Any]:
+    """A picture, in some time."""
+    for step in range(1, 6):
+        context.progress(step / 5, f"step {4 * step} of 20")
+    return {"picture": context.files.save(png(640, 400, dusk), name="dusk.png"), "style": input["style"], "seed": 42}
+
+
+def fails(input: dict[str, Any], context: Context) -> None:
+    """As on a machine that is too small."""
+    raise RuntimeError("CUDA out of memory: tried to allocate 2.00 GiB. <script>alert(1)</script>")
+
+
+def waits(input: dict[str, Any], context: Context) -> str:
+    """Holds its slot until the test lets it go."""
+    context.progress(0.35, "step 7 of 20")
+    _wait(input, context)
+    return "went"
 
 
 def does(input: dict[str, Any], context: Context) -> Any:
@@ -74,7 +96,8 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _wait(go: Path, context: Context) -> None:
+def _wait(input: dict[str, Any], context: Context) -> None:
+    go = Path(input.get("go") or os.environ[GO])
     end = time.monotonic() + WAIT_S
     while not go.exists() and not context.cancelled and time.monotonic() < end:
         time.sleep(0.02)
@@ -91,10 +114,6 @@ def _paint(input: dict[str, Any], context: Context) -> Any:
     }
 
 
-def _fail(input: dict[str, Any], context: Context) -> Any:
-    raise RuntimeError("CUDA out of memory: tried to allocate 2.00 GiB. <script>alert(1)</script>")
-
-
 def _echo(input: dict[str, Any], context: Context) -> Any:
     return input
 
@@ -107,17 +126,11 @@ def _long(input: dict[str, Any], context: Context) -> Any:
     return "y" * 300_000
 
 
-def _slow(input: dict[str, Any], context: Context) -> Any:
-    context.progress(0.35, "step 7 of 20")
-    _wait(Path(input["go"]), context)
-    return "went"
-
-
 _DEEDS: dict[str, Callable[[dict[str, Any], Context], Any]] = {
     "paint": _paint,
-    "fail": _fail,
+    "fail": fails,
     "much": _much,
     "long": _long,
-    "slow": _slow,
+    "slow": waits,
     "": _echo,
 }
