@@ -42,6 +42,11 @@ HOSTILE = (
     'it\'s "$(touch pwned)" `touch pwned` \\ ${HOME} !! \n\t</script><img src=x onerror=alert(1)> '
     "\u202e\u2028 ' '' \"\"\" %s {x} 灯 \U0001f680"
 )
+LOOKED_AT = """(looked) => {
+  Object.defineProperty(document, "hidden", { value: !looked, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+Cookies = dict[str, object]
 agent = functools.partial(any_agent, module="tests.e2e.use_handlers")
 
 
@@ -63,7 +68,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def session(stack: Stack, browser: Browser) -> dict[str, object]:
+def session(stack: Stack, browser: Browser) -> Cookies:
     """The cookies of an administrator, whose the stack's own key is as well."""
     with visitor(browser, stack.ready.url) as somebody:
         somebody.go("/sign-in")
@@ -73,7 +78,7 @@ def session(stack: Stack, browser: Browser) -> dict[str, object]:
 
 
 @pytest.fixture
-def somebody(stack: Stack, browser: Browser, session: dict[str, object]) -> Iterator[Visitor]:
+def somebody(stack: Stack, browser: Browser, session: Cookies) -> Iterator[Visitor]:
     with visitor(browser, stack.ready.url, storage_state=session) as here:
         yield here
 
@@ -148,7 +153,7 @@ def test_text_streams_outlives_a_reload_and_is_whole(somebody: Visitor, stack: S
 
 
 def test_two_browsers_see_the_same_and_a_stranger_nothing(
-    somebody: Visitor, browser: Browser, stack: Stack, session: dict[str, object], go: Path
+    somebody: Visitor, browser: Browser, stack: Stack, session: Cookies, go: Path
 ) -> None:
     with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=session) as other:
         somebody.go(f"/spaces/{SPACE}")
@@ -220,9 +225,7 @@ def test_an_image_and_a_sound_are_uploaded_shown_played_and_saved(somebody: Visi
         expect(page.get_by_role("group", name="Music")).to_contain_text("music.wav")
 
 
-def test_a_gateway_that_is_killed_loses_no_output(
-    stack: Stack, browser: Browser, session: dict[str, object], go: Path
-) -> None:
+def test_a_gateway_that_is_killed_loses_no_output(stack: Stack, browser: Browser, session: Cookies, go: Path) -> None:
     with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=session, uncomplaining=False) as somebody:
         page = somebody.page
         somebody.go(f"/spaces/{SPACE}")
@@ -237,6 +240,36 @@ def test_a_gateway_that_is_killed_loses_no_output(
         expect(page.locator("#link")).to_be_hidden()
         assert page.evaluate("document.documentElement.dataset.same") == "yes", "it was not loaded anew"
         assert [each for each in somebody.complaints if "net::ERR_" not in each and "status of 503" not in each] == []
+
+
+def test_where_no_stream_comes_through_the_page_asks_again_and_again(
+    stack: Stack, browser: Browser, session: Cookies
+) -> None:
+    with agent(stack, "does"), visitor(browser, stack.ready.url, storage_state=session) as somebody:
+        somebody.foresees(503)
+        somebody.page.route("**/events*", lambda route: route.fulfill(status=503))
+        somebody.go(f"/spaces/{SPACE}")
+        submit(somebody.page, {"without": "a stream"})
+        status(somebody.page, "Succeeded")
+        expect(somebody.page.locator("#output .tree")).to_contain_text("a stream")
+
+
+def test_a_page_that_nobody_looks_at_asks_for_nothing_and_catches_up(somebody: Visitor, stack: Stack, go: Path) -> None:
+    page = somebody.page
+    with agent(stack, "tells"):
+        somebody.go(f"/spaces/{SPACE}")
+        rid = submit(page, {"go": str(go)})
+        shows(page, FIRST)
+        page.evaluate(LOOKED_AT, False)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        go.touch()
+        eventually(lambda: stack.get(rid)["done"], "it has ended")
+        assert page.locator("#output .prose").text_content() == FIRST
+        assert asked == []
+        page.evaluate(LOOKED_AT, True)
+        shows(page, WHOLE)
+        assert [url for url in asked if "/events?after=" in url] != []
 
 
 def test_an_agent_that_is_lost_is_told_of_and_another_attempt_follows(somebody: Visitor, stack: Stack, go: Path) -> None:
@@ -429,9 +462,7 @@ def test_who_is_signed_out_meanwhile_signs_in_and_sees_the_request_again(stack: 
         shows(page, WHOLE)
 
 
-def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(
-    browser: Browser, stack: Stack, session: dict[str, object]
-) -> None:
+def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(browser: Browser, stack: Stack, session: Cookies) -> None:
     options = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True, "storage_state": session}
     with agent(stack, "does"), visitor(browser, stack.ready.url, **options) as somebody:
         page = somebody.page
@@ -481,7 +512,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
 def test_each_state_has_a_picture_and_no_barrier(
     stack: Stack,
     browser: Browser,
-    session: dict[str, object],
+    session: Cookies,
     studio_key: str,
     http: httpx.Client,
     go: Path,

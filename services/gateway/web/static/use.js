@@ -86,7 +86,8 @@ function begin(request) {
   history.pushState(null, "", link(request.id));
   go();
   part("request").focus({ preventScroll: true });
-  part("request").scrollIntoView({ block: "nearest" });
+  const { top } = part("request").getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 2) part("request").scrollIntoView();
 }
 
 /** Show the request that the address names. */
