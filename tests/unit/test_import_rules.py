@@ -47,7 +47,8 @@ PURE = {
         *("lease_frames", "outbox", "pieces", "recording"),
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
-        *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
+        *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.use_views"),
+        *("web.input_fields", "web.input_form", "web.input_reading"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {

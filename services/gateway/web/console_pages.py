@@ -10,14 +10,14 @@ from services.runtime.directory import DirectoryFollower
 
 
 def routers(
-    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str
+    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str, most_bytes: int
 ) -> list[APIRouter]:
-    """The routes of all pages, and of what they load."""
+    """The routes of all pages, and of what they load. A file may have so many bytes."""
     parts = APIRouter()
     console.add_parts(parts)
     return [
         parts,
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
-        space_pages.router(console, follower),
+        space_pages.router(console, follower, clock, most_bytes),
     ]
