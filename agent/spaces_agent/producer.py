@@ -12,6 +12,9 @@ from typing import Any
 from spaces_agent import frames, outcome
 from spaces_agent.output import Joined, OutputBuffer
 
+_UNHEARD_CHARACTERS = 64 * 1024
+"""After so much log or progress the loop looks at once: most of it is to be left out, and not to be kept until then."""
+
 
 class Producer:
     """Takes what one run says and gives `send` its frames, in the event loop that made it.
@@ -34,6 +37,7 @@ class Producer:
         self._closed = False
         self._yielded = self._taken = 0
         """Bytes; each of the two is written by one side only, so that neither needs a lock."""
+        self._unheard = 0
         self._changed = threading.Event()
         self._changed_here = asyncio.Event()
         self.first_output_s = 0.0
@@ -65,11 +69,18 @@ class Producer:
 
     def progress(self, progress: bytes) -> None:
         """How far the handler is."""
-        self._say(lambda: self._buffer.set_progress(progress))
+        self._say(lambda: self._buffer.set_progress(progress), at_once=self._is_much(len(progress)))
 
     def log(self, lines: list[str]) -> None:
         """Lines of log."""
-        self._say(lambda: self._buffer.log(lines))
+        self._say(lambda: self._buffer.log(lines), at_once=self._is_much(sum(map(len, lines))))
+
+    def _is_much(self, size: int) -> bool:
+        self._unheard += size  # of several threads at once some may not be counted
+        if self._unheard < _UNHEARD_CHARACTERS:
+            return False
+        self._unheard = 0
+        return True
 
     def _joins(self, value: Any, max_bytes: int) -> Iterator[bytes]:
         for chunk in outcome.encode_chunks(value):

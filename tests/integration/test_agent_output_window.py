@@ -34,7 +34,7 @@ HOW = pytest.mark.parametrize(
     ids=["in a thread", "async", "isolated", "isolated async"],
 )
 MANY_BYTES, SLOTS, LATE_FRAMES = 512 * MIB, 2, 24
-LARGEST_GROWTH_KIB = {"agent": 112 * 1024, "link": 64 * 1024, "worker": 64 * 1024}
+LARGEST_GROWTH_KIB = {"agent": 112 * 1024, "link": 32 * 1024, "worker": 64 * 1024}
 """For SLOTS handlers, each with 4 MiB that wait to be stored and an output of 8 MiB."""
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from services.gateway.recording import MAX_WAITING, MAX_WAITING_BYTES
-from spaces_agent import frames, outcome, output
+from spaces_agent import Context, frames, outcome, output
 from spaces_agent.handler import Handler
 from spaces_agent.jobs import Jobs
 from spaces_agent.output import OutputBuffer
 from spaces_agent.runner import Limits
 from tests.support.runs import NOWHERE, Recorded
 from tests.support.runs import Run as RunOf
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE_S, until
 
 WORK = frames.Accept(request_id="0" * 34, attempt=1, lease=1)
 KIB = 1024
@@ -226,3 +226,29 @@ class TestWaiting:
         await run.waits()
         await run.runner.close()
         assert await run.ended() is None
+
+
+@pytest.mark.parametrize("kind", ["log", "progress"])
+async def test_what_is_said_in_a_hurry_is_not_kept_until_the_next_look(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "OUTPUT_INTERVAL_S", 1000.0)
+    said, release = threading.Event(), threading.Event()
+
+    def handle(value: Any, context: Context) -> None:
+        for _ in range(2000):
+            if kind == "log":
+                context.log("x" * 1000)
+            else:
+                context.progress(0.5, "x" * 1000)
+        said.set()
+        release.wait(2 * DEADLINE_S)
+
+    listener = Recorded()
+    run = RunOf(Jobs(Handler(handle), None, 1, NOWHERE, listener), listener)
+    run.start()
+    await until(said.is_set, "all is said")
+    producer = run.runner._running[1].producer
+    try:
+        await until(lambda: len(producer._queue) < 100, "the loop has heard most of it")
+    finally:
+        release.set()
+    await run.ended()
