@@ -13,6 +13,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
 from services.gateway.api.events import Events
+from services.gateway.api.request_log import router as request_log
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
@@ -70,6 +71,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         agents.socket,
         requests.router(directory, access, admission, submissions, cancellations, erasures, reader, events, values),
         events.router(),
+        request_log(access, reader),
         api_agents.router(nc, access),
         lists.router(nc, access, reader),
         keys.router(nc, access, directory, uses, clock),
