@@ -20,8 +20,8 @@ _LEFT_OUT = _BESIDE | {"input", "output", "metadata", "key_digest"}
 
 class LoggedObject(msgspec.Struct, frozen=True, kw_only=True):
     """One event as it is recorded. `seq` is its place in the log, which `prev_seq` of the next one names, and of an
-    `assigned` the lease. `actor` caused it: `user:<id>`, `agent:<owner>/<name>`, `gateway:<id>`, `dispatcher:<id>`, `recovery`
-    or `retention`."""
+    `assigned` the lease. `actor` caused it: `user:<id>`, `agent:<owner>/<name>`, `gateway:<id>`, `dispatcher:<id>`,
+    `recovery` or `retention`."""
 
     seq: int
     at: Instant

@@ -180,7 +180,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 
 
 def test_every_page_is_among_them() -> None:
-    routers = console_pages.routers(Console(None, assets()), None, None, None, "open")  # type: ignore[arg-type]
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", None, None)  # type: ignore[arg-type]
     paths = {route.path for router in routers for route in router.routes} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
     pictured = {re.split("[#?]", path)[0] for path in ALL.values()}
     assert [path for path in paths if not any(matches(path, each) for each in pictured)] == []

@@ -60,7 +60,12 @@ async def test_refused_frames_are_in_the_log_as_far_as_history_answers(gateway: 
     frame = Refused(id="e", conn="c", agent="ada/gpu", gateway="g9", rid=rid, lease=7, frame="result", reason="superseded")
     await elsewhere.answer_as_history({}, {rid: [frame]})
     (refused,) = (await gateway.call("GET", f"/v1/requests/{rid}/log")).json["refused"]
-    assert (refused["frame"], refused["reason"], refused["agent"], refused["lease"]) == ("result", "superseded", "ada/gpu", 7)
+    assert (refused["frame"], refused["reason"], refused["agent"], refused["lease"]) == (
+        "result",
+        "superseded",
+        "ada/gpu",
+        7,
+    )
 
 
 async def test_the_logs_of_others_are_not_found(gateway: Gateway) -> None:

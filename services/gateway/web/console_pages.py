@@ -2,15 +2,23 @@
 
 from fastapi import APIRouter
 
+from services.gateway.api.access import Access
 from services.gateway.key_uses import KeyUses
-from services.gateway.web import account_pages, key_pages, space_pages
+from services.gateway.reading import Reader
+from services.gateway.web import account_pages, key_pages, request_pages, space_pages
 from services.gateway.web.console import Console
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 
 def routers(
-    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str
+    console: Console,
+    follower: DirectoryFollower,
+    uses: KeyUses,
+    clock: ServerClock,
+    sign_up: str,
+    access: Access,
+    reader: Reader,
 ) -> list[APIRouter]:
     """The routes of all pages, and of what they load."""
     parts = APIRouter()
@@ -20,4 +28,5 @@ def routers(
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
         space_pages.router(console, follower),
+        request_pages.router(console, follower, access, reader, clock),
     ]

@@ -1,26 +1,39 @@
-"""Durations as people read them; static/durations.js says the same in the browser. Pure."""
+"""Durations as people say them: about so long, in one unit mostly, as static/request-words.js says them too. Pure."""
 
-_SMALL = ((0.0995, 1e-3, "ms"), (59.95, 1.0, "s"))
-"""Below how many seconds which unit stands alone, with how many of its seconds."""
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+from typing import Literal, NamedTuple
 
-
-def duration(seconds: float) -> str:
-    """About so long, in at most two units: `4 ms`, `1.25 s`, `2 min 5 s`, `365 d`. Unit symbols are the same in all
-    languages (SI brochure, tables 2 and 8)."""
-    for below, unit, symbol in _SMALL:
-        if seconds < below:
-            return f"{_rounded(max(seconds, 0.0) / unit)} {symbol}"
-    left, said = round(seconds), list[str]()
-    for size, symbol in _UNITS:
-        whole, left = divmod(left, size)
-        if whole:
-            said.append(f"{whole} {symbol}")
-        if said and (len(said) == 2 or whole == 0 or symbol == "d" and whole >= 100):
-            break
-    return " ".join(said)
+Unit = Literal["ms", "s", "min_s", "min", "h", "d"]
 
 
-def _rounded(number: float) -> str:
-    """With three digits, without zeros that say nothing."""
-    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}".rstrip("0").rstrip(".") or "0"
+class Duration(NamedTuple):
+    """A number and its unit; `rest`: the seconds beside the minutes of `min_s`."""
+
+    unit: Unit
+    number: str
+    rest: int = 0
+
+
+def duration(seconds: float) -> Duration:
+    """How to say that something took so long."""
+    if seconds < 0.995:
+        return Duration("ms", str(round(max(seconds, 0.0) * 1000)))
+    if seconds < 59.5:
+        return Duration("s", f"{seconds:.1f}" if seconds < 9.95 else str(round(seconds)))
+    if seconds < 599.5:
+        return Duration("min_s", str(round(seconds) // 60), round(seconds) % 60)
+    if seconds < 7170:
+        return Duration("min", str(round(seconds / 60)))
+    if seconds < 171000:
+        return Duration("h", str(round(seconds / 3600)))
+    return Duration("d", str(round(seconds / 86400)))
+
+
+def multiple(count: int, step: float) -> Duration:
+    """So many times a step, in the largest unit of which the step has a whole number, or a fraction of a second."""
+    if step < 0.1:
+        return Duration("ms", f"{count * step * 1000:g}")
+    if step < 60:
+        return Duration("s", f"{count * step:g}")
+    units: tuple[tuple[Unit, int], ...] = (("d", 86400), ("h", 3600), ("min", 60))
+    unit, size = next(each for each in units if step >= each[1])
+    return Duration(unit, f"{count * step / size:.15g}")

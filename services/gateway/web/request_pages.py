@@ -13,9 +13,7 @@ from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 
-def router(
-    console: Console, follower: DirectoryFollower, access: Access, reader: Reader, clock: ServerClock
-) -> APIRouter:
+def router(console: Console, follower: DirectoryFollower, access: Access, reader: Reader, clock: ServerClock) -> APIRouter:
     """The routes of these pages."""
 
     async def listed(_: Request, caller: Caller) -> Page:

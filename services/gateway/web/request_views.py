@@ -19,7 +19,7 @@ from services.contracts.lifecycle import Status
 from services.contracts.requests import RequestState
 from services.gateway.lists import STATUSES
 from services.gateway.view import MetricsObject, listed_request
-from services.gateway.web.durations import duration
+from services.gateway.web.durations import Duration, duration
 from services.gateway.web.timeline import Link, Timeline, began_at, timeline
 
 _SHORT = 8
@@ -49,19 +49,20 @@ class Actor:
 @dataclass(frozen=True, slots=True)
 class Step:
     """A row of the table below the timeline: an event, or a frame that was refused. `after`: so long after acceptance;
-    `reason` and `detail` say why, `ran` and `delay` how long, each empty where there is nothing to say."""
+    `reason` and `detail` say why, `ran` and `delay` how long, each empty or None where there is nothing to
+    say."""
 
     kind: str
     at: int
-    after: str
+    after: Duration
     attempt: int
     actor: Actor
     agent: str = ""
     gateway: str = ""
     reason: str = ""
     detail: str = ""
-    ran: str = ""
-    delay: str = ""
+    ran: Duration | None = None
+    delay: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ class RequestView:
     agent: str
     retry_of: str
     priority: int
-    queued: str
-    ran: str
-    total: str
+    queued: Duration | None
+    ran: Duration | None
+    total: Duration | None
     timeline: Timeline
     steps: tuple[Step, ...]
     refused_known: bool
@@ -156,18 +157,19 @@ def actor_of(actor: str, users: Users) -> Actor:
 
 
 def _step(event: RequestEvent, at: int, start: int, users: Users) -> Step:
-    agent = gateway = reason = detail = ran = delay = ""
+    agent = gateway = reason = detail = ""
+    ran = delay = None
     match event:
         case Assigned():
             agent, gateway = event.agent, event.gateway
         case Requeued():
             agent, gateway, reason, detail = event.agent, event.gateway, event.reason, event.detail
-            delay = duration(event.delay_s) if event.delay_s else ""
+            delay = duration(event.delay_s) if event.delay_s else None
         case Succeeded():
             agent, gateway, ran = event.agent, event.gateway, duration(event.run_s)
         case Failed():
             agent, gateway, reason, detail = event.agent, event.gateway, event.error.code, event.error.message
-            ran = duration(event.run_s) if event.run_s else ""
+            ran = duration(event.run_s) if event.run_s else None
         case Canceled():
             gateway = event.gateway
     actor = actor_of(event.actor, users)
@@ -191,12 +193,12 @@ def _refusal(frame: Refused, at: int, start: int, attempt: int) -> Step:
     )
 
 
-def _after(at: int, start: int) -> str:
+def _after(at: int, start: int) -> Duration:
     return duration(max(at - start, 0) / _NS)
 
 
-def _said(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds)
+def _said(seconds: float | None) -> Duration | None:
+    return None if seconds is None else duration(seconds)
 
 
 def _named(user: str, users: Users) -> str:

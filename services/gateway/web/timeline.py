@@ -21,7 +21,7 @@ from services.contracts.events import (
     Succeeded,
 )
 from services.contracts.instants import nanoseconds
-from services.gateway.web.durations import duration
+from services.gateway.web.durations import Duration, duration, multiple
 
 Link = tuple[RequestEvent, int, int]
 """An event with its sequence and its instant."""
@@ -45,11 +45,11 @@ _STEPS_S = (
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """From `x` on, `width` wide; it shows `seconds`."""
+    """From `x` on, `width` wide; it shows that something lasted so long."""
 
     x: float
     width: float
-    seconds: float
+    lasted: Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The lane of one attempt. `whole`: from assignment to its end; `run`: the part of it in which the handler ran, as far as
-    its agent told; None: unknown."""
+    """The lane of one attempt. `whole`: from assignment to its end; `run`: the part of it in which the handler ran, as far
+    as its agent told; None: unknown."""
 
     number: int
     agent: str
@@ -77,26 +77,26 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A line of the grid. `anchor`: which end of its text is there."""
+    """A line of the grid, so long after the axis begins. `anchor`: which end of its text is there."""
 
     x: float
-    text: str
+    after: Duration
     anchor: Literal["start", "middle", "end"]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`waiting`: when it was queued, `waited_s` altogether; `left_out` attempts are too many to be drawn; `marks` belong to
-    no attempt that is drawn; `axis_end`: where the axis ends, `length_s` seconds after its begin."""
+    """`waiting`: when it was queued, `waited` altogether; `left_out` attempts are too many to be drawn; `marks` belong to
+    no attempt that is drawn; `axis_end`: where the axis ends, so `long` after its begin."""
 
     waiting: tuple[Bar, ...]
-    waited_s: float
+    waited: Duration
     attempts: tuple[Attempt, ...]
     left_out: int
     marks: tuple[Mark, ...]
     ticks: tuple[Tick, ...]
     axis_end: float
-    length_s: float
+    long: Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class _Scale:
         """The bar of a span of time."""
         x = min(self.at(start), self.width - MIN_WIDTH)
         width = min(max(self.at(end) - x, MIN_WIDTH), self.width - x)
-        return Bar(x, width, max(end - start, 0) / _NS)
+        return Bar(x, width, duration(max(end - start, 0) / _NS))
 
     def mark(self, instant: int) -> float:
         """Where a mark of an instant is; beside the axis when it came afterwards."""
@@ -143,13 +143,13 @@ def timeline(links: Sequence[Link], refused: Iterable[tuple[Refused, int]], now:
     waits = _waits(links, start, scale.end)
     return Timeline(
         waiting=tuple(scale.bar(*span) for span in waits),
-        waited_s=sum(max(until - since, 0) for since, until in waits) / _NS,
+        waited=duration(sum(max(until - since, 0) for since, until in waits) / _NS),
         attempts=tuple(attempt for _, attempt in shown),
         left_out=len(attempts) - len(shown),
         marks=tuple(sorted(marks, key=lambda mark: mark.x)),
         ticks=_ticks(scale),
         axis_end=scale.width,
-        length_s=(scale.end - start) / _NS,
+        long=duration((scale.end - start) / _NS),
     )
 
 
@@ -225,5 +225,5 @@ def _ticks(scale: _Scale) -> tuple[Tick, ...]:
     ticks = []
     for n in range(int(length / step + 1e-9) + 1):
         x = scale.at(scale.start + round(n * step * _NS))
-        ticks.append(Tick(x, duration(n * step) if n else "0", "start" if x < 5 else "end" if x > 95 else "middle"))
+        ticks.append(Tick(x, multiple(n, step), "start" if x < 5 else "end" if x > 95 else "middle"))
     return tuple(ticks)
