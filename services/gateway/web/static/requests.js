@@ -16,6 +16,7 @@ let query = asked(location.search);
 let more = false;
 let loads = 0;
 let loaded = false;
+let typing;
 
 choose(form, query);
 await load();
@@ -23,7 +24,6 @@ whileVisible(EVERY_MS, look);
 
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", () => go(chosen(form)));
-let typing;
 form.elements.user?.addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(() => go(chosen(form)), TYPING_MS);
@@ -48,7 +48,9 @@ function go(wanted) {
   load();
 }
 
-const page = (wanted) => call("GET", `/v1/requests?${wanted}`);
+function page(wanted) {
+  return call("GET", `/v1/requests?${wanted}`);
+}
 
 /** Show the page that the address names. */
 async function load() {
