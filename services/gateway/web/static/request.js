@@ -1,6 +1,7 @@
 // One request: its output and log as they come, and what the server makes of its events, again and again until it has ended.
 
 import { call, Problem, told } from "./api.js";
+import { tree } from "./json-tree.js";
 import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
 import { Output, showLog, showProgress } from "./result.js";
@@ -121,22 +122,31 @@ function replace(part) {
   page.querySelector(`[data-part=${name}]`).replaceWith(document.adoptNode(part));
 }
 
-let events = null;
-let recordedEvents = 0;
-
 async function showRaw() {
   const log = await recorded();
-  if (!log) return void ($("events").textContent ||= t("The events cannot be read right now."));
-  const number = log.results.length + (log.refused?.length ?? 0);
-  if (events && number === recordedEvents) return;
-  recordedEvents = number;
-  events ??= new Output(emptied($("events")));
-  events.whole(log, `events-${id}`);
+  if (!log) return void ($("events-json").textContent ||= t("The events cannot be read right now."));
+  const text = JSON.stringify(log, null, 2);
+  if ($("events-json").textContent === text) return;
+  $("events-json").textContent = text;
+  const known = new Set([...$("events").children].map(({ dataset }) => dataset.key));
+  for (const event of [...log.results, ...(log.refused ?? [])]) {
+    const key = `${event.seq ?? "refused"} ${event.at}`;
+    if (!known.has(key)) $("events").append(rawEvent(key, event));
+  }
 }
 
-function emptied(element) {
-  element.replaceChildren();
-  return element;
+/** An event that opens; what is open stays so when others come. */
+function rawEvent(key, event) {
+  const item = document.createElement("li");
+  const details = document.createElement("details");
+  const summary = document.createElement("summary");
+  item.dataset.key = key;
+  item.translate = false;
+  summary.textContent = [event.seq, event.type ?? "refused", event.at].filter((each) => each !== undefined).join(" ");
+  details.append(summary);
+  details.addEventListener("toggle", () => details.childElementCount === 1 && details.append(tree(event)));
+  item.append(details);
+  return item;
 }
 
 async function recorded() {
