@@ -14,8 +14,18 @@ _REFERENCE: Mapping[str, str] = {
 """What may stand for a file; the last alternative is one that was uploaded here."""
 _FIELDS: Mapping[Feature, Mapping[str, str]] = {
     "prompt": {"title": "Prompt", "description": "What the handler is asked, as text.", "type": "string"},
-    "audio": {"title": "Audio", "description": "A recording: an https or data URI, or an uploaded file.", **_REFERENCE},
-    "video": {"title": "Video", "description": "A film: an https or data URI, or an uploaded file.", **_REFERENCE},
+    "audio": {
+        "title": "Audio",
+        "description": "A recording: an https or data URI, or an uploaded file.",
+        "contentMediaType": "audio/*",
+        **_REFERENCE,
+    },
+    "video": {
+        "title": "Video",
+        "description": "A film: an https or data URI, or an uploaded file.",
+        "contentMediaType": "video/*",
+        **_REFERENCE,
+    },
     "file": {"title": "File", "description": "Any other file: an https or data URI, or an uploaded one.", **_REFERENCE},
 }
 

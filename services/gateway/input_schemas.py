@@ -24,7 +24,7 @@ _NAMED = frozenset({"properties", "patternProperties", "dependentSchemas", "$def
 _PLAIN = frozenset(
     {
         *("$comment", "title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "format"),
-        *("type", "enum", "const", "required", "dependentRequired", "pattern", "minLength", "maxLength"),
+        *("type", "enum", "const", "required", "dependentRequired", "contentMediaType", "pattern", "minLength", "maxLength"),
         *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minItems", "maxItems"),
         *("uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"),
     }

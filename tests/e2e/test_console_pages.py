@@ -29,6 +29,7 @@ OPEN = {
 FRAMED = {
     "spaces": "/spaces",
     "space": "/spaces/demo",
+    "space-agents": "/spaces/demo/agents",
     "space-settings": "/spaces/demo/settings",
     "space-members": "/spaces/whisper-large/members",
     "new-space": "/new-space",
@@ -158,7 +159,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
     "deleting": ("/spaces/demo/settings", ask_to_delete, tuple(SIZES)),
     "flaws": ("/new-space", make_flaws, tuple(SIZES)),
     "made-key": ("/keys/new", make_key, tuple(SIZES)),
-    "connecting": ("/spaces/whisper-large", make_agent_key, tuple(SIZES)),
+    "connecting": ("/spaces/whisper-large/agents", make_agent_key, tuple(SIZES)),
 }
 """What pages look like in the middle of something, and at which sizes."""
 
@@ -180,7 +181,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 
 
 def test_every_page_is_among_them() -> None:
-    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", None, None)  # type: ignore[arg-type]
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", 1, None, None)  # type: ignore[arg-type]
     paths = {route.path for router in routers for route in router.routes} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
     pictured = {re.split("[#?]", path)[0] for path in ALL.values()}
     assert [path for path in paths if not any(matches(path, each) for each in pictured)] == []

@@ -48,7 +48,8 @@ PURE = {
         *("request_log", "web.request_views", "web.timeline", "web.durations"),
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
-        *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
+        *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.use_views"),
+        *("web.input_fields", "web.input_form", "web.input_reading"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {

@@ -17,16 +17,17 @@ def routers(
     uses: KeyUses,
     clock: ServerClock,
     sign_up: str,
+    most_bytes: int,
     access: Access,
     reader: Reader,
 ) -> list[APIRouter]:
-    """The routes of all pages, and of what they load."""
+    """The routes of all pages, and of what they load. A file may have so many bytes."""
     parts = APIRouter()
     console.add_parts(parts)
     return [
         parts,
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
-        space_pages.router(console, follower),
+        space_pages.router(console, follower, clock, most_bytes),
         request_pages.router(console, follower, access, reader, clock),
     ]

@@ -14,9 +14,11 @@ from services.contracts.directory import (
     START_TIMEOUT_S,
     Feature,
 )
-from services.contracts.features import FEATURES
+from services.contracts.features import FEATURES, schema_of
 from services.contracts.rpc import CreateSpace
 from services.contracts.standing import is_at_least, may_delete
+from services.gateway.web.input_fields import InputForm
+from services.gateway.web.input_form import input_form
 
 LIMITS = {
     "start_timeout_s": START_TIMEOUT_S,
@@ -49,7 +51,7 @@ class SpacesView:
 
 @dataclass(frozen=True, slots=True)
 class SpaceView:
-    """One space. `gateway` is where agents and programs reach it; `manages`, `deletes` what the visitor may do with it."""
+    """A space and its agents. `gateway` is where these reach it; `manages`, `deletes` what the visitor may do with it."""
 
     space: Space
     gateway: str
@@ -59,13 +61,16 @@ class SpaceView:
 
 @dataclass(frozen=True, slots=True)
 class SpaceFormView:
-    """The settings of a space, or of one to be made: then `space` has the defaults, and no name."""
+    """The settings of a space, or of one to be made: then `space` has the defaults, and no name. `input` is the form for its
+    inputs, in which a file may have so many bytes."""
 
     space: Space | CreateSpace
     features: tuple[Feature, ...]
     limits: dict[str, tuple[float, float]]
     longest_title: int
     deletes: bool
+    input: InputForm
+    most_bytes: int
 
 
 def spaces_view(spaces: Iterable[Space], user: User) -> SpacesView:
@@ -75,11 +80,13 @@ def spaces_view(spaces: Iterable[Space], user: User) -> SpacesView:
 
 
 def space_view(space: Space, user: User, gateway: str) -> SpaceView:
-    """The page of a space as a user sees it."""
+    """The page about the agents of a space as a user sees it."""
     return SpaceView(space, gateway, is_at_least(space, user, "manager"), may_delete(space, user))
 
 
-def form_view(space: Space | None, user: User) -> SpaceFormView:
+def form_view(space: Space | None, user: User, most_bytes: int) -> SpaceFormView:
     """The form for a space, or for a new one (None)."""
     shown = space or CreateSpace(space="", owner=user.user)
-    return SpaceFormView(shown, FEATURES, LIMITS, MAX_TITLE, space is not None and may_delete(space, user))
+    input = input_form(shown.input_schema or schema_of(shown.features), shown.example_input)
+    deletes = space is not None and may_delete(space, user)
+    return SpaceFormView(shown, FEATURES, LIMITS, MAX_TITLE, deletes, input, most_bytes)

@@ -156,6 +156,12 @@ def test_definitions_may_be_used_again() -> None:
     assert pointers({"a": [1, "x"]}, schema) == ["input_invalid", "/input/a/1"]
 
 
+def test_what_a_file_is_of_only_describes() -> None:
+    schema = of({"type": "string", "format": "uri-reference", "contentMediaType": "image/*"})
+    assert schema_flaws(schema) == []
+    assert pointers({"a": "no image"}, schema) == []
+
+
 def test_an_example_fits_its_schema() -> None:
     with pytest.raises(ApiProblem) as problem:
         check_schemas(("prompt",), {}, {"prompt": 1})

@@ -20,6 +20,7 @@ from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
 from services.gateway.web.request_views import requests_view
 from services.gateway.web.space_views import form_view, space_view, spaces_view
+from services.gateway.web.use_views import use_view
 from tests.support.html import Reading
 from tests.unit.gateway.requests_shown import hostile_requests
 from tests.unit.gateway.test_web_views import ADA, KEY, ROOT, SPACE
@@ -28,6 +29,7 @@ WEB = Path(__file__).resolve().parents[3] / "services/gateway/web"
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 1234 * 1000 }}"
 SHOUTED = re.compile(r"<script>|<img src=x|1234000")
 NAMED = msgspec.structs.replace(SPACE, title=HOSTILE)
+STRICT = msgspec.structs.replace(NAMED, visibility="private", on_no_agent="reject", features=("prompt", "file"))
 NAMELESS = User(user="x", email=HOSTILE, role="member", password_hash="x")
 VIEWS: list[tuple[str, Any]] = [
     ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
@@ -40,12 +42,14 @@ VIEWS: list[tuple[str, Any]] = [
     ("new_key.html", NewKeyView(SCOPES, (NAMED,), LIFETIMES_DAYS)),
     ("spaces.html", spaces_view([NAMED], ADA)),
     ("spaces.html", spaces_view([], ADA)),
-    ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    ("space_agents.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    *(("use.html", use_view(NAMED, who, NAMELESS, f"http://{HOSTILE}", 5, 9)) for who in (ROOT, ADA)),
+    ("use.html", use_view(STRICT, ADA, NAMELESS, "", 5, 9)),
     ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
-    ("space_form.html", form_view(NAMED, ROOT)),
-    ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA)),
-    ("space_form.html", form_view(None, ROOT)),
+    ("space_form.html", form_view(NAMED, ROOT, 10**9)),
+    ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA, 1)),
+    ("space_form.html", form_view(None, ROOT, 1)),
     ("requests.html", requests_view([NAMED], ROOT, {"x": NAMELESS})),
     ("requests.html", requests_view([], ADA, {})),
     *(("request.html", view) for view in hostile_requests(HOSTILE)),

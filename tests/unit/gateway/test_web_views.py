@@ -9,6 +9,7 @@ from services.gateway.web.key_views import keys_view
 from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view, shown_as_page
 from services.gateway.web.space_views import form_view, space_view, spaces_view
+from services.gateway.web.use_views import use_view
 
 ADA = User(user="ada", email="ada@example.org", role="member", password_hash="x")
 ROOT = User(user="root", email="root@example.org", role="admin", password_hash="x")
@@ -49,6 +50,18 @@ def test_a_page_offers_what_its_visitor_may_do() -> None:
     assert [(view.manages, view.deletes) for view in seen] == [(False, False), (True, False), (True, True)]
 
 
+def test_whom_to_ask_is_told_to_members_and_administrators_alone() -> None:
+    private = given(SPACE, visibility="private", members={"ada": "viewer"})
+    seen = [use_view(*each, "http://x", 5, 9) for each in ((SPACE, ADA, ROOT), (private, ADA, ROOT), (SPACE, ROOT, ROOT))]
+    assert [(view.submits, view.manages, view.ask) for view in seen] == [
+        (True, False, ""),
+        (False, False, "root@example.org"),
+        (True, True, ""),
+    ]
+    assert use_view(given(SPACE, owner="ada"), ROOT, ADA, "http://x", 5, 9).ask == "ada@example.org"
+    assert use_view(private, ADA, None, "http://x", 5, 9).ask == ""
+
+
 def test_members_are_shown_by_address_and_those_unknown_by_their_ids() -> None:
     space = given(SPACE, members={"gone": "viewer", "ada": "manager"})
     view = members_view(space, {"ada": ADA, "root": ROOT})
@@ -61,9 +74,9 @@ def test_members_are_shown_by_address_and_those_unknown_by_their_ids() -> None:
 
 
 def test_the_form_of_a_new_space_has_the_defaults_and_no_name() -> None:
-    view = form_view(None, ADA)
+    view = form_view(None, ADA, 1)
     assert (view.space.space, view.space.owner, view.space.start_timeout_s, view.deletes) == ("", "ada", 3600.0, False)
-    assert form_view(SPACE, ROOT).deletes
+    assert form_view(SPACE, ROOT, 1).deletes
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import { known, t, tn } from "./text.js";
 
-const token = document.querySelector("meta[name=csrf-token]")?.content;
+/** The CSRF token of who is signed in. */
+export const token = document.querySelector("meta[name=csrf-token]")?.content;
 
 /** What is wrong (RFC 9457); `unreachable` is the code when no gateway has answered. */
 export class Problem extends Error {
@@ -12,9 +13,9 @@ export class Problem extends Error {
   }
 }
 
-/** The answer's object, or null when it has none. Throws Problem. Whose session has ended is led to sign in, and back. */
-export async function call(method, path, body) {
-  const headers = { Accept: "application/json" };
+/** The answer's object, or null when it has none; `more` are further headers. Throws Problem. Whose session has ended is led to sign in, and back. */
+export async function call(method, path, body, more = {}) {
+  const headers = { Accept: "application/json", ...more };
   if (token) headers["X-CSRF-Token"] = token;
   if (body) headers["Content-Type"] = "application/json";
   const answer = await fetched(path, { method, headers, body: body && JSON.stringify(body) });

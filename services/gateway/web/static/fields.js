@@ -64,7 +64,8 @@ function mark(form, name, text) {
   return true;
 }
 
-function flaw(field) {
+/** What is wrong with a field, as far as the browser can tell. */
+export function flaw(field) {
   const { validity: wrong } = field;
   if (wrong.valueMissing) return t("This is needed.");
   if (wrong.typeMismatch && field.type === "email") return t("This is no e-mail address.");
@@ -72,6 +73,7 @@ function flaw(field) {
   if (wrong.badInput) return t("This is no number.");
   if (wrong.rangeUnderflow) return t("At least %(limit)s.", { limit: field.min });
   if (wrong.rangeOverflow) return t("At most %(limit)s.", { limit: field.max });
+  if (wrong.stepMismatch && field.step !== "1") return t("Only multiples of %(step)s.", { step: field.step });
   if (wrong.stepMismatch) return t("Whole numbers only.");
   return field.dataset.flawPattern ?? t("This does not fit.");
 }

@@ -26,7 +26,7 @@ export function filesIn(value) {
 
 /** A figure that shows a file; it fills itself. */
 export function figure(text) {
-  const shown = made("figure", "file");
+  const shown = made("figure", "media");
   const data = DATA.exec(text);
   if (data) showData(shown, data[1], data[2]);
   else showFile(shown, text);
@@ -82,7 +82,7 @@ function show(shown, mediaType, url, name, size) {
   const kind = mediaType.split("/")[0];
   const media = player(kind, url, name);
   const caption = made("figcaption");
-  const title = made("span", "file-name", name);
+  const title = made("span", "media-name", name);
   title.translate = false;
   const save = anchor(url, t("Download"), true);
   save.className = "button small";

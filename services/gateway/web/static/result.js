@@ -97,12 +97,12 @@ export function showProgress(root, progress) {
 /** The times that a request was queued and ran, to scale, in an element with an `svg` that has the rectangles `queued` and
     `running`; in seconds. */
 export function showTimes(root, queuedS, ranS) {
-  const total = Math.max(queuedS + ranS, 1e-6);
+  const total = queuedS + ranS || Infinity;
   const [queued, running] = root.querySelectorAll("rect");
-  const part = (100 * queuedS) / total;
+  const part = Math.min(100, (100 * queuedS) / total);
   queued.setAttribute("width", String(part));
   running.setAttribute("x", String(part));
-  running.setAttribute("width", String(100 - part));
+  running.setAttribute("width", String(Math.min(100 - part, (100 * ranS) / total)));
   root.querySelector("[data-queued]").textContent = duration(queuedS);
   root.querySelector("[data-ran]").textContent = duration(ranS);
 }
@@ -110,7 +110,7 @@ export function showTimes(root, queuedS, ranS) {
 function parts(output) {
   if (typeof output === "string" && !filesIn(output).length) return [bounded(output)];
   const files = filesIn(output);
-  const found = files.length ? [made("div", "files")] : [];
+  const found = files.length ? [made("div", "gallery")] : [];
   if (files.length) found[0].append(...files.map(figure));
   return typeof output === "string" ? found : [...found, tree(output, link)];
 }

@@ -22,3 +22,12 @@ export function instant(at) {
   const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
   return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" }).format(new Date(at));
 }
+
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
+
+/** A number of bytes as people read it, with so many digits behind the point at most. */
+export function bytes(count, digits = 1) {
+  const power = Math.min(Math.max(Math.floor(Math.log10(Math.max(count, 1)) / 3), 0), UNITS.length - 1);
+  const format = { style: "unit", unit: UNITS[power], unitDisplay: power ? "short" : "long", maximumFractionDigits: digits };
+  return new Intl.NumberFormat(document.documentElement.lang, format).format(count / 1000 ** power);
+}
