@@ -6,6 +6,8 @@ from typing import Annotated, Any, assert_never
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
+from services.contracts.connections import Refused
+from services.contracts.instants import rfc3339
 from services.contracts.output import OutputRecord, Progress
 from services.gateway.problems import ProblemObject
 from services.gateway.view import AgentObject, Instant, RequestObject, encode
@@ -150,6 +152,18 @@ class RefusedObject(msgspec.Struct, frozen=True, kw_only=True):
     lease: int
     agent: str
     gateway: str
+
+
+def refused_object(event: Refused, at: int) -> RefusedObject:
+    """The object of a refused frame."""
+    return RefusedObject(
+        at=rfc3339(at),
+        frame=event.frame,
+        reason=event.reason,
+        lease=event.lease,
+        agent=event.agent,
+        gateway=event.gateway,
+    )
 
 
 class EventObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
 from services.gateway.api.events import Events
+from services.gateway.api.request_log import router as request_log
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
 from services.gateway.erasing import Erasures
@@ -70,6 +71,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         agents.socket,
         requests.router(directory, access, admission, submissions, cancellations, erasures, reader, events, values),
         events.router(),
+        request_log(access, reader),
         api_agents.router(nc, access),
         lists.router(nc, access, reader),
         keys.router(nc, access, directory, uses, clock),
@@ -80,7 +82,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         predecessor.router(directory, access, admission, submissions, files.files, values),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         *files.routers(access, directory),
-        *pages.routers(console, directory, uses, clock, settings.sign_up, settings.file_max_bytes),
+        *pages.routers(console, directory, uses, clock, settings.sign_up, settings.file_max_bytes, access, reader),
         as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )

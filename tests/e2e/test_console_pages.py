@@ -189,7 +189,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 
 
 def test_every_page_is_among_them() -> None:
-    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", 1)  # type: ignore[arg-type]
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", 1, None, None)  # type: ignore[arg-type]
     shown = [route for router in routers for route in router.routes if "GET" in route.methods]
     paths = {route.path for route in shown} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
     pictured = {re.split("[#?]", path)[0] for path in ALL.values()}

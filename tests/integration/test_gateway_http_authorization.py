@@ -47,6 +47,7 @@ EXPECTED = {
     "submit": Expected(("submit",), 400),
     "read": Expected(("read",), 404),
     "events": Expected(("read",), 404),
+    "request_log": Expected(("read",), 404),
     "cancel": Expected(("submit", "read"), 404),
     "retry": Expected(("submit", "read"), 404),
     "erase": Expected(("read", "manage"), 404),

@@ -45,6 +45,7 @@ PURE = {
             "session",
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
+        *("request_log", "web.request_views", "web.timeline", "web.durations"),
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.use_views"),

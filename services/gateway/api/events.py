@@ -8,8 +8,6 @@ from nats.aio.client import Client
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.contracts.connections import Refused
-from services.contracts.instants import rfc3339
 from services.gateway import cursor, items
 from services.gateway.admission import Admission
 from services.gateway.api.access import Access
@@ -18,7 +16,7 @@ from services.gateway.api.responses import NO_STORE, json_response
 from services.gateway.api.streaming import EventStream
 from services.gateway.auth import Caller
 from services.gateway.feeds import Following, Show
-from services.gateway.items import EventsObject, RefusedObject, event_object
+from services.gateway.items import EventsObject, event_object, refused_object
 from services.gateway.reading import Reader
 from services.gateway.streams import Streams
 from services.gateway.values import Values
@@ -79,7 +77,7 @@ class Events:
                 results=[event_object(item) for item in found],
                 next=str(reached),
                 done=done,
-                refused=None if refused is None else [_refused(event, at) for event, at in refused],
+                refused=None if refused is None else [refused_object(event, at) for event, at in refused],
             )
         )
 
@@ -96,14 +94,3 @@ def _wants_json(headers: Iterable[tuple[bytes, bytes]], after: str | None) -> bo
 
 def _accepts(headers: Iterable[tuple[bytes, bytes]], media_type: bytes) -> bool:
     return any(name == b"accept" and media_type in value.lower() for name, value in headers)
-
-
-def _refused(event: Refused, at: int) -> RefusedObject:
-    return RefusedObject(
-        at=rfc3339(at),
-        frame=event.frame,
-        reason=event.reason,
-        lease=event.lease,
-        agent=event.agent,
-        gateway=event.gateway,
-    )

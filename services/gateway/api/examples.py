@@ -20,6 +20,7 @@ from services.gateway.items import (
 from services.gateway.lists import cursor
 from services.gateway.monitoring import ConnectionObject, ConnectionsObject, PercentilesObject, StatsObject
 from services.gateway.problems import ApiProblem, Flaw, ProblemObject
+from services.gateway.request_log import LoggedObject, LogObject
 from services.gateway.spaces import (
     CreateSpaceBody,
     EditSpaceBody,
@@ -203,6 +204,19 @@ EVENTS = EventsObject(
             at=_ENDED, frame="result", reason="stale_lease", lease=4708, agent=_AGENT.id, gateway=CONNECTED.gateway
         )
     ],
+)
+LOG = LogObject(
+    results=[
+        LoggedObject(
+            seq=4712,
+            at=_ASSIGNED,
+            type="assigned",
+            actor="dispatcher:dispatcher-90b1c2",
+            attempt=1,
+            data={"id": "5f1e9c2b7a914e35", "prev_seq": 4711, "agent": _AGENT.id, "execution_timeout_s": 120.0},
+        )
+    ],
+    refused=EVENTS.refused,
 )
 STREAM = (BEGIN + b"".join(map(sse, _HAPPENED))).decode()
 

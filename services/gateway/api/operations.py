@@ -223,6 +223,19 @@ EVENTS = Operation(
     streamed=Answer("By default: the events so far, then each as it comes, until `completed`. To resume send the last id."),
     problems={**KEY_PROBLEMS, **_NO_REQUEST, "invalid_cursor": "The cursor is no id of an event."},
 )
+REQUEST_LOG = Operation(
+    id="request_log",
+    scopes=("read",),
+    method="GET",
+    path="/v1/requests/{id}/log",
+    tag=REQUESTS_TAG,
+    summary="Everything that is recorded of a request: each event, who caused it, and when",
+    description="Without input, output and metadata, which the request has. For people who want to know what went on; "
+    "programs follow its `urls.events`.",
+    parameters=(_ID,),
+    answers={200: Answer("The events so far, in order.", examples.LOG)},
+    problems={**KEY_PROBLEMS, **_NO_REQUEST},
+)
 AGENTS = Operation(
     id="agents",
     scopes=("read",),
@@ -296,6 +309,7 @@ OPERATIONS = (
     LIST,
     READ,
     EVENTS,
+    REQUEST_LOG,
     CANCEL,
     RETRY,
     ERASE,

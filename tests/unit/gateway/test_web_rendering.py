@@ -18,9 +18,11 @@ from services.gateway.web.layout import Person, layout
 from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
+from services.gateway.web.request_views import requests_view
 from services.gateway.web.space_views import form_view, space_view, spaces_view
 from services.gateway.web.use_views import use_view
 from tests.support.html import Reading
+from tests.unit.gateway.requests_shown import hostile_requests
 from tests.unit.gateway.test_web_views import ADA, KEY, ROOT, SPACE
 
 WEB = Path(__file__).resolve().parents[3] / "services/gateway/web"
@@ -48,6 +50,9 @@ VIEWS: list[tuple[str, Any]] = [
     ("space_form.html", form_view(NAMED, ROOT, 10**9)),
     ("space_form.html", form_view(msgspec.structs.replace(NAMED, input_schema={"type": "object"}), ADA, 1)),
     ("space_form.html", form_view(None, ROOT, 1)),
+    ("requests.html", requests_view([NAMED], ROOT, {"x": NAMELESS})),
+    ("requests.html", requests_view([], ADA, {})),
+    *(("request.html", view) for view in hostile_requests(HOSTILE)),
     *(("refused.html", refused_view(code, {"Retry-After": "2"})) for code in ("forbidden", "not_found", "quota_exceeded")),
     *(("refused.html", refused_view(code, {})) for code in ("unavailable", "internal")),
 ]

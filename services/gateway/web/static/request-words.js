@@ -55,7 +55,8 @@ export function duration(seconds) {
   const minutes = Math.round(seconds / 60);
   if (seconds < 600) return t("%(minutes)s min %(seconds)s s", { minutes: Math.floor(Math.round(seconds) / 60), seconds: Math.round(seconds) % 60 });
   if (minutes < 120) return t("%(num)s min", { num: minutes });
-  return t("%(num)s h", { num: Math.round(seconds / 3600) });
+  if (seconds < 171000) return t("%(num)s h", { num: Math.round(seconds / 3600) });
+  return t("%(num)s d", { num: Math.round(seconds / 86400) });
 }
 
 /** Why an attempt was not the last one. */
