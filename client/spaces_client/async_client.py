@@ -74,6 +74,7 @@ class AsyncClient:
     users = awaited(account_calls.users)
     create_user = awaited(account_calls.create_user)
     disable_user = awaited(account_calls.disable_user)
+    set_role = awaited(account_calls.set_role)
     enable_user = awaited(account_calls.enable_user)
 
     async def close(self) -> None:

@@ -72,6 +72,7 @@ class Client:
     users = blocking(account_calls.users)
     create_user = blocking(account_calls.create_user)
     disable_user = blocking(account_calls.disable_user)
+    set_role = blocking(account_calls.set_role)
     enable_user = blocking(account_calls.enable_user)
 
     def close(self) -> None:

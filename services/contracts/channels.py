@@ -169,6 +169,7 @@ CALLS = (
     _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "disable_user", rpc.DisableUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "enable_user", rpc.EnableUser, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "set_role", rpc.SetRole, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),

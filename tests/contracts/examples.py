@@ -141,6 +141,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
     directory.UserDisabled(**_ENTRY, user="u1"),
     directory.UserEnabled(**_ENTRY, user="u1"),
+    directory.UserRoleSet(**_ENTRY, user="u1", role="admin"),
     directory.PasswordChanged(**_ENTRY, user="u1", password_hash="$argon2id$v=19$y"),
     directory.PasswordResetMade(**_ENTRY, user="u1", token_hash=SHA, expires_at=_LIMITS["expires_at"]),
     directory.SpaceCreated(
@@ -293,6 +294,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.CreateUser(email="a@example.org", password="long enough", role="admin", actor="user:u1"),
     rpc.DisableUser(user="u1", actor="user:u2"),
     rpc.EnableUser(user="u1", actor="user:u2"),
+    rpc.SetRole(user="u1", role="admin", actor="user:u2"),
     rpc.CreateSpace(
         space="demo",
         owner="u1",

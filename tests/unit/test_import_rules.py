@@ -54,7 +54,7 @@ PURE = {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
         *("retentions", "collected", "collecting", "file_table"),
     },
-    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
+    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces", "users"},
     "services.commands": {
         "checks",
         "file_showing",
