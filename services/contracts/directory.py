@@ -216,7 +216,10 @@ UserEvent = UserCreated | UserDisabled | UserEnabled | UserRoleSet | PasswordCha
 DirectoryEvent = UserEvent | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
-def entry_of(event: DirectoryEvent) -> tuple[str, str]:
+EntryKind = Literal["user", "space", "key"]
+
+
+def entry_of(event: DirectoryEvent) -> tuple[EntryKind, str]:
     """The (kind, id) of the directory entry that the event is about; together they name its subject."""
     match event:
         case UserCreated() | UserDisabled() | UserEnabled() | UserRoleSet() | PasswordChanged() | PasswordResetMade():

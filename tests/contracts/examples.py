@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.contracts import (
+    audit,
     connections,
     directory,
     events,
@@ -258,6 +259,17 @@ _AGENT = rpc.ConnectedAgent(
 )
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
 _PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
+_DONE = audit.AuditEntry(
+    place=lists.Place(at=1767323045678900000, key="ws.dir.key.k1.key_revoked"),
+    id="0" * 31 + "3",
+    type="key_revoked",
+    actor="user:u1",
+    kind="key",
+    entry="k1",
+    event=msgspec.Raw(b'{"type":"key_revoked"}'),
+    user="u2",
+    name="gpu box",
+)
 _PAST = lists.PastConnection(
     place=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
     conn="c1",
@@ -346,6 +358,19 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     _PAST,
     lists.ConnectionsPage(connections=[_PAST], more=True),
+    audit.ListAudit(
+        limit=20,
+        actor="user:u1",
+        user="u2",
+        space="demo",
+        types=["user_role_set"],
+        since=1767323045678900000,
+        until=1767323045678900001,
+        beside=lists.Place(at=1767323045678900000, key="ws.dir.user.u2.user_role_set"),
+        direction="newer",
+        recorded=rpc.Position(stream="DIRECTORY", epoch=1, seq=42),
+    ),
+    audit.AuditPage(entries=[_DONE], more=True),
     lists.GetStats(
         since=1767323045678900000,
         until=1767326645678900000,
@@ -411,6 +436,7 @@ FAMILIES: dict[str, list[msgspec.Struct]] = {
 }
 
 _PARTS_AND_ROOTS = {
+    audit.AuditEntry,
     events.Event,
     events.Limits,
     events.Problem,
@@ -437,7 +463,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, files, frames, output),
-        *(rpc, file_use, lists, reports, idempotency, ownership, sign_in),
+        *(audit, rpc, file_use, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:
         for value in vars(module).values():

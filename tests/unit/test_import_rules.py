@@ -45,17 +45,18 @@ PURE = {
             "session",
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
-        *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
+        *("audit", "cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
-        *("retentions", "collected", "collecting", "file_table"),
+        *("audit", "retentions", "collected", "collecting", "file_table"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces", "users"},
     "services.commands": {
+        "audit_table",
         "checks",
         "file_showing",
         "inputs",
@@ -85,7 +86,7 @@ PURE = {
         *("sockets", "transfer_steps", "unacknowledged", "work"),
     },
     "spaces_client": {
-        *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
+        *("account_calls", "agent_calls", "audit", "call", "request_calls", "sending", "space_calls", "spaces"),
         *("downloading", "file_calls", "files", "steps", "uploading"),
         *(
             "accounts",
