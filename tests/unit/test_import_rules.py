@@ -47,7 +47,7 @@ PURE = {
         *("lease_frames", "outbox", "pieces", "recording"),
         *("audit", "cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
-        *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
+        *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.user_views", "web.audit_views"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {
