@@ -12,6 +12,7 @@ import click
 
 from services.admin_command import admin
 from services.commands.agents import agents
+from services.commands.audit import audit
 from services.commands.completion import completion
 from services.commands.doctor import doctor
 from services.commands.erasing import erase
@@ -63,6 +64,7 @@ for _command in (
     files,
     keys,
     users,
+    audit,
     login,
     logout,
     status,

@@ -2,6 +2,7 @@
 
 from spaces_client.accounts import Key, MadeKey, User
 from spaces_client.async_client import AsyncClient
+from spaces_client.audit import AuditEvent
 from spaces_client.client import Client
 from spaces_client.errors import ClientError, ConfigError, DamagedFile, InvalidAnswer, ProblemError, Unreachable
 from spaces_client.files import File, references
@@ -14,6 +15,7 @@ from spaces_client.version import __version__
 
 __all__ = [
     "AsyncClient",
+    "AuditEvent",
     "Client",
     "ClientError",
     "ConfigError",

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from spaces_client import lists, objects
-from spaces_client.accounts import Key, KeyBody, MadeKey, User, UserBody
+from spaces_client.accounts import Key, KeyBody, MadeKey, RoleBody, User, UserBody
 from spaces_client.call import Call, nothing, segment
 
 _USER = partial(objects.read, kind=User)
@@ -65,6 +65,12 @@ def create_user(email: str, password: str, *, role: str = "member") -> Call[User
     with this address."""
     body = msgspec.json.encode(UserBody(email=email, password=password, role=role))
     return Call(method="POST", path="/v1/users", body=body, read=_USER)
+
+
+def set_role(id: str, role: str) -> Call[User]:
+    """Make a user an `admin` or a `member`, for administrators. Raises ClientError, with `forbidden` also when it is
+    oneself, or the last administrator."""
+    return Call(method="PATCH", path=f"/v1/users/{segment(id)}", body=msgspec.json.encode(RoleBody(role=role)), read=_USER)
 
 
 def disable_user(id: str) -> Call[User]:

@@ -61,3 +61,9 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     password: str
     role: str
+
+
+class RoleBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user is to be."""
+
+    role: str

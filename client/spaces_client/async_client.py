@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from types import TracebackType
 
 from spaces_client import account_calls, agent_calls, file_calls, request_calls, space_calls, transfers
+from spaces_client import audit as auditing
 from spaces_client.async_connection import AsyncConnection
 from spaces_client.events import Event
 from spaces_client.methods import awaited, iterating_async
@@ -72,8 +73,10 @@ class AsyncClient:
     revoke_key = awaited(account_calls.revoke_key)
     me = awaited(account_calls.me)
     users = awaited(account_calls.users)
+    audit = iterating_async(auditing.audit)
     create_user = awaited(account_calls.create_user)
     disable_user = awaited(account_calls.disable_user)
+    set_role = awaited(account_calls.set_role)
     enable_user = awaited(account_calls.enable_user)
 
     async def close(self) -> None:

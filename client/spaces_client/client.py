@@ -6,6 +6,7 @@ from collections.abc import Generator
 from types import TracebackType
 
 from spaces_client import account_calls, agent_calls, file_calls, request_calls, space_calls, transfers
+from spaces_client import audit as auditing
 from spaces_client.connection import Connection
 from spaces_client.events import Event
 from spaces_client.methods import blocking, iterating
@@ -70,8 +71,10 @@ class Client:
     revoke_key = blocking(account_calls.revoke_key)
     me = blocking(account_calls.me)
     users = blocking(account_calls.users)
+    audit = iterating(auditing.audit)
     create_user = blocking(account_calls.create_user)
     disable_user = blocking(account_calls.disable_user)
+    set_role = blocking(account_calls.set_role)
     enable_user = blocking(account_calls.enable_user)
 
     def close(self) -> None:

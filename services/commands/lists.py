@@ -49,13 +49,19 @@ def ls(
     from services.commands import answers, tables
 
     listed = client.requests(
-        space=space, status=status, user=user, created_after=_instant(since), created_before=_instant(until), limit=limit
+        space=space,
+        status=status,
+        user=user,
+        created_after=given_instant(since),
+        created_before=given_instant(until),
+        limit=limit,
     )
     found = list(listed)
     return answers.listed(found, tables.requests, "there is no such request", as_json=as_json)
 
 
-def _instant(typed: str | None) -> datetime | None:
+def given_instant(typed: str | None) -> datetime | None:
+    """The instant of an option. Raises UsageError."""
     from services.commands.instants import BadInstant, instant
 
     try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _JSON = click.option("--json", "as_json", is_flag=True, help="For programs: the user as one line of JSON.")
 
 
-@click.group(short_help="List, make, disable and enable users.")
+@click.group(short_help="List, make, disable and enable users, give them roles.")
 def users() -> None:
     """Users: whose keys, spaces and requests they are. All but `me` is for administrators, with the scope `manage`."""
 
@@ -70,6 +70,23 @@ def create(client: "Client", email: str, admin: bool, password_stdin: bool, as_j
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return _told(client.create_user(email, password, role="admin" if admin else "member"), as_json=as_json)
+
+
+@users.command(short_help="Make a user an administrator, or a member.")
+@click.argument("user", metavar="ID")
+@click.argument("role", type=click.Choice(["admin", "member"]))
+@_JSON
+@connected
+def role(client: "Client", user: str, role: str, as_json: bool) -> int:
+    """Give the user ID (see `spaces users ls`) another ROLE. Within a second their keys and sessions may what it may, at
+    every gateway. Nobody changes their own role, and the last administrator stays one.
+
+    \b
+    Example:
+      spaces users role 7ba684f146c94457 admin
+
+    It ends with status 0 when they have it, 1 when it was refused, 2 when it could not be asked for."""
+    return _told(client.set_role(user, role), as_json=as_json)
 
 
 @users.command(short_help="Refuse all keys of a user.")

@@ -34,6 +34,7 @@ from services.contracts.directory import (
     UserDisabled,
     UserEnabled,
     UserEvent,
+    UserRoleSet,
     Visibility,
 )
 from services.contracts.instants import nanoseconds
@@ -135,7 +136,7 @@ class Directory:
         """Fold one event of the entry (kind, id)."""
         self.sequences[kind, id] = seq
         match event:
-            case UserCreated() | UserDisabled() | UserEnabled() | PasswordChanged() | PasswordResetMade():
+            case UserCreated() | UserDisabled() | UserEnabled() | UserRoleSet() | PasswordChanged() | PasswordResetMade():
                 self._apply_to_user(event, seq)
             case ApiKeyCreated() | AgentKeyCreated():
                 self._add_key(event)
@@ -195,6 +196,8 @@ class Directory:
             user = msgspec.structs.replace(known, password_hash=event.password_hash)
             self.password_seqs[event.user] = seq
             self._forget_reset(event.user)
+        elif isinstance(event, UserRoleSet):
+            user = msgspec.structs.replace(known, role=event.role)
         else:
             user = msgspec.structs.replace(known, disabled=isinstance(event, UserDisabled))
         self.users[event.user] = self._user_by_email[user.email.casefold()] = user

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from services.contracts import (
+    audit,
     connections,
     directory,
     events,
@@ -169,6 +170,7 @@ CALLS = (
     _call(REGISTRY, "create_user", rpc.CreateUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "disable_user", rpc.DisableUser, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "enable_user", rpc.EnableUser, rpc.Recorded, GATEWAY, OPERATOR),
+    _call(REGISTRY, "set_role", rpc.SetRole, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "create_space", rpc.CreateSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "edit_space", rpc.EditSpace, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "switch_space", rpc.SwitchSpace, rpc.Recorded, GATEWAY, OPERATOR),
@@ -187,6 +189,7 @@ CALLS = (
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
     _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
+    _call(HISTORY, "audit", audit.ListAudit, audit.AuditPage, GATEWAY, OPERATOR),
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
     _call(HISTORY, "file_use", file_use.GetFileUse, file_use.FileUse, GATEWAY, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),

@@ -57,6 +57,13 @@ class UserEnabled(DirectoryEventBase, frozen=True, kw_only=True, tag="user_enabl
     user: str
 
 
+class UserRoleSet(DirectoryEventBase, frozen=True, kw_only=True, tag="user_role_set"):
+    """The user has this role and no other; their keys and sessions may from now on what it may."""
+
+    user: str
+    role: Role
+
+
 class PasswordChanged(DirectoryEventBase, frozen=True, kw_only=True, tag="password_changed"):
     """The user has another password: sessions begun with an earlier one are worth nothing, and so is a reset that waited."""
 
@@ -205,14 +212,17 @@ class KeyRevoked(DirectoryEventBase, frozen=True, kw_only=True, tag="key_revoked
     key_id: str
 
 
-UserEvent = UserCreated | UserDisabled | UserEnabled | PasswordChanged | PasswordResetMade
+UserEvent = UserCreated | UserDisabled | UserEnabled | UserRoleSet | PasswordChanged | PasswordResetMade
 DirectoryEvent = UserEvent | SpaceEvent | ApiKeyCreated | AgentKeyCreated | KeyRevoked
 
 
-def entry_of(event: DirectoryEvent) -> tuple[str, str]:
+EntryKind = Literal["user", "space", "key"]
+
+
+def entry_of(event: DirectoryEvent) -> tuple[EntryKind, str]:
     """The (kind, id) of the directory entry that the event is about; together they name its subject."""
     match event:
-        case UserCreated() | UserDisabled() | UserEnabled() | PasswordChanged() | PasswordResetMade():
+        case UserCreated() | UserDisabled() | UserEnabled() | UserRoleSet() | PasswordChanged() | PasswordResetMade():
             return "user", event.user
         case ApiKeyCreated() | AgentKeyCreated() | KeyRevoked():
             return "key", event.key_id

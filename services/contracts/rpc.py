@@ -12,8 +12,8 @@ Switch = Literal["enable", "disable", "pause", "resume"]
 
 
 class RpcError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="error", omit_defaults=True):
-    """The operation was refused. `code`: `exists`, `not_found`, `invalid`, `conflict` or `unavailable`; of passwords also
-    `wrong`, `disabled` or `locked_out`, which ends in `retry_after_s`."""
+    """The operation was refused. `code`: `exists`, `not_found`, `invalid`, `conflict` or `unavailable`; of users also
+    `last_admin`; of passwords `wrong`, `disabled` or `locked_out`, which ends in `retry_after_s`."""
 
     code: str
     message: str
@@ -97,6 +97,14 @@ class EnableUser(Message, frozen=True, kw_only=True):
     """Take a DisableUser back."""
 
     user: str
+    actor: str = "system"
+
+
+class SetRole(Message, frozen=True, kw_only=True):
+    """Give a user another role."""
+
+    user: str
+    role: Role
     actor: str = "system"
 
 

@@ -149,6 +149,11 @@ def directory_chain(kind: str, id: str) -> str:
     return f"ws.dir.{token('kind', kind)}.{token('id', id)}.>"
 
 
+def directory_entries(kind: str) -> str:
+    """The filter of all events of all entries of a kind."""
+    return f"ws.dir.{token('kind', kind)}.>"
+
+
 def output(rid: str) -> str:
     """The subject of all output records of a request."""
     return f"ws.out.{_rid(rid)}"

@@ -20,6 +20,7 @@ from services.contracts.directory import (
     SpaceMemberRemoved,
     SpaceMemberSet,
     UserDisabled,
+    UserRoleSet,
 )
 from services.contracts.standing import may_have_agents
 from services.gateway.adopted import Adopted
@@ -261,7 +262,9 @@ class Agents:
 
         def on_event(event: DirectoryEvent) -> None:
             before(event)
-            if isinstance(event, KeyRevoked | UserDisabled | SpaceEdited | SpaceMemberSet | SpaceMemberRemoved):
+            if isinstance(
+                event, KeyRevoked | UserDisabled | UserRoleSet | SpaceEdited | SpaceMemberSet | SpaceMemberRemoved
+            ):
                 self._close_worthless()
 
         self._directory.on_event = on_event

@@ -18,6 +18,7 @@ _CODES = {
     "exists": "exists",
     "conflict": "exists",
     "wrong": "forbidden",
+    "last_admin": "forbidden",
     "locked_out": "locked_out",
 }
 

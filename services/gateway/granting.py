@@ -56,6 +56,12 @@ class UserBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     role: Role = "member"
 
 
+class RoleBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a user is to be."""
+
+    role: Annotated[Role, Meta(description="`admin`: sees and manages everything.")]
+
+
 class KeyObject(msgspec.Struct, frozen=True, kw_only=True):
     """A key that was not revoked. No spaces: it is for all. Only API keys have scopes. `expires_at` null: it does not.
     `last_used_at` is right to a minute; null: never. With `origins` it is good for pages of these alone.

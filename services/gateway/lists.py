@@ -5,7 +5,7 @@ A cursor names a place and the direction in which to go on from there. Clients m
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -66,10 +66,14 @@ class Query:
 
     def statuses(self) -> list[Status]:
         """Which statuses may be listed, empty for all. Raises ApiProblem."""
-        given = [each for value in self._values.get("status", []) for each in value.split(",")]
-        if unknown := [each for each in given if each not in STATUSES]:
-            raise _invalid(f"status is one or more of {', '.join(STATUSES)}, not {unknown[0][:64]!r}.")
-        return [status for status in STATUSES if status in given]
+        return [status for status in STATUSES if status in self.several("status", STATUSES)]
+
+    def several(self, name: str, known: Collection[str]) -> list[str]:
+        """Which of the known values are wanted, empty for all. Raises ApiProblem."""
+        given = [each for value in self._values.get(name, []) for each in value.split(",")]
+        if unknown := [each for each in given if each not in known]:
+            raise _invalid(f"{name} is one or more of {', '.join(known)}, not {unknown[0][:64]!r}.")
+        return given
 
     def instant(self, name: str) -> int:
         """An instant in nanoseconds since 1970; 0 when it is not given. Raises ApiProblem."""

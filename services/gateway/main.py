@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
-from services.gateway.api import keys, lists, members, predecessor, queues, requests, sign_in, spaces, users
+from services.gateway.api import audit, keys, lists, members, predecessor, queues, requests, sign_in, spaces, users
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
@@ -77,6 +77,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         keys.router(nc, access, directory, uses, clock),
         users.router(nc, access, directory),
         members.router(nc, access, directory),
+        audit.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         queues.router(nc, access, directory, reader),
         predecessor.router(directory, access, admission, submissions, files.files, values),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 from nats.aio.client import Client
@@ -19,6 +20,8 @@ from services.runtime.tail import TailTooOld
 
 TOKEN_BYTES = 32
 _NS = 1_000_000_000
+Ended = Literal["ended"]
+"""Of a session that is no more: its user signed out, or it has expired long ago."""
 _decoder = msgspec.json.Decoder(SessionRecord)
 _ENDED = "You are not signed in, or not any more. Sign in with POST /v1/session."
 _WORTHLESS: dict[SessionFlaw, str] = {
@@ -66,6 +69,12 @@ class Sessions:
         if problem := _worthless(flaw(record, directory, now)):
             raise problem
         return session
+
+    async def flaw(self, token: str, directory: Directory, now: int) -> Ended | SessionFlaw:
+        """Why the session with this token is worth nothing; empty: it is good. Raises NatsUnavailable."""
+        digest = secret_hash(token)
+        record = self._known.get(digest) or await self._read(digest)
+        return "ended" if record is None else flaw(record, directory, now)
 
     async def renew(self, session: Session, password_seq: int, now: int) -> None:
         """Let a session go on whose user has changed the password in it. Raises NatsUnavailable."""

@@ -61,12 +61,14 @@ class Streams:
             self._open.discard(stream)
 
     async def keep_looking(self) -> None:
-        """End for ever the streams whose keys or sessions are worth nothing any more."""
+        """End for ever the streams whose keys or sessions are worth nothing any more, or something else than they were."""
         while True:
             await asyncio.sleep(LOOK_S)
             for stream in self._open:
                 if why := self._why_ended(stream.caller):
                     stream.end(why)
+                elif self._has_another_role(stream.caller):
+                    stream.end()  # its reader comes again, and is let see what the new role may
 
     def _why_ended(self, caller: Caller) -> ApiProblem | None:
         directory, now = self._follower.directory, self._clock.now_ns()
@@ -74,6 +76,10 @@ class Streams:
             return self._sessions.ended(caller.session, directory, now)
         flaw = directory.flaw(caller.key, now)
         return worthless(flaw) if flaw else None
+
+    def _has_another_role(self, caller: Caller) -> bool:
+        user = self._follower.directory.users.get(caller.user.user)
+        return user is not None and user.role != caller.user.role
 
     async def end(self) -> None:
         """End them all, and those that come yet: the process stops. Readers go on elsewhere."""

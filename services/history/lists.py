@@ -33,7 +33,7 @@ SAMPLE = 5000
 """Of so many requests, the latest, durations are looked at."""
 MAX_WAITING = 16
 """So many answers may wait at a time: while the recorder is behind, other questions must still find room."""
-_EVER = 2**63 - 1
+EVER = 2**63 - 1
 
 
 class Lists:
@@ -50,7 +50,7 @@ class Lists:
         if query.recorded is not None:
             await self.recorded(query.recorded)
         older = query.direction == "older"
-        beside = query.beside or Place(_EVER if older else -1, "")
+        beside = query.beside or Place(EVER if older else -1, "")
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             await _check_whole(connection)
             await connection.execute(sql("custom_plans"))
@@ -61,7 +61,7 @@ class Lists:
                 query.statuses or None,
                 bool(query.statuses) and OPEN.issuperset(query.statuses),
                 query.since,
-                query.until or _EVER,
+                query.until or EVER,
                 beside.at,
                 beside.key,
                 query.limit + 1,
@@ -74,7 +74,7 @@ class Lists:
         if not 1 <= query.limit <= MAX_LIMIT:
             raise Refused("invalid", f"a page has 1 to {MAX_LIMIT} connections")
         older = query.direction == "older"
-        beside = query.beside or Place(_EVER if older else -1, "")
+        beside = query.beside or Place(EVER if older else -1, "")
         begun: list[Begun] = []
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
             statement = sql("connections_older" if older else "connections_newer")

@@ -7,6 +7,7 @@ import asyncpg
 import msgspec
 
 from services.contracts import subjects
+from services.contracts.audit import ListAudit
 from services.contracts.file_use import GetFileUse
 from services.contracts.lists import GetStats, ListConnections, ListRequests
 from services.contracts.rpc import (
@@ -19,6 +20,7 @@ from services.contracts.rpc import (
     Position,
     Positions,
 )
+from services.history.auditing import Audit
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
 from services.history.file_use import FileUses
@@ -42,6 +44,7 @@ class Queries:
         self._pool = pool
         self._lists = Lists(pool)
         self._files = FileUses(pool, self._lists)
+        self._audit = Audit(pool, self._lists)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
@@ -54,6 +57,7 @@ class Queries:
             ),
             "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
             "file_use": Operation(subjects.history_rpc("file_use"), GetFileUse, _available(self._files.use)),
+            "audit": Operation(subjects.history_rpc("audit"), ListAudit, _available(self._audit.page)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }
 

@@ -121,6 +121,8 @@ async def _write_others(
         except UndecodableEvent as error:
             conflicts.append(conflict(*message, reason=f"undecodable: {error}"))
     await _insert_entries(connection, stream, epoch, entries)
+    if stream == subjects.DIRECTORY and epoch > 1:
+        await connection.execute(sql("mark_repeated"), epoch, [entry.seq for entry in entries])
     await _insert_conflicts(connection, stream, epoch, conflicts)
     return conflicts
 

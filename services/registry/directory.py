@@ -19,8 +19,6 @@ from services.contracts.directory import (
     DirectoryEvent,
     KeyRevoked,
     UserCreated,
-    UserDisabled,
-    UserEnabled,
     entry_of,
 )
 from services.contracts.instants import nanoseconds
@@ -35,14 +33,15 @@ from services.contracts.rpc import (
     RemoveMember,
     RevokeKey,
     SetMember,
+    SetRole,
     SwitchSpace,
 )
 from services.contracts.standing import is_at_least
-from services.registry import spaces
+from services.registry import spaces, users
 from services.registry.refusal import Existing, Refusal
 
 SpaceCommand = CreateSpace | EditSpace | SwitchSpace | SetMember | RemoveMember | DeleteSpace
-DirectoryCommand = CreateUser | DisableUser | EnableUser | SpaceCommand | CreateKey | RevokeKey
+DirectoryCommand = CreateUser | DisableUser | EnableUser | SetRole | SpaceCommand | CreateKey | RevokeKey
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 1024
 MAX_EMAIL, MAX_NAME, MAX_KEY_SPACES = 254, 200, 1000
@@ -72,7 +71,9 @@ def decide(
             check_password(command.password)
             return _created(_user(command, event_id, password_hash), directory)
         case DisableUser() | EnableUser():
-            return _switch(command, directory, event_id)
+            return users.switch(command, directory, event_id)
+        case SetRole():
+            return users.set_role(command, directory, event_id)
         case CreateSpace():
             spaces.check(command)
             if command.owner not in directory.users:
@@ -102,7 +103,7 @@ def entry_named(command: DirectoryCommand) -> str:
     match command:
         case CreateUser():
             return user_id(command.email)
-        case DisableUser() | EnableUser():
+        case DisableUser() | EnableUser() | SetRole():
             return command.user
         case CreateSpace() | EditSpace() | SwitchSpace() | SetMember() | RemoveMember() | DeleteSpace():
             return command.space
@@ -124,17 +125,6 @@ def _created(event: DirectoryEvent, directory: Directory) -> DirectoryEvent | Ex
         if id in wanted and wanted[id] != there.get(id):
             raise Refusal("exists", f"the {kind} exists already")
     return Existing(seq)
-
-
-def _switch(command: DisableUser | EnableUser, directory: Directory, event_id: str) -> DirectoryEvent | Existing:
-    user, seq = directory.users.get(command.user), directory.sequences.get(("user", command.user))
-    if user is None or seq is None:
-        raise Refusal("not_found", "no such user")
-    wanted = isinstance(command, DisableUser)
-    if user.disabled == wanted:
-        return Existing(seq)
-    make = UserDisabled if wanted else UserEnabled
-    return make(id=event_id, prev_seq=seq, actor=command.actor, user=command.user)
 
 
 def _revoke(command: RevokeKey, directory: Directory, event_id: str) -> DirectoryEvent | Existing:

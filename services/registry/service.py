@@ -26,8 +26,10 @@ from services.contracts.rpc import (
     RemoveMember,
     RevokeKey,
     SetMember,
+    SetRole,
     SwitchSpace,
 )
+from services.registry import users
 from services.registry.attaching import Attaching
 from services.registry.directory import DirectoryCommand, decide, entry_named
 from services.registry.passwords import Passwords
@@ -94,8 +96,11 @@ class DirectoryCommands:
     async def _record(self, event: DirectoryEvent) -> int:
         kind, id = entry_of(event)
         subject = subjects.directory_event(kind, id, type_of(event))
-        chain, data = subjects.directory_chain(kind, id), codec.directory.encode(event)
-        return await append(self._nc, Record(subjects.DIRECTORY, subject, chain, event.prev_seq, event.id, data), APPEND_S)
+        chain, prev_seq = subjects.directory_chain(kind, id), event.prev_seq
+        if users.takes_away(event):
+            chain, prev_seq = subjects.directory_entries("user"), users.last_seq(self._follower.directory)
+        data = codec.directory.encode(event)
+        return await append(self._nc, Record(subjects.DIRECTORY, subject, chain, prev_seq, event.id, data), APPEND_S)
 
 
 async def serve_registry(
@@ -116,6 +121,7 @@ async def serve_registry(
         "create_user": operation("create_user", CreateUser, commands.execute),
         "disable_user": operation("disable_user", DisableUser, commands.execute),
         "enable_user": operation("enable_user", EnableUser, commands.execute),
+        "set_role": operation("set_role", SetRole, commands.execute),
         "create_space": operation("create_space", CreateSpace, commands.execute),
         "edit_space": operation("edit_space", EditSpace, commands.execute),
         "switch_space": operation("switch_space", SwitchSpace, commands.execute),

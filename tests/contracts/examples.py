@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.contracts import (
+    audit,
     connections,
     directory,
     events,
@@ -141,6 +142,7 @@ DIRECTORY_EVENTS: list[msgspec.Struct] = [
     directory.UserCreated(**_ENTRY, user="u1", email="a@example.org", role="admin", password_hash="$argon2id$v=19$x"),
     directory.UserDisabled(**_ENTRY, user="u1"),
     directory.UserEnabled(**_ENTRY, user="u1"),
+    directory.UserRoleSet(**_ENTRY, user="u1", role="admin"),
     directory.PasswordChanged(**_ENTRY, user="u1", password_hash="$argon2id$v=19$y"),
     directory.PasswordResetMade(**_ENTRY, user="u1", token_hash=SHA, expires_at=_LIMITS["expires_at"]),
     directory.SpaceCreated(
@@ -257,6 +259,17 @@ _AGENT = rpc.ConnectedAgent(
 )
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
 _PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
+_DONE = audit.AuditEntry(
+    place=lists.Place(at=1767323045678900000, key="ws.dir.key.k1.key_revoked"),
+    id="0" * 31 + "3",
+    type="key_revoked",
+    actor="user:u1",
+    kind="key",
+    entry="k1",
+    event=msgspec.Raw(b'{"type":"key_revoked"}'),
+    user="u2",
+    name="gpu box",
+)
 _PAST = lists.PastConnection(
     place=lists.Place(at=1767323045678900000, key="ws.conn.c1.connected"),
     conn="c1",
@@ -293,6 +306,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.CreateUser(email="a@example.org", password="long enough", role="admin", actor="user:u1"),
     rpc.DisableUser(user="u1", actor="user:u2"),
     rpc.EnableUser(user="u1", actor="user:u2"),
+    rpc.SetRole(user="u1", role="admin", actor="user:u2"),
     rpc.CreateSpace(
         space="demo",
         owner="u1",
@@ -344,6 +358,19 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     _PAST,
     lists.ConnectionsPage(connections=[_PAST], more=True),
+    audit.ListAudit(
+        limit=20,
+        actor="user:u1",
+        user="u2",
+        space="demo",
+        types=["user_role_set"],
+        since=1767323045678900000,
+        until=1767323045678900001,
+        beside=lists.Place(at=1767323045678900000, key="ws.dir.user.u2.user_role_set"),
+        direction="newer",
+        recorded=rpc.Position(stream="DIRECTORY", epoch=1, seq=42),
+    ),
+    audit.AuditPage(entries=[_DONE], more=True),
     lists.GetStats(
         since=1767323045678900000,
         until=1767326645678900000,
@@ -409,6 +436,7 @@ FAMILIES: dict[str, list[msgspec.Struct]] = {
 }
 
 _PARTS_AND_ROOTS = {
+    audit.AuditEntry,
     events.Event,
     events.Limits,
     events.Problem,
@@ -435,7 +463,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, files, frames, output),
-        *(rpc, file_use, lists, reports, idempotency, ownership, sign_in),
+        *(audit, rpc, file_use, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:
         for value in vars(module).values():

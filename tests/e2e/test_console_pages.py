@@ -3,6 +3,7 @@ whether its text is in the catalogue. The pictures come to .pictures/, to be loo
 
 import functools
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -13,6 +14,7 @@ from services.gateway.web import console_pages
 from services.gateway.web.assets import PREFIX, assets
 from services.gateway.web.console import Console
 from services.gateway.web.languages import PSEUDO
+from services.registry.directory import user_id
 from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 
@@ -36,6 +38,11 @@ FRAMED = {
     "keys": "/keys",
     "new-key": "/keys/new",
     "account": "/account",
+    "users": "/users",
+    "new-user": "/users/new",
+    "user": f"/users/{user_id('grace@example.org')}",
+    "audit": "/audit",
+    "audit-filtered": "/audit?type=space_paused&since=2026-01-01",
     "spaces-zh": "/spaces?lang=zh",
 }
 """Pages for those who are; the last one chooses a language, which stays."""
@@ -99,7 +106,8 @@ def signed_in(stack: Stack, browser: Browser) -> dict[str, object]:
 
 def settled(somebody: Visitor) -> bool:
     """Whether everything that turns live has done so."""
-    return somebody.page.locator("[data-state=unknown]").count() == 0 and not somebody.complaints
+    live = somebody.page.locator("[data-state=unknown], [data-looking]:not([hidden])")
+    return live.count() == 0 and not somebody.complaints
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -160,12 +168,24 @@ def write_schema(page: Page) -> None:
     page.get_by_role("region", name="The form for it").scroll_into_view_if_needed()
 
 
+def make_user(page: Page) -> None:
+    page.get_by_label("E-mail address").fill(f"edith-{time.monotonic_ns()}@example.org")
+    page.get_by_role("button", name="Make user").click()
+    page.get_by_text("It is good until").wait_for()
+
+
+def ask_to_disable(page: Page) -> None:
+    page.get_by_role("button", name="Disable").click()
+
+
 STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
     "menu": ("/spaces", open_menu, ("phone",)),
     "revoking": ("/keys", ask_to_revoke, tuple(SIZES)),
     "deleting": ("/spaces/demo/settings", ask_to_delete, tuple(SIZES)),
     "flaws": ("/new-space", make_flaws, tuple(SIZES)),
     "schema": ("/new-space", write_schema, tuple(SIZES)),
+    "made-user": ("/users/new", make_user, tuple(SIZES)),
+    "disabling": (f"/users/{user_id('grace@example.org')}", ask_to_disable, tuple(SIZES)),
     "made-key": ("/keys/new", make_key, tuple(SIZES)),
     "connecting": ("/spaces/whisper-large/agents", make_agent_key, tuple(SIZES)),
 }

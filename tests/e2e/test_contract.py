@@ -80,6 +80,7 @@ def contract() -> Iterator[Contract]:
                 "submit": [{"space": stack.ready.space}],
                 "drain": [connected_agent(stack, http)],
                 "revoke_key": [key],
+                "set_role": [user],
                 "disable_user": [user],
                 "enable_user": [user],
                 "space": [space],

@@ -62,6 +62,8 @@ EXPECTED = {
     "users": Expected(("manage",), 200, "admin", whole=True),
     "create_user": Expected(("manage",), 400, "admin", whole=True),
     "me": Expected((), 200),
+    "audit": Expected(("manage",), 400, "admin", whole=True),
+    "set_role": Expected(("manage",), 404, "admin", whole=True),
     "disable_user": Expected(("manage",), 404, "admin", whole=True),
     "enable_user": Expected(("manage",), 404, "admin", whole=True),
     "spaces": Expected(("read",), 200),

@@ -110,11 +110,17 @@ def _unbracketed(text: str) -> str:
 
 _TEXTS = """() => {
   const own = (element) => element.closest('[translate=no]') === null;
+  const isText = (node) => node.nodeType === Node.TEXT_NODE;
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const found = [document.title.split(' · ')[0]];
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (parent.closest('script, noscript, template') === null && own(parent)) found.push(walker.currentNode.data);
+    if (parent.closest('script, noscript, template, [data-whole]') || !own(parent)) continue;
+    found.push(walker.currentNode.data);
+  }
+  // One text of the catalogue, with elements in it.
+  for (const element of document.querySelectorAll('[data-whole]')) {
+    found.push([...element.childNodes].filter(isText).map((node) => node.data).join(''));
   }
   for (const element of document.querySelectorAll('[aria-label], [title], [placeholder], [alt], [data-label]')) {
     for (const name of ['aria-label', 'title', 'placeholder', 'alt', 'data-label']) {

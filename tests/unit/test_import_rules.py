@@ -46,18 +46,20 @@ PURE = {
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
         *("request_log", "web.request_views", "web.timeline", "web.durations"),
-        *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
+        *("audit", "cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.use_views"),
         *("web.input_fields", "web.input_form", "web.input_reading", "web.input_starters"),
+        *("web.user_views", "web.audit_views"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
-        *("retentions", "collected", "collecting", "file_table"),
+        *("audit", "retentions", "collected", "collecting", "file_table"),
     },
-    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},
+    "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces", "users"},
     "services.commands": {
+        "audit_table",
         "checks",
         "file_showing",
         "inputs",
@@ -88,7 +90,7 @@ PURE = {
         *("sockets", "transfer_steps", "unacknowledged", "work"),
     },
     "spaces_client": {
-        *("account_calls", "agent_calls", "call", "request_calls", "sending", "space_calls", "spaces"),
+        *("account_calls", "agent_calls", "audit", "call", "request_calls", "sending", "space_calls", "spaces"),
         *("downloading", "file_calls", "files", "steps", "uploading"),
         *(
             "accounts",

@@ -48,7 +48,15 @@ SAMPLES = {
 }
 """A subject of each kind, by the function that builds it."""
 NO_SUBJECTS = {"token", "part_token", "parse_request_event"}
-FILTERS = {"chain", "partition", "for_agent_gateway", "for_origin", "connection_chain", "directory_chain"}
+FILTERS = {
+    "chain",
+    "partition",
+    "for_agent_gateway",
+    "for_origin",
+    "connection_chain",
+    "directory_chain",
+    "directory_entries",
+}
 
 
 def matches(address: str, subject: str) -> bool:

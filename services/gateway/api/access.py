@@ -18,12 +18,13 @@ from services.gateway.key_uses import KeyUses
 from services.gateway.limits import Limits
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
-from services.gateway.sessions import Sessions
+from services.gateway.sessions import Ended, Sessions
 from services.gateway.signing import BadToken
-from services.gateway.web_sessions import check_origin, check_page, token_of
+from services.gateway.web_sessions import SessionFlaw, check_origin, check_page, token_of
 from services.runtime import telemetry
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
+from services.runtime.errors import NatsUnavailable
 
 T = TypeVar("T")
 Endpoint = Callable[[Request, Caller], Awaitable[Response]]
@@ -106,6 +107,14 @@ class Access:
                 return None
             raise
         return None if caller.session is None else caller
+
+    async def ended(self, request: Request) -> Ended | SessionFlaw:
+        """Why the session is worth nothing whose cookie a browser still has; empty: it has none, or nobody can tell now."""
+        token = token_of(dict(request.scope["headers"]))
+        try:
+            return "" if token is None else await self._sessions.flaw(token, self._follower.directory, self._clock.now_ns())
+        except NatsUnavailable:
+            return ""
 
     async def _caller(self, request: Request, operation: Operation) -> Caller:
         caller = await self._counted(request)

@@ -2,7 +2,16 @@
 
 import msgspec
 
-from services.gateway.granting import KeyBody, KeyObject, KeysObject, MadeKeyObject, UserBody, UserObject, UsersObject
+from services.gateway.granting import (
+    KeyBody,
+    KeyObject,
+    KeysObject,
+    MadeKeyObject,
+    RoleBody,
+    UserBody,
+    UserObject,
+    UsersObject,
+)
 
 KEY_ID, USER_ID = "5f0c9be2a4d71836", "7ba684f146c94457"
 
@@ -24,4 +33,6 @@ KEYS = KeysObject(results=[KEY])
 USER_BODY = msgspec.convert({"email": "ada@example.org", "password": "correct horse"}, UserBody)
 USER = UserObject(id=USER_ID, email="ada@example.org", role="member", disabled=False)
 DISABLED = msgspec.structs.replace(USER, disabled=True)
+ROLE_BODY = RoleBody(role="admin")
+ADMIN = msgspec.structs.replace(USER, role="admin")
 USERS = UsersObject(results=[USER])

@@ -105,6 +105,29 @@ ME = Operation(
     answers={200: Answer("The user.", examples.USER)},
     problems={**KEY_PROBLEMS, "forbidden": "The key is an agent's."},
 )
+SET_ROLE = Operation(
+    id="set_role",
+    scopes=("manage",),
+    role="admin",
+    whole=True,
+    method="PATCH",
+    path="/v1/users/{id}",
+    tag=USERS_TAG,
+    summary="Give a user another role",
+    description="Within a second, at every gateway: keys and sessions that there are may then what the new role may, within "
+    "their scopes and spaces. Streams that the user has open end; whoever comes again reads on, if they still may. Nobody "
+    "changes their own role, and the last administrator who is enabled stays one.",
+    parameters=(_USER_ID,),
+    body=examples.ROLE_BODY,
+    answers={200: Answer("The user.", examples.ADMIN)},
+    problems={
+        **_USER_PROBLEMS,
+        **_BODY,
+        "forbidden": "The key is an agent's, or lacks a scope, or is limited to spaces, or is no administrator's; or the "
+        "user is the caller, or the last administrator.",
+        "not_found": "There is no such user.",
+    },
+)
 DISABLE_USER = Operation(
     id="disable_user",
     scopes=("manage",),
@@ -134,4 +157,4 @@ ENABLE_USER = Operation(
     answers={200: Answer("The user.", examples.USER)},
     problems={**_USER_PROBLEMS, "not_found": "There is no such user."},
 )
-ACCOUNT_OPERATIONS = (KEYS, CREATE_KEY, REVOKE_KEY, USERS, CREATE_USER, ME, DISABLE_USER, ENABLE_USER)
+ACCOUNT_OPERATIONS = (KEYS, CREATE_KEY, REVOKE_KEY, USERS, CREATE_USER, ME, SET_ROLE, DISABLE_USER, ENABLE_USER)

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.audit_operations import AUDIT_OPERATIONS
 from services.gateway.api.discovery_operations import DISCOVERY_OPERATIONS
 from services.gateway.api.file_operations import FILE_OPERATIONS
 from services.gateway.api.member_operations import MEMBER_OPERATIONS
@@ -318,6 +319,7 @@ OPERATIONS = (
     DRAIN,
     CONNECTIONS,
     *ACCOUNT_OPERATIONS,
+    *AUDIT_OPERATIONS,
     *SPACE_OPERATIONS,
     *SIGN_IN_OPERATIONS,
     *MEMBER_OPERATIONS,

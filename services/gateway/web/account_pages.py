@@ -12,7 +12,7 @@ def router(console: Console, sign_up: str) -> APIRouter:
     """The routes of these pages; `sign_up`: open or closed."""
 
     async def sign_in(request: Request) -> Page:
-        return Page("sign_in.html", SigningInView(back_from(request), sign_up == "open"))
+        return Page("sign_in.html", SigningInView(back_from(request), sign_up == "open", await console.ended(request)))
 
     async def joining(request: Request) -> Page:
         return Page("sign_up.html", SigningInView(back_from(request), sign_up == "open"))

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SigningInView:
-    """`back`: where to go on to, a page of ours. `sign_up`: whether people may make themselves users."""
+    """`back`: where to go on to, a page of ours. `sign_up`: whether people may make themselves users.
+    `ended`: why the session is over whose cookie the browser still has; empty: there is none."""
 
     back: str
     sign_up: bool
+    ended: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from services.gateway.api.access import Access
 from services.gateway.auth import Caller
 from services.gateway.problems import ApiProblem, unauthenticated
+from services.gateway.sessions import Ended
 from services.gateway.web import languages
 from services.gateway.web.assets import PREFIX, Assets
 from services.gateway.web.layout import THEME_COOKIE, Layout, layout, local_path, person, sign_in_url
 from services.gateway.web.refusals import refused_view, shown_as_page
 from services.gateway.web.rendering import POLICY, Renderer
-from services.gateway.web_sessions import csrf_token, is_secure
+from services.gateway.web_sessions import SessionFlaw, csrf_token, is_secure
 from services.runtime.errors import Retryable
 
 _HEADERS = {
@@ -66,6 +67,10 @@ class Console:
             return self._shown(request, None, await handler(request))
 
         routes.add_route(path, answer, methods=["GET"])
+
+    async def ended(self, request: Request) -> Ended | SessionFlaw:
+        """Why whoever comes to sign in has to; empty: there is nothing to say."""
+        return await self._access.ended(request)
 
     def add_for_all(self, routes: APIRouter, path: str, handler: OpenHandler) -> None:
         """A page for everybody, signed in or not."""

@@ -476,3 +476,46 @@ SELECT data FROM event_log WHERE stream = 'DIRECTORY' ORDER BY epoch, seq
 SELECT epoch, seq, at, subject, data FROM leftovers
 WHERE stream = $1 AND begun > (SELECT coalesce(max(epoch), 0) FROM recoveries WHERE completed_at IS NOT NULL)
 ORDER BY epoch, seq
+
+-- name: mark_repeated
+-- Which of these events of the directory a recovery has appended again. An event's own id is the first in its JSON.
+UPDATE event_log AS log SET repeats = true
+WHERE stream = 'DIRECTORY' AND epoch = $1 AND seq = ANY ($2::bigint[]) AND EXISTS (
+    SELECT FROM event_log AS former
+    WHERE former.stream = 'DIRECTORY' AND former.subject = log.subject AND former.epoch < $1
+        AND position(decode(substring(encode(log.data, 'escape') FROM '"id":"[^"]*"'), 'escape') IN former.data) > 0
+)
+
+-- name: audit_older
+-- Events of the directory behind a place ($1, $2), the newest first: in a span of time ($3, $4), of some types ($5), of one
+-- entry ($6, how its subjects begin), whose JSON has a text ($7), and one of two others unless they have some subject ($8).
+SELECT at, subject, data FROM event_log
+WHERE stream = 'DIRECTORY' AND NOT repeats
+    AND (at, subject COLLATE "C") < ($1, $2)
+    AND at >= $3 AND at < $4
+    AND ($5::text[] IS NULL OR type = ANY ($5))
+    AND ($6::text IS NULL OR starts_with(subject, $6))
+    AND ($7::bytea IS NULL OR position($7 IN data) > 0)
+    AND ($8::text[] IS NULL OR subject = ANY ($8) OR position($9::bytea IN data) > 0 OR position($10::bytea IN data) > 0)
+ORDER BY at DESC, subject COLLATE "C" DESC
+
+-- name: audit_newer
+-- The same before a place, the nearest to it first.
+SELECT at, subject, data FROM event_log
+WHERE stream = 'DIRECTORY' AND NOT repeats
+    AND (at, subject COLLATE "C") > ($1, $2)
+    AND at >= $3 AND at < $4
+    AND ($5::text[] IS NULL OR type = ANY ($5))
+    AND ($6::text IS NULL OR starts_with(subject, $6))
+    AND ($7::bytea IS NULL OR position($7 IN data) > 0)
+    AND ($8::text[] IS NULL OR subject = ANY ($8) OR position($9::bytea IN data) > 0 OR position($10::bytea IN data) > 0)
+ORDER BY at, subject COLLATE "C"
+
+-- name: keys_created
+-- First events of keys, by their subjects.
+SELECT data FROM event_log WHERE stream = 'DIRECTORY' AND subject = ANY ($1::text[])
+
+-- name: keys_created_with
+-- First events of keys whose JSON has a text.
+SELECT data FROM event_log
+WHERE stream = 'DIRECTORY' AND NOT repeats AND type IN ('api_key_created', 'agent_key_created') AND position($1 IN data) > 0

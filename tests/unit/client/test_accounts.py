@@ -121,6 +121,15 @@ def test_users_are_made_with_a_password_that_is_not_shown() -> None:
     assert [body["role"] for body in bodies] == ["member", "admin"]
 
 
+def test_a_user_is_given_a_role() -> None:
+    with ScriptedServer(answer(ADA | {"role": "admin"})) as server:
+        row = at(server, "users", "role", "u1", "admin").stdout.splitlines()[1]
+        assert at(server, "users", "role", "u1", "owner").exit_code == 2
+    assert row.split() == ["u1", "ada@example.org", "admin", "enabled"]
+    (sent,) = server.received
+    assert (sent.method, sent.path, json.loads(sent.body)) == ("PATCH", "/v1/users/u1", {"role": "admin"})
+
+
 def test_users_are_listed_disabled_and_enabled() -> None:
     off = ADA | {"disabled": True}
     with ScriptedServer(answer({"results": [ADA, off]}), answer(off), answer(ADA), answer(ADA)) as server:

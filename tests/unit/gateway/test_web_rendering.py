@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.contracts.accounts import User
+from services.contracts.accounts import Directory, User
 from services.gateway.web.account_views import NoView, SigningInView
 from services.gateway.web.assets import Assets, assets
+from services.gateway.web.audit_views import FILTERS, audit_view
 from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
 from services.gateway.web.languages import LANGUAGES, PSEUDO
 from services.gateway.web.layout import Person, layout
@@ -21,6 +22,7 @@ from services.gateway.web.rendering import Renderer
 from services.gateway.web.request_views import requests_view
 from services.gateway.web.space_views import form_view, space_view, spaces_view
 from services.gateway.web.use_views import use_view
+from services.gateway.web.user_views import user_view, users_view
 from tests.support.html import Reading
 from tests.unit.gateway.requests_shown import hostile_requests
 from tests.unit.gateway.test_web_views import ADA, KEY, ROOT, SPACE
@@ -31,8 +33,16 @@ SHOUTED = re.compile(r"<script>|<img src=x|1234000")
 NAMED = msgspec.structs.replace(SPACE, title=HOSTILE)
 STRICT = msgspec.structs.replace(NAMED, visibility="private", on_no_agent="reject", features=("prompt", "file"))
 NAMELESS = User(user="x", email=HOSTILE, role="member", password_hash="x")
+PEOPLE = Directory()
+PEOPLE.users = {
+    "x": NAMELESS,
+    "off": msgspec.structs.replace(NAMELESS, user="off", role="admin", disabled=True),
+    "root": ROOT,
+}
+PEOPLE.spaces = {"demo": msgspec.structs.replace(NAMED, owner="x", members={"off": "manager"})}
 VIEWS: list[tuple[str, Any]] = [
     ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
+    *(("sign_in.html", SigningInView("/", False, why)) for why in ("disabled", "password", "ended")),
     ("sign_up.html", SigningInView(f"/{HOSTILE}", True)),
     ("sign_up.html", SigningInView("/", False)),
     ("password_reset.html", NoView()),
@@ -53,6 +63,13 @@ VIEWS: list[tuple[str, Any]] = [
     ("requests.html", requests_view([NAMED], ROOT, {"x": NAMELESS})),
     ("requests.html", requests_view([], ADA, {})),
     *(("request.html", view) for view in hostile_requests(HOSTILE)),
+    ("users.html", users_view(PEOPLE, "")),
+    ("users.html", users_view(PEOPLE, HOSTILE + "nobody")),
+    ("new_user.html", NoView()),
+    *(("user.html", user_view(user, PEOPLE, [(KEY, 5)], 9, ROOT)) for user in PEOPLE.users.values()),
+    ("user.html", user_view(NAMELESS, PEOPLE, [], 9, NAMELESS)),
+    ("audit.html", audit_view(dict.fromkeys(FILTERS, HOSTILE))),
+    ("audit.html", audit_view({})),
     *(("refused.html", refused_view(code, {"Retry-After": "2"})) for code in ("forbidden", "not_found", "quota_exceeded")),
     *(("refused.html", refused_view(code, {})) for code in ("unavailable", "internal")),
 ]
