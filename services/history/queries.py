@@ -19,6 +19,8 @@ from services.contracts.rpc import (
     Position,
     Positions,
 )
+from services.contracts.series import GetSeries
+from services.history.activity import Activity
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
 from services.history.file_use import FileUses
@@ -42,6 +44,7 @@ class Queries:
         self._pool = pool
         self._lists = Lists(pool)
         self._files = FileUses(pool, self._lists)
+        self._activity = Activity(pool, self._lists)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
@@ -53,6 +56,7 @@ class Queries:
                 subjects.history_rpc("connections"), ListConnections, _available(self._lists.connections)
             ),
             "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
+            "series": Operation(subjects.history_rpc("series"), GetSeries, _available(self._activity.series)),
             "file_use": Operation(subjects.history_rpc("file_use"), GetFileUse, _available(self._files.use)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }

@@ -52,6 +52,7 @@ PURE = {
     },
     "services.history": {
         *("chains", "connections", "entries", "epochs", "positions", "requests", "restoring", "stats", "trim_plan"),
+        "series",
         *("retentions", "collected", "collecting", "file_table"),
     },
     "services.registry": {"agents", "connections", "directory", "lockout", "password_changes", "refusal", "spaces"},

@@ -55,16 +55,17 @@ SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
 -- name: upsert_requests
 INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
-                      erased, erase_at)
+                      erased, erase_at, waited_ns, ran_s)
 SELECT * FROM unnest(
     $1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
     $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[],
-    $13::boolean[], $14::bigint[]
+    $13::boolean[], $14::bigint[], $15::bigint[], $16::double precision[]
 )
 ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at,
+    waited_ns = excluded.waited_ns, ran_s = excluded.ran_s
 WHERE requests.last_seq < excluded.last_seq
 
 -- name: insert_request_files
@@ -241,6 +242,71 @@ CROSS JOIN LATERAL (
 ) AS latest
 ORDER BY latest.completed_at DESC LIMIT $7
 
+-- name: statement_timeout
+-- Until the end of the transaction no statement may take longer.
+SELECT set_config('statement_timeout', $1, true)
+
+-- name: series_flow
+-- Requests that have ended since an instant ($1), of a user ($3), of a space ($4) or of some ($5): how many came in, and waited
+-- no longer, in which spans of $2 nanoseconds from that instant on; -1: before.
+SELECT
+    CASE WHEN accepted_at < $1 THEN -1 ELSE (accepted_at - $1) / $2 END AS came,
+    CASE WHEN coalesce(accepted_at + waited_ns, completed_at) < $1 THEN -1
+         ELSE (coalesce(accepted_at + waited_ns, completed_at) - $1) / $2 END AS went,
+    count(*) AS requests
+FROM requests
+WHERE completed_at >= $1
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY came, went
+
+-- name: series_waiting
+-- The same of those that wait now.
+SELECT CASE WHEN accepted_at < $1 THEN -1 ELSE (accepted_at - $1) / $2 END AS came, count(*) AS requests
+FROM requests
+WHERE completed_at IS NULL AND status = 'queued'
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY came
+
+-- name: running
+-- What is run now: of a user ($1), of a space ($2) or of some ($3).
+SELECT state FROM requests
+WHERE completed_at IS NULL AND status = 'processing'
+    AND ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+
+-- name: series_outcomes
+-- What requests came to in each span of time that had any, and (bucket null) in all $6 spans: counts by status, and the
+-- durations by nearest rank.
+SELECT
+    (completed_at - $1) / $2 AS bucket,
+    count(*) FILTER (WHERE status = 'succeeded') AS succeeded,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'canceled') AS canceled,
+    count(*) FILTER (WHERE status = 'expired') AS expired,
+    percentile_disc('{0.5, 0.9, 0.99}'::double precision[]) WITHIN GROUP (ORDER BY waited_ns) AS waited_ns,
+    percentile_disc('{0.5, 0.9, 0.99}'::double precision[]) WITHIN GROUP (ORDER BY ran_s) AS ran_s
+FROM requests
+WHERE completed_at >= $1 AND completed_at < $1 + $2 * $6
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY GROUPING SETS ((bucket), ())
+
+-- name: series_connections
+-- Connections that were there at some time from one instant ($1) up to another ($2), the latest first, $3 at most.
+SELECT began.at AS began_at, ended.at AS ended_at, began.data
+FROM event_log AS began
+LEFT JOIN event_log AS ended ON ended.stream = 'CONNECTIONS' AND ended.type = 'disconnected'
+    AND ended.subject = replace(began.subject, '.connected', '.disconnected')
+WHERE began.stream = 'CONNECTIONS' AND began.type = 'connected' AND began.at < $2
+    AND (ended.at IS NULL OR ended.at >= $1)
+ORDER BY began.at DESC LIMIT $3
+
 -- name: open_chains
 -- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.
 SELECT log.rid, log.seq, log.at, log.subject, log.type, log.data, log.payload_sha, payloads.data AS payload
@@ -296,7 +362,7 @@ ORDER BY rid, epoch, seq
 -- name: all_requests
 -- Both read tables by request, with all files to which one refers. Each may have requests that the other has not.
 SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
-    erased, erase_at, coalesce(files, '{}') AS files
+    erased, erase_at, waited_ns, ran_s, coalesce(files, '{}') AS files
 FROM requests
 FULL JOIN (SELECT rid, array_agg(file ORDER BY file) AS files FROM request_files GROUP BY rid) AS referred USING (rid)
 ORDER BY rid
@@ -385,7 +451,8 @@ ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
     status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at,
+    waited_ns = excluded.waited_ns, ran_s = excluded.ran_s
 WHERE requests IS DISTINCT FROM excluded
 
 -- name: delete_unfounded_files
