@@ -46,8 +46,10 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer: the buckets in order, and the durations of all of them together."""
+    """The answer: the buckets in order, and the durations of all of them together. Durations are those of `sampled`
+    requests, chosen at random, evenly over the whole span, when there are many."""
 
     buckets: list[Bucket]
+    sampled: int = 0
     queue_s: Latency | None = None
     run_s: Latency | None = None

@@ -3,27 +3,32 @@ given up when it takes too long."""
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import asyncpg
 
 from services.contracts.lists import ListConnections
+from services.contracts.platform import Attention, GetAttention
 from services.contracts.series import MAX_BUCKETS, GetSeries, Latency, Series
+from services.history.attention import Judged, Waiting, agents_of, spaces_of, waited_at
 from services.history.connections import begun_connection, fits
 from services.history.database import Connection, Pool
 from services.history.lists import Lists, check_whole, one_or_several
 from services.history.requests import state_of
-from services.history.series import Flow, Outcomes, Presence, agents_online, running_flow, series_of
+from services.history.series import Durations, Flow, Presence, agents_online, one_in, running_flow, series_of
 from services.history.statements import sql
 from services.runtime.rpc import Refused
 
 _NS = 1_000_000_000
-BUDGET_S = 4.0
+BUDGET_S = 6.0
 """An answer may take so long. Who asks waits longer, so that it hears why there is none."""
 AT_ONCE = 2
 """So many answers are made at a time: the others of the pool's connections are for the recorders and shorter questions."""
-MAX_CONNECTIONS = 50_000
-"""So many connections of agents, the latest, are looked at."""
+MAX_CONNECTIONS = 20_000
+"""So many connections of agents, the latest, are looked at ..."""
+LOOK_BACK_NS = 90 * 86400 * _NS
+"""... and those that began so long before the first bucket: none lasts longer than its gateway and its agent do."""
 
 
 class Activity:
@@ -40,9 +45,30 @@ class Activity:
         if query.recorded is not None:
             await self._lists.recorded(query.recorded)
         async with self.looking() as connection:
-            flows, outcomes = await _requests(connection, query)
+            flows, durations = await _requests(connection, query)
             agents = await _agents(connection, query)
-        return series_of(query, flows, outcomes, agents)
+        return series_of(query, flows, durations, agents)
+
+    async def attention(self, query: GetAttention) -> Attention:
+        """What may need somebody. Raises Refused."""
+        if query.recorded is not None:
+            await self._lists.recorded(query.recorded)
+        whose = (query.user or None, *one_or_several(query.spaces))
+        async with self.looking() as connection:
+            waiting = [Waiting(*row) for row in await connection.fetch(sql("waiting_spaces"), *whose)]
+            running = [state_of(row["state"]) for row in await connection.fetch(sql("running"), *whose)]
+            depths = []
+            for at in query.depths_at:
+                rows = await connection.fetch(sql("waited_spaces"), at, *whose)
+                depths.append(Counter({row["space"]: row["requests"] for row in rows}) + waited_at(at, running))
+            judged = await connection.fetch(sql("judged_spaces"), query.outcomes_since, query.outcomes, *whose)
+            began = await connection.fetch(sql("latest_connections"), query.connections_since, MAX_CONNECTIONS)
+        wanted = ListConnections(limit=1, owner=query.owner, within=query.within)
+        events = (begun_connection(row["at"], row["subject"], row["data"]).event for row in began)
+        return Attention(
+            spaces=spaces_of(waiting, depths, [Judged(*row) for row in judged]),
+            agents=agents_of(event for event in events if fits(wanted, event)),
+        )
 
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[Connection]:
@@ -62,29 +88,23 @@ class Activity:
             raise Refused("too_long", f"counting takes longer than {BUDGET_S:g} s") from error
 
 
-async def _requests(connection: Connection, query: GetSeries) -> tuple[list[Flow], dict[int | None, Outcomes]]:
+async def _requests(connection: Connection, query: GetSeries) -> tuple[list[Flow], dict[int | None, Durations]]:
     whose = (query.user or None, *one_or_several(query.spaces))
     spans = (query.since, query.bucket_s * _NS)
     ended = await connection.fetch(sql("series_flow"), *spans, *whose)
     waiting = await connection.fetch(sql("series_waiting"), *spans, *whose)
     running = [state_of(row["state"]) for row in await connection.fetch(sql("running"), *whose)]
-    outcomes = await connection.fetch(sql("series_outcomes"), *spans, *whose, query.buckets)
-    return (
-        [
-            *(Flow(*row) for row in ended),
-            *(Flow(row["came"], None, row["requests"]) for row in waiting),
-            *running_flow(query, running),
-        ],
-        {row["bucket"]: _outcomes(row) for row in outcomes},
-    )
+    flows = [
+        *(Flow(*row) for row in ended),
+        *(Flow(row["came"], None, None, "queued", row["requests"]) for row in waiting),
+        *running_flow(query, running),
+    ]
+    rows = await connection.fetch(sql("series_durations"), *spans, *whose, query.buckets, one_in(flows))
+    return flows, {row["bucket"]: _durations(row) for row in rows}
 
 
-def _outcomes(row: asyncpg.Record) -> Outcomes:
-    return Outcomes(
-        ended={status: row[status] for status in ("succeeded", "failed", "canceled", "expired") if row[status]},
-        queue_s=_latency(row["waited_ns"], _NS),
-        run_s=_latency(row["ran_s"], 1),
-    )
+def _durations(row: asyncpg.Record) -> Durations:
+    return Durations(sampled=row["sampled"], queue_s=_latency(row["waited_ns"], _NS), run_s=_latency(row["ran_s"], 1))
 
 
 def _latency(given: list[float] | None, unit: int) -> Latency | None:
@@ -97,10 +117,11 @@ def _latency(given: list[float] | None, unit: int) -> Latency | None:
 async def _agents(connection: Connection, query: GetSeries) -> list[int | None]:
     wanted = ListConnections(limit=1, owner=query.user, space=query.space, within=query.within)
     end = query.since + query.buckets * query.bucket_s * _NS
-    rows = await connection.fetch(sql("series_connections"), query.since, end, MAX_CONNECTIONS)
+    rows = await connection.fetch(sql("series_connections"), query.since, end, query.since - LOOK_BACK_NS, MAX_CONNECTIONS)
+    all_fit = not (wanted.owner or wanted.space) and wanted.within is None
     there = [
         Presence(row["began_at"], row["ended_at"])
         for row in rows
-        if fits(wanted, begun_connection(row["began_at"], "", row["data"]).event)
+        if all_fit or fits(wanted, begun_connection(row["began_at"], "", row["data"]).event)
     ]
     return agents_online(query, there, rows[-1]["began_at"] if len(rows) == MAX_CONNECTIONS else None)

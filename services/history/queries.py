@@ -9,6 +9,7 @@ import msgspec
 from services.contracts import subjects
 from services.contracts.file_use import GetFileUse
 from services.contracts.lists import GetStats, ListConnections, ListRequests
+from services.contracts.platform import GetAttention
 from services.contracts.rpc import (
     Chain,
     GetChain,
@@ -57,6 +58,7 @@ class Queries:
             ),
             "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
             "series": Operation(subjects.history_rpc("series"), GetSeries, _available(self._activity.series)),
+            "attention": Operation(subjects.history_rpc("attention"), GetAttention, _available(self._activity.attention)),
             "file_use": Operation(subjects.history_rpc("file_use"), GetFileUse, _available(self._files.use)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),
         }

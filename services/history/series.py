@@ -1,7 +1,8 @@
 """PURE: numbers over time, of counts that the database has made."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 
 from services.contracts.lifecycle import Status
@@ -13,20 +14,27 @@ BEFORE = -1
 """In place of the number of a bucket: before the first one."""
 
 
+SAMPLE = 20_000
+"""Of about so many requests, or of all if there are fewer, durations are looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """So many requests came in in one bucket, and waited no longer in another (None: they still do)."""
+    """So many requests came in in one bucket, waited no longer in another and ended in a third, with a status. None: they
+    have not yet."""
 
     came: int
     went: int | None
+    ended: int | None
+    status: Status
     requests: int
 
 
 @dataclass(frozen=True, slots=True)
-class Outcomes:
-    """What became of the requests that ended in one bucket, or in all."""
+class Durations:
+    """How long the requests that ended in one bucket, or in all, had waited and ran."""
 
-    ended: dict[Status, int] = field(default_factory=dict)
+    sampled: int = 0
     queue_s: Latency | None = None
     run_s: Latency | None = None
 
@@ -46,29 +54,38 @@ def bucket_of(query: GetSeries, at: int) -> int:
 
 def running_flow(query: GetSeries, states: Iterable[RequestState]) -> list[Flow]:
     """The flow of requests that are run now."""
-    return [Flow(bucket_of(query, each.accepted_at), bucket_of(query, each.assigned_at), 1) for each in states]
+    return [
+        Flow(bucket_of(query, each.accepted_at), bucket_of(query, each.assigned_at), None, each.status, 1) for each in states
+    ]
+
+
+def one_in(flows: Iterable[Flow]) -> int:
+    """Of one request in how many durations are looked at."""
+    return -(-sum(flow.requests for flow in flows if flow.ended is not None) // SAMPLE) or 1
 
 
 def series_of(
     query: GetSeries,
     flows: Sequence[Flow],
-    outcomes: dict[int | None, Outcomes],
+    durations: Mapping[int | None, Durations],
     agents: Sequence[int | None],
 ) -> Series:
-    """The answer. `outcomes` by the number of their bucket, under None those of all; `agents` for each bucket."""
-    waiting = _waiting(query.buckets, flows)
+    """The answer. `durations` by the number of their bucket, under None those of all; `agents` for each bucket."""
     accepted = [0] * query.buckets
+    ended: list[Counter[Status]] = [Counter() for _ in accepted]
     for flow in flows:
         if 0 <= flow.came < query.buckets:
             accepted[flow.came] += flow.requests
-    nothing = Outcomes()
-    found = [outcomes.get(number, nothing) for number in range(query.buckets)]
-    whole = outcomes.get(None, nothing)
+        if flow.ended is not None and flow.ended < query.buckets:
+            ended[flow.ended][flow.status] += flow.requests
+    waiting = _waiting(query.buckets, flows)
+    found = [durations.get(number, Durations()) for number in range(query.buckets)]
+    whole = durations.get(None, Durations())
     return Series(
         buckets=[
             Bucket(
                 accepted=accepted[number],
-                ended=each.ended,
+                ended=dict(ended[number]),
                 queue_s=each.queue_s,
                 run_s=each.run_s,
                 waiting=waiting[number],
@@ -76,6 +93,7 @@ def series_of(
             )
             for number, each in enumerate(found)
         ],
+        sampled=whole.sampled,
         queue_s=whole.queue_s,
         run_s=whole.run_s,
     )

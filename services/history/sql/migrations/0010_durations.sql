@@ -20,13 +20,15 @@ BEGIN
 END
 $$;
 
-UPDATE requests SET
-    waited_ns = CASE WHEN numbers.assigned_at > 0 THEN numbers.assigned_at - requests.accepted_at END,
-    ran_s = CASE WHEN requests.status IN ('succeeded', 'failed') AND numbers.ran_s > 0 THEN numbers.ran_s END
-FROM requests AS same CROSS JOIN LATERAL pg_temp.numbers_of(same.state, same.completed_at) AS numbers
-WHERE same.rid = requests.rid AND requests.attempt > 0 AND requests.completed_at IS NOT NULL;
+UPDATE requests SET (waited_ns, ran_s) = (
+    SELECT
+        CASE WHEN numbers.assigned_at > 0 THEN numbers.assigned_at - requests.accepted_at END,
+        CASE WHEN requests.status IN ('succeeded', 'failed') AND numbers.ran_s > 0 THEN numbers.ran_s END
+    FROM pg_temp.numbers_of(requests.state, requests.completed_at) AS numbers
+)
+WHERE attempt > 0 AND completed_at IS NOT NULL;
 
-DROP FUNCTION pg_temp.numbers_of;
+DROP FUNCTION pg_temp.numbers_of (bytea, bigint);
 
 -- Everything that is counted over a span of time, without a look into the table.
 CREATE INDEX requests_in_time ON requests (completed_at)
