@@ -84,7 +84,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         predecessor.router(directory, access, admission, submissions, files.files, values),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         *files.routers(access, directory),
-        *pages.routers(console, directory, uses, clock, settings.sign_up),
+        *pages.routers(console, directory, uses, clock, settings.sign_up, watching),
         as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )

@@ -39,8 +39,8 @@ class ServiceObject(msgspec.Struct, frozen=True, kw_only=True):
 
 class StreamObject(msgspec.Struct, frozen=True, kw_only=True):
     """A stream or bucket of NATS. `max_bytes` null: it has no limit of its own. `missing`: so many of its `replicas` are
-    away or behind. `behind`: so many of its messages are not in PostgreSQL yet, the oldest for `behind_s`; null where it is not
-    recorded, or nobody can tell."""
+    away or behind. `behind`: so many of its messages are not in PostgreSQL yet, the oldest for `behind_s`; null where
+    it is not recorded, or nobody can tell."""
 
     name: str
     messages: int

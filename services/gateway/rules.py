@@ -113,7 +113,7 @@ def _of_space(found: SpaceAttention, space: Space, served: bool, now: int) -> It
     if found.waiting and not space.paused:
         if not served and age_s >= NO_AGENT_S:
             yield Finding("no_agent", "critical", space.space, amount=found.waiting, for_s=age_s)
-        elif served and _grows([*found.depths, found.waiting]) and age_s >= OLD_S:
+        elif found.depths and served and _grows([*found.depths, found.waiting]) and age_s >= OLD_S:
             before = found.depths[0]
             yield Finding("queue_growing", "warning", space.space, amount=found.waiting, limit=before, for_s=age_s)
     if found.judged >= JUDGED and found.failed >= FAILING * found.judged:

@@ -50,9 +50,9 @@ class LatencyObject(msgspec.Struct, frozen=True, kw_only=True):
 class BucketObject(msgspec.Struct, frozen=True, kw_only=True):
     """What happened from the instant `start` on, before the next bucket's. `accepted`: requests that came in; `succeeded`,
     `failed`, `canceled`, `expired`: that have ended so; `success_rate`: which part of those that succeeded, failed or
-    expired has succeeded, null without any; `queue_s` (from acceptance to assignment) and `run_s` (the handler's time) of those
-    that ended. At its end, or now for the last one, `waiting` requests had not been assigned yet, and `agents` were connected,
-    null where that is not known."""
+    expired has succeeded, null without any; `queue_s` (from acceptance to assignment) and `run_s` (the handler's time) of
+    those that ended. At its end, or now for the last one, `waiting` requests had not been assigned yet, and `agents` were
+    connected, null where that is not known."""
 
     start: Instant
     accepted: int

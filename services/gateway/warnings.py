@@ -9,8 +9,8 @@ from services.gateway.rules import Finding, Rule, Severity
 
 class WarningObject(msgspec.Struct, frozen=True, kw_only=True):
     """Something that needs somebody. `rule` is a fixed name; of a `space`, or of a `subject`: an agent, a service or a
-    stream of NATS; null where it is of neither. `amount`, `limit` and `for_s` (seconds) are the numbers behind it, 0 where there is
-    none. `detail` says what it is, `remedy` what to do."""
+    stream of NATS; null where it is of neither. `amount`, `limit` and `for_s` (seconds) are the numbers behind it, 0 where
+    there is none. `detail` says what it is, `remedy` what to do."""
 
     severity: Severity
     rule: Rule

@@ -35,6 +35,7 @@ FRAMED = {
     "keys": "/keys",
     "new-key": "/keys/new",
     "account": "/account",
+    "overview": "/overview?window=15m",
     "spaces-zh": "/spaces?lang=zh",
 }
 """Pages for those who are; the last one chooses a language, which stays."""
@@ -180,7 +181,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 
 
 def test_every_page_is_among_them() -> None:
-    routers = console_pages.routers(Console(None, assets()), None, None, None, "open")  # type: ignore[arg-type]
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", None)  # type: ignore[arg-type]
     paths = {route.path for router in routers for route in router.routes} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
     pictured = {re.split("[#?]", path)[0] for path in ALL.values()}
     assert [path for path in paths if not any(matches(path, each) for each in pictured)] == []

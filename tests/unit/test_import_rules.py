@@ -49,6 +49,7 @@ PURE = {
         *("platform", "rules", "series", "warnings"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
+        *("web.charts", "web.overview_views"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {

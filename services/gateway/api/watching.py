@@ -21,10 +21,12 @@ def router(access: Access, watching: Watching) -> APIRouter:
         query = Query(request.query_params.multi_items(), ("space", "window"), paging=False)
         return json_response(await watching.series(caller, query.one("space"), window_of(query.one("window"))))
 
-    async def platform(_: Request, __: Caller) -> Response:
+    async def platform(request: Request, _: Caller) -> Response:
+        Query(request.query_params.multi_items(), (), paging=False)
         return json_response(await watching.platform())
 
-    async def warnings(_: Request, caller: Caller) -> Response:
+    async def warnings(request: Request, caller: Caller) -> Response:
+        Query(request.query_params.multi_items(), (), paging=False)
         platform = await watching.platform() if watching.administers(caller) else None
         found = await watching.findings(caller, platform)
         return json_response(WarningsObject(results=[warning_object(each) for each in found]))

@@ -3,14 +3,15 @@
 from fastapi import APIRouter
 
 from services.gateway.key_uses import KeyUses
-from services.gateway.web import account_pages, key_pages, space_pages
+from services.gateway.watching import Watching
+from services.gateway.web import account_pages, key_pages, overview_pages, space_pages
 from services.gateway.web.console import Console
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 
 def routers(
-    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str
+    console: Console, follower: DirectoryFollower, uses: KeyUses, clock: ServerClock, sign_up: str, watching: Watching
 ) -> list[APIRouter]:
     """The routes of all pages, and of what they load."""
     parts = APIRouter()
@@ -20,4 +21,5 @@ def routers(
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
         space_pages.router(console, follower),
+        overview_pages.router(console, follower, watching),
     ]
