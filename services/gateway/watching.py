@@ -164,11 +164,11 @@ class Watching:
 
     def _nats(self, usage: tuple[int, int] | None) -> Nats:
         url = self._nc.connected_url
-        server = self._nc.connected_server_version if self._nc.is_connected else ""
+        server = self._nc.connected_server_version
         return Nats(
             connected=self._nc.is_connected,
             server=f"{url.hostname}:{url.port}" if url is not None and self._nc.is_connected else "",
-            version=str(server),
+            version=f"{server.major}.{server.minor}.{server.patch}" if self._nc.is_connected else "",
             servers=sorted({f"{each.hostname}:{each.port}" for each in self._nc.servers}),
             storage=usage,
         )

@@ -233,7 +233,7 @@ def test_a_busy_hour_has_a_picture_and_no_barrier(browser: Browser, busy: Stack,
     with visitor(browser, busy.ready.url, viewport=viewport, color_scheme=scheme) as somebody:
         sign_in(somebody, busy)
         somebody.go("/overview?window=1h")
-        expect(somebody.page.locator("svg.plot")).to_have_count(6)
+        expect(somebody.page.locator(".plot > svg")).to_have_count(6)
         expect(finding(somebody.page, "no_agent")).to_be_visible(timeout=SOON_MS)
         somebody.page.screenshot(path=PICTURES / f"overview_busy_{scheme}_{size}.png", full_page=True)
         assert somebody.findings() == []

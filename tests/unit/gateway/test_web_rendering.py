@@ -10,12 +10,16 @@ import msgspec
 import pytest
 
 from services.contracts.accounts import User
+from services.gateway.api.watching_operations import PLATFORM, STATS_SERIES
+from services.gateway.platform import InstanceObject, PlatformObject, ServiceObject
+from services.gateway.rules import RULES, Finding
 from services.gateway.web.account_views import NoView, SigningInView
 from services.gateway.web.assets import Assets, assets
 from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
 from services.gateway.web.languages import LANGUAGES, PSEUDO
 from services.gateway.web.layout import Person, layout
 from services.gateway.web.member_views import members_view
+from services.gateway.web.overview_views import ChartsView, OverviewView, charts_view, state_view, windows
 from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
 from services.gateway.web.space_views import form_view, space_view, spaces_view
@@ -27,7 +31,37 @@ HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 1234 * 10
 SHOUTED = re.compile(r"<script>|<img src=x|1234000")
 NAMED = msgspec.structs.replace(SPACE, title=HOSTILE)
 NAMELESS = User(user="x", email=HOSTILE, role="member", password_hash="x")
+FINDINGS = [Finding(rule, "critical", space=HOSTILE, subject=HOSTILE, amount=3, limit=7, for_s=9) for rule in RULES]
+SERIES = msgspec.structs.replace(STATS_SERIES.answers[200].example, space=HOSTILE)  # type: ignore[type-var]
+UNWELL = msgspec.structs.replace(
+    PLATFORM.answers[200].example,  # type: ignore[type-var]
+    services=[
+        ServiceObject(service="gateway", instances=[]),
+        ServiceObject(
+            service=HOSTILE,
+            instances=[InstanceObject(id=HOSTILE, since=None, version=HOSTILE, host=HOSTILE, heard_s=10, current=False)],
+        ),
+    ],
+)
+
+
+def overview(findings: list[Finding] | None, platform: PlatformObject | None, charts: ChartsView | None) -> OverviewView:
+    return OverviewView(
+        window="1h",
+        windows=windows("1h", HOSTILE),
+        space=HOSTILE,
+        spaces=(HOSTILE,),
+        every_s=10,
+        whole=platform is not None,
+        state=state_view(findings, platform),
+        charts=charts,
+    )
+
+
 VIEWS: list[tuple[str, Any]] = [
+    ("overview.html", overview(FINDINGS, UNWELL, charts_view(SERIES))),
+    ("overview.html", overview(None, None, None)),
+    ("overview.html", overview([], None, charts_view(msgspec.structs.replace(SERIES, accepted=0, ended={})))),
     ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
     ("sign_up.html", SigningInView(f"/{HOSTILE}", True)),
     ("sign_up.html", SigningInView("/", False)),

@@ -1,6 +1,7 @@
 // The overview stays as things are: what has turned is asked for as the server draws it, and takes the place of what was there.
 
 import { whileVisible } from "./polling.js";
+import { instant } from "./text.js";
 
 const STATE_MS = 5000;
 const { everyS } = document.querySelector("[data-every-s]").dataset;
@@ -41,6 +42,7 @@ function show(found) {
 
 function replace(there, found) {
   const part = document.importNode(found, true);
+  for (const time of part.querySelectorAll("time")) time.textContent = instant(time.dateTime);
   for (const each of there?.querySelectorAll("details[open]") ?? []) {
     const same = part.querySelector(`details[data-kept="${each.dataset.kept}"]`);
     if (same) same.open = true;
