@@ -19,7 +19,7 @@ from services.commands.erasing import erase
 from services.commands.files import files
 from services.commands.keys import keys
 from services.commands.lists import ls
-from services.commands.monitoring import connections, stats
+from services.commands.monitoring import connections, stats, warnings
 from services.commands.requests import cancel, requests, retry, submit
 from services.commands.signing_in import login, logout
 from services.commands.spaces import spaces
@@ -60,6 +60,7 @@ for _command in (
     agents,
     connections,
     stats,
+    warnings,
     spaces,
     files,
     keys,

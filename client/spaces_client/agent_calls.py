@@ -5,7 +5,7 @@ from __future__ import annotations
 from spaces_client import lists, monitoring, objects
 from spaces_client.call import Call, segment
 from spaces_client.lists import Listing
-from spaces_client.monitoring import PastConnection, Stats
+from spaces_client.monitoring import PastConnection, Stats, Warning
 from spaces_client.objects import ConnectedAgent
 
 
@@ -25,6 +25,12 @@ def stats(*, space: str | None = None, window: str = "1h") -> Call[Stats]:
     """What requests have come to in the last `5m`, `1h` or `24h`: one's own, or all for an administrator. Raises
     ClientError."""
     return Call(method="GET", path="/v1/stats", query=lists.filters(space=space, window=window), read=monitoring.stats)
+
+
+def warnings() -> Call[list[Warning]]:
+    """What needs somebody now, the worst first: of one's own requests and agents, or of all for an administrator. None: all
+    is well. Raises ClientError."""
+    return Call(method="GET", path="/v1/warnings", read=monitoring.warnings)
 
 
 def drain_agent(id: str) -> Call[ConnectedAgent]:

@@ -41,6 +41,7 @@ class AsyncClient:
         return self._connection.events(request_calls.events_path(id), EventReader(after), waiting)
 
     stats = awaited(agent_calls.stats)
+    warnings = awaited(agent_calls.warnings)
     agents = awaited(agent_calls.agents)
     connections = iterating_async(agent_calls.connections)
     drain_agent = awaited(agent_calls.drain_agent)

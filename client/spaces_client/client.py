@@ -39,6 +39,7 @@ class Client:
         return self._connection.events(request_calls.events_path(id), EventReader(after), waiting)
 
     stats = blocking(agent_calls.stats)
+    warnings = blocking(agent_calls.warnings)
     agents = blocking(agent_calls.agents)
     connections = iterating(agent_calls.connections)
     drain_agent = blocking(agent_calls.drain_agent)

@@ -55,6 +55,19 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     raw: msgspec.Raw = NOTHING
 
 
+class Warning(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that needs somebody: a `rule` that holds, of a `space` or a `subject` (an agent, a service, a stream); None
+    where it is of neither. `severity` is `critical` or `warning`; `detail` says what it is, `remedy` what to do."""
+
+    severity: str
+    rule: str
+    space: str | None = None
+    subject: str | None = None
+    detail: str = ""
+    remedy: str = ""
+    raw: msgspec.Raw = NOTHING
+
+
 def connection(data: bytes | msgspec.Raw) -> PastConnection:
     """The connection in these bytes. Raises InvalidAnswer."""
     return objects.read(data, PastConnection)
@@ -63,3 +76,8 @@ def connection(data: bytes | msgspec.Raw) -> PastConnection:
 def stats(data: bytes | msgspec.Raw) -> Stats:
     """The numbers in these bytes. Raises InvalidAnswer."""
     return objects.read(data, Stats)
+
+
+def warnings(data: bytes) -> list[Warning]:
+    """The warnings in the answer. Raises InvalidAnswer."""
+    return objects.listed(data, Warning)

@@ -1,10 +1,10 @@
-"""`spaces stats` and `spaces connections`."""
+"""`spaces stats`, `spaces warnings` and `spaces connections`."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from services.commands.connection import connected
+from services.commands.connection import FAILED, OK, connected
 from services.commands.lists import MOST
 
 if TYPE_CHECKING:
@@ -32,6 +32,26 @@ def stats(client: "Client", space: str | None, window: str, as_json: bool) -> in
 
     found = client.stats(space=space, window=window)
     return answers.one(found, tables.stats, as_json=as_json)
+
+
+@click.command(short_help="What needs somebody, and what to do about it.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the warnings as one line of JSON.")
+@connected
+def warnings(client: "Client", as_json: bool) -> int:
+    """Show what needs somebody now, the worst first, each with what to do: requests without an agent, queues that grow,
+    spaces that fail, agents that connect again and again; to administrators also services, streams and PostgreSQL.
+
+    \b
+    Examples:
+      spaces warnings
+      spaces warnings --json | jq -r '.results[] | select(.severity == "critical") | .detail'
+
+    It ends with status 0 when all is well, 1 when there is a warning or it was refused, 2 when it could not be asked for."""
+    from services.commands import answers, tables
+
+    found = client.warnings()
+    answers.listed(found, tables.warnings, "all is well", as_json=as_json)
+    return FAILED if found else OK
 
 
 @click.command(short_help="When agents were connected, and why no longer.")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from services.commands import showing, text
 from spaces_client.accounts import Key, User
-from spaces_client.monitoring import PastConnection, Percentiles, Stats
+from spaces_client.monitoring import PastConnection, Percentiles, Stats, Warning
 from spaces_client.objects import ConnectedAgent, Request
 
 _LONGEST = 60
@@ -87,6 +87,16 @@ def stats(found: Stats) -> str:
         ("ran", _percentiles(found.run_s)),
     ]
     return "\n".join(f"{name:<12}{text.line(value)}" for name, value in fields if value)
+
+
+def warnings(found: Iterable[Warning]) -> str:
+    """Warnings, each with what to do on a line of its own."""
+    lines = []
+    for each in found:
+        subject = each.space or each.subject
+        about = f"{text.line(subject)}: " if subject else ""
+        lines.append(f"{text.line(each.severity):<9} {about}{text.line(each.detail)}\n{'':<10}{text.line(each.remedy)}")
+    return "\n".join(lines)
 
 
 def _percentiles(given: Percentiles | None) -> str:

@@ -7,14 +7,13 @@ import time
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.gateway.platform import FULL
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import epoch_of
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError, stream_info
 from services.runtime.live import Liveness
 
-FULL = 0.8
-"""The share of the stream's byte limit at which admission stops."""
 LOOK_S = 2.0
 UNWRITTEN_S = 12.0
 """NATS has stored nothing of ours for so long: longer than the election of a leader (9 s) takes. A server whose disk has

@@ -9,6 +9,7 @@ from services.gateway.admission import Admission
 from services.gateway.agents import Agents
 from services.gateway.api import agents as api_agents
 from services.gateway.api import audit, keys, lists, members, predecessor, queues, requests, sign_in, spaces, users
+from services.gateway.api import watching as api_watching
 from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
@@ -30,6 +31,7 @@ from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.values import Values
 from services.gateway.waiting import Waiting
+from services.gateway.watching import Watching
 from services.gateway.web import console_pages as pages
 from services.gateway.web.assets import assets
 from services.gateway.web.console import Console
@@ -66,6 +68,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     erasures, cancellations, inventory = Erasures(nc, reader), Cancellations(nc, reader), Inventory(nc, reader)
     events = Events(nc, access, admission, reader, streams, values)
     console = Console(access, assets())
+    watching = Watching(nc, process.id, access, directory, liveness, reader)
     app = application(
         process.not_ready,
         agents.socket,
@@ -80,10 +83,11 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         audit.router(nc, access, directory),
         spaces.router(nc, access, directory, inventory, Purges(inventory, cancellations)),
         queues.router(nc, access, directory, reader),
+        api_watching.router(access, watching),
         predecessor.router(directory, access, admission, submissions, files.files, values),
         sign_in.router(nc, access, directory, sessions, clock, settings.sign_up),
         *files.routers(access, directory),
-        *pages.routers(console, directory, uses, clock, settings.sign_up, settings.file_max_bytes, access, reader),
+        *pages.routers(console, directory, uses, clock, settings.sign_up, settings.file_max_bytes, access, reader, watching),
         as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )

@@ -52,12 +52,12 @@ class Lists:
         older = query.direction == "older"
         beside = query.beside or Place(EVER if older else -1, "")
         async with self._pool.acquire() as connection, connection.transaction(readonly=True):
-            await _check_whole(connection)
+            await check_whole(connection)
             await connection.execute(sql("custom_plans"))
             rows = await connection.fetch(
                 sql("requests_older" if older else "requests_newer"),
                 query.user or None,
-                *_spaces(query.spaces),
+                *one_or_several(query.spaces),
                 query.statuses or None,
                 bool(query.statuses) and OPEN.issuperset(query.statuses),
                 query.since,
@@ -93,11 +93,11 @@ class Lists:
         """What became of requests in a span of time. Raises Refused."""
         if query.recorded is not None:
             await self.recorded(query.recorded)
-        one, several = _spaces(query.spaces)
+        one, several = one_or_several(query.spaces)
         parts = list(range(PARTS)) if query.spaces is None else sorted({part_of_space(space) for space in query.spaces})
         values = (query.since, query.until, parts, query.user or None, one, several)
         async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-            await _check_whole(connection)
+            await check_whole(connection)
             await connection.execute(sql("custom_plans"))
             accepted = await connection.fetchval(sql("count_accepted"), *values)
             ended = await connection.fetch(sql("count_outcomes"), *values)
@@ -125,13 +125,14 @@ class Lists:
         return position is not None and (position.epoch, position.seq) >= (wanted.epoch, wanted.seq)
 
 
-async def _check_whole(connection: Connection) -> None:
+async def check_whole(connection: Connection) -> None:
+    """Raises Refused when requests may be missing from the read table."""
     if not await connection.fetchval(sql("is_whole")):
         raise Refused("unavailable", "the read table has to be rebuilt: spaces log rebuild")
 
 
-def _spaces(spaces: list[str] | None) -> tuple[str | None, list[str] | None]:
-    """One space has an index of its own."""
+def one_or_several(spaces: list[str] | None) -> tuple[str | None, list[str] | None]:
+    """Spaces as statements take them: one has an index of its own. None: all."""
     return (spaces[0], None) if spaces is not None and len(spaces) == 1 else (None, spaces)
 
 

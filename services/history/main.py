@@ -10,6 +10,7 @@ from services.history.leader import Leadership
 from services.history.queries import Queries
 from services.history.recorder import FILTERS, Recorder
 from services.history.retention import Retention
+from services.history.standing import Standing
 from services.history.trim import Trimmer
 from services.runtime.clock import ServerClock
 from services.runtime.live import Liveness
@@ -38,9 +39,8 @@ async def start(process: Process) -> None:
 
     async def answer() -> None:
         await leadership.migrated.wait()
-        answers = await serve(
-            nc, "history", "The event log: chains, lists, open requests, positions", Queries(pool).operations()
-        )
+        operations = Queries(pool).operations() | Standing(nc, pool).operations()
+        answers = await serve(nc, "history", "The event log: chains, lists, open requests, positions", operations)
         process.on_drain(answers.stop)
         await asyncio.Event().wait()
 

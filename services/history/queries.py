@@ -10,6 +10,7 @@ from services.contracts import subjects
 from services.contracts.audit import ListAudit
 from services.contracts.file_use import GetFileUse
 from services.contracts.lists import GetStats, ListConnections, ListRequests
+from services.contracts.platform import GetAttention
 from services.contracts.rpc import (
     Chain,
     GetChain,
@@ -20,6 +21,8 @@ from services.contracts.rpc import (
     Position,
     Positions,
 )
+from services.contracts.series import GetSeries
+from services.history.activity import Activity
 from services.history.auditing import Audit
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
@@ -45,6 +48,7 @@ class Queries:
         self._lists = Lists(pool)
         self._files = FileUses(pool, self._lists)
         self._audit = Audit(pool, self._lists)
+        self._activity = Activity(pool, self._lists)
 
     def operations(self) -> dict[str, Operation]:
         """The endpoints."""
@@ -56,6 +60,8 @@ class Queries:
                 subjects.history_rpc("connections"), ListConnections, _available(self._lists.connections)
             ),
             "stats": Operation(subjects.history_rpc("stats"), GetStats, _available(self._lists.stats)),
+            "series": Operation(subjects.history_rpc("series"), GetSeries, _available(self._activity.series)),
+            "attention": Operation(subjects.history_rpc("attention"), GetAttention, _available(self._activity.attention)),
             "file_use": Operation(subjects.history_rpc("file_use"), GetFileUse, _available(self._files.use)),
             "audit": Operation(subjects.history_rpc("audit"), ListAudit, _available(self._audit.page)),
             "positions": Operation(subjects.history_rpc("positions"), GetPositions, _available(self.positions)),

@@ -106,7 +106,7 @@ async def _fold_changes(writer: Connection, epoch: int, seq: int, result: Rebuil
 
 
 async def _copy(writer: Connection, rows: list[Row]) -> None:
-    await writer.copy_records_to_table("rebuilt", records=rows)
+    await writer.copy_records_to_table("rebuilt", records=rows, columns=Row._fields)
     files = [(row.rid, file) for row in rows for file in files_of(state_of(row.state))]
     await writer.copy_records_to_table("rebuilt_files", records=files)
 

@@ -21,7 +21,8 @@ _decoder = msgspec.json.Decoder(RequestState)
 class Row(NamedTuple):
     """One row of `requests`, in the order of its columns. `state` is the whole RequestState as JSON, with references in
     place of payloads; the other columns are what lists and filters need. `erase_at`: when the data are to be erased because
-    the request itself says so, nanoseconds since 1970; None: never, not yet known, or it is done."""
+    the request itself says so, nanoseconds since 1970; None: never, not yet known, or it is done. `waited_ns`: from
+    acceptance to its last assignment; `ran_s`: the handler's time; both None while it is open, or where there was none."""
 
     rid: str
     epoch: int
@@ -37,6 +38,8 @@ class Row(NamedTuple):
     state: bytes
     erased: bool
     erase_at: int | None
+    waited_ns: int | None
+    ran_s: float | None
 
 
 class Folded(NamedTuple):
@@ -70,6 +73,8 @@ def row_of(state: RequestState, epoch: int) -> Row:
         state=_encoder.encode(state),
         erased=state.erased,
         erase_at=erase_at(state),
+        waited_ns=None if state.open or not state.assigned_at else state.assigned_at - state.accepted_at,
+        ran_s=state.run_s if state.status in {"succeeded", "failed"} and state.assigned_at and state.run_s > 0 else None,
     )
 
 

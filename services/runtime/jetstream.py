@@ -82,15 +82,19 @@ class StreamSettings(msgspec.Struct):
 
 
 class StreamInfo(msgspec.Struct):
-    """A stream's configuration and state at the server's time `ts` (RFC 3339)."""
+    """A stream's configuration and state at the server's time `ts` (RFC 3339); `missing`: so many of its replicas are away
+    or do not have yet what its leader has."""
 
     config: StreamSettings
     state: StreamState
     ts: str = ""
+    missing: int = 0
 
 
 class _Replica(msgspec.Struct):
     name: str = ""
+    current: bool = True
+    offline: bool = False
 
 
 class _Cluster(msgspec.Struct):
@@ -221,6 +225,27 @@ async def purge(nc: Client, stream: str, filter: str, below_seq: int = 0) -> int
     return answer.purged
 
 
+class Limits(msgspec.Struct):
+    """How much an account may store, in bytes; -1: whatever the server has room for."""
+
+    max_storage: int = -1
+
+
+class Usage(msgspec.Struct):
+    """How much an account's streams store in files, in bytes."""
+
+    storage: int = 0
+    limits: Limits = msgspec.field(default_factory=Limits)
+    error: ErrorBody | None = None
+
+
+async def account_usage(nc: Client, timeout_s: float = API_TIMEOUT_S) -> Usage:
+    """What the streams of our account take, and may. Raises NatsUnavailable, ApiError."""
+    usage = msgspec.json.decode(await api(nc, "INFO", None, timeout_s), type=Usage)
+    raise_error(usage.error)
+    return usage
+
+
 async def stream_info(nc: Client, stream: str, timeout_s: float = API_TIMEOUT_S) -> StreamInfo:
     """Configuration and state of a stream, from its leader. Raises NatsUnavailable, ApiError."""
     answer = _info_decoder.decode(await api(nc, f"STREAM.INFO.{stream}", None, timeout_s))
@@ -228,4 +253,6 @@ async def stream_info(nc: Client, stream: str, timeout_s: float = API_TIMEOUT_S)
     if answer.cluster is not None and not answer.cluster.answered:
         raise NatsUnavailable(f"{stream} has no leader")
     assert answer.state is not None
-    return StreamInfo(answer.config, answer.state, answer.ts)
+    replicas = (answer.cluster.replicas if answer.cluster is not None else None) or []
+    missing = sum(each.offline or not each.current for each in replicas)
+    return StreamInfo(answer.config, answer.state, answer.ts, missing)

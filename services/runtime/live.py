@@ -5,18 +5,40 @@ Every time to live exceeds the 9 s that an election of NATS may take, or one lea
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import NamedTuple
 
+import msgspec
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.contracts.platform import Alive
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError
 from services.runtime.kv import Bucket, Conflict
 
 TTL_S = 15.0
 RENEW_S = 4.0
+DISTRIBUTION = "websocket-spaces"
+"""What all services are installed as: its version is theirs."""
+
+
+_decoder = msgspec.json.Decoder(Alive)
+
+
+class Heard(NamedTuple):
+    """What a process has said of itself, and when that was heard (monotonic seconds)."""
+
+    said: Alive
+    at: float
+
+
+def own_version() -> str:
+    """The version of what runs here."""
+    return version(DISTRIBUTION)
 
 
 class Liveness:
@@ -25,10 +47,12 @@ class Liveness:
     def __init__(self, nc: Client, service: str, id: str) -> None:
         self._bucket = Bucket(nc, subjects.LIVE)
         self._key = subjects.live_key(service, id)
+        said = Alive(since=time.time_ns(), version=own_version(), host=socket.gethostname())
+        self._said = msgspec.json.encode(said)
         self._revision = 0
         self._writing = asyncio.Lock()
         self._withdrawn = False
-        self._alive: dict[str, set[str]] = {}
+        self._alive: dict[str, dict[str, Heard]] = {}
         self.caught_up = asyncio.Event()
         self.halted = False
         """Recovery is needed: admit nothing, decide nothing."""
@@ -40,11 +64,19 @@ class Liveness:
         """Ids of the processes of a service whose keys have not expired."""
         return frozenset(self._alive.get(service, ()))
 
+    def kinds(self) -> list[str]:
+        """Services of which processes have been alive."""
+        return list(self._alive)
+
+    def heard(self, service: str) -> dict[str, Heard]:
+        """The same by id, with what they say of themselves, and when they were heard last."""
+        return dict(self._alive.get(service, {}))
+
     async def announce(self) -> None:
         """Write the own key once, unless it was withdrawn. Raises NatsUnavailable."""
         async with self._writing:
             if not self._withdrawn:
-                self._revision = await self._bucket.put(self._key, b"{}", TTL_S)
+                self._revision = await self._bucket.put(self._key, self._said, TTL_S)
                 self.renewed_at = time.monotonic()
 
     async def keep_announcing(self) -> None:
@@ -67,18 +99,18 @@ class Liveness:
         """Fold the bucket for ever."""
         async for entries, pending in self._bucket.watch():
             for entry in entries:
-                self._fold(entry.key, entry.value is not None)
+                self._fold(entry.key, entry.value)
             if pending == 0:
                 self.caught_up.set()
             self.on_change()
 
-    def _fold(self, key: str, present: bool) -> None:
+    def _fold(self, key: str, value: bytes | None) -> None:
         if key == subjects.HALTED_KEY:
-            self.halted = present
+            self.halted = value is not None
             return
         service, _, id = key.partition(".")
-        members = self._alive.setdefault(service, set())
-        if present:
-            members.add(id)
+        members = self._alive.setdefault(service, {})
+        if value is None:
+            members.pop(id, None)
         else:
-            members.discard(id)
+            members[id] = Heard(_decoder.decode(value), time.monotonic())

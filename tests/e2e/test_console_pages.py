@@ -43,6 +43,7 @@ FRAMED = {
     "user": f"/users/{user_id('grace@example.org')}",
     "audit": "/audit",
     "audit-filtered": "/audit?type=space_paused&since=2026-01-01",
+    "overview": "/overview?window=15m",
     "spaces-zh": "/spaces?lang=zh",
 }
 """Pages for those who are; the last one chooses a language, which stays."""
@@ -209,7 +210,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 
 
 def test_every_page_is_among_them() -> None:
-    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", 1, None, None)  # type: ignore[arg-type]
+    routers = console_pages.routers(Console(None, assets()), None, None, None, "open", 1, None, None, None)  # type: ignore[arg-type]
     shown = [route for router in routers for route in router.routes if "GET" in route.methods]
     paths = {route.path for route in shown} - {"/", f"{PREFIX}/{{digest}}/{{name}}"}
     pictured = {re.split("[#?]", path)[0] for path in ALL.values()}

@@ -18,6 +18,7 @@ from services.gateway.api.predecessor_operations import PREDECESSOR_OPERATIONS
 from services.gateway.api.queue_operations import QUEUE_OPERATIONS
 from services.gateway.api.sign_in_operations import SIGN_IN_OPERATIONS
 from services.gateway.api.space_operations import SPACE_OPERATIONS, SPACE_PARAMETER
+from services.gateway.api.watching_operations import WATCHING_OPERATIONS
 from services.gateway.intake import MAX_WAIT_S
 from services.gateway.lists import STATUSES
 from services.gateway.monitoring import DEFAULT_WINDOW, WINDOWS
@@ -327,4 +328,5 @@ OPERATIONS = (
     *PREDECESSOR_OPERATIONS,
     *FILE_OPERATIONS,
     *DISCOVERY_OPERATIONS,
+    *WATCHING_OPERATIONS,
 )

@@ -5,7 +5,16 @@ from fastapi import APIRouter
 from services.gateway.api.access import Access
 from services.gateway.key_uses import KeyUses
 from services.gateway.reading import Reader
-from services.gateway.web import account_pages, key_pages, preview_pages, request_pages, space_pages, user_pages
+from services.gateway.watching import Watching
+from services.gateway.web import (
+    account_pages,
+    key_pages,
+    overview_pages,
+    preview_pages,
+    request_pages,
+    space_pages,
+    user_pages,
+)
 from services.gateway.web.console import Console
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -20,6 +29,7 @@ def routers(
     most_bytes: int,
     access: Access,
     reader: Reader,
+    watching: Watching,
 ) -> list[APIRouter]:
     """The routes of all pages, and of what they load. A file may have so many bytes."""
     parts = APIRouter()
@@ -32,4 +42,5 @@ def routers(
         preview_pages.router(console, most_bytes),
         request_pages.router(console, follower, access, reader, clock),
         user_pages.router(console, follower, uses, clock),
+        overview_pages.router(console, follower, watching),
     ]

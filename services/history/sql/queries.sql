@@ -55,16 +55,17 @@ SELECT state FROM requests WHERE rid = ANY ($1::text[]) AND epoch = $2
 
 -- name: upsert_requests
 INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
-                      erased, erase_at)
+                      erased, erase_at, waited_ns, ran_s)
 SELECT * FROM unnest(
     $1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[],
     $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bytea[],
-    $13::boolean[], $14::bigint[]
+    $13::boolean[], $14::bigint[], $15::bigint[], $16::double precision[]
 )
 ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at,
+    waited_ns = excluded.waited_ns, ran_s = excluded.ran_s
 WHERE requests.last_seq < excluded.last_seq
 
 -- name: insert_request_files
@@ -241,6 +242,116 @@ CROSS JOIN LATERAL (
 ) AS latest
 ORDER BY latest.completed_at DESC LIMIT $7
 
+-- name: statement_timeout
+-- Until the end of the transaction no statement may take longer.
+SELECT set_config('statement_timeout', $1, true)
+
+-- name: series_flow
+-- Requests that have ended since an instant ($1), of a user ($3), of a space ($4) or of some ($5): how many came in, waited no
+-- longer, and ended with which status, in which spans of $2 nanoseconds from that instant on; -1: before. One look at each.
+SELECT
+    CASE WHEN accepted_at < $1 THEN -1 ELSE (accepted_at - $1) / $2 END AS came,
+    CASE WHEN coalesce(accepted_at + waited_ns, completed_at) < $1 THEN -1
+         ELSE (coalesce(accepted_at + waited_ns, completed_at) - $1) / $2 END AS went,
+    (completed_at - $1) / $2 AS ended,
+    status,
+    count(*) AS requests
+FROM requests
+WHERE completed_at >= $1
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY came, went, ended, status
+
+-- name: series_waiting
+-- The same of those that wait now.
+SELECT CASE WHEN accepted_at < $1 THEN -1 ELSE (accepted_at - $1) / $2 END AS came, count(*) AS requests
+FROM requests
+WHERE completed_at IS NULL AND status = 'queued'
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY came
+
+-- name: running
+-- What is run now: of a user ($1), of a space ($2) or of some ($3).
+SELECT state FROM requests
+WHERE completed_at IS NULL AND status = 'processing'
+    AND ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+
+-- name: series_durations
+-- How long those of the $6 spans had waited and ran, by nearest rank: in each span, and (bucket null) in all. Of one request in
+-- $7, chosen by the last digits of the nanosecond in which it ended: sorting all would take long.
+SELECT
+    (completed_at - $1) / $2 AS bucket,
+    count(*) FILTER (WHERE waited_ns IS NOT NULL) AS sampled,
+    percentile_disc('{0.5, 0.9, 0.99}'::double precision[]) WITHIN GROUP (ORDER BY waited_ns) AS waited_ns,
+    percentile_disc('{0.5, 0.9, 0.99}'::double precision[]) WITHIN GROUP (ORDER BY ran_s) AS ran_s
+FROM requests
+WHERE completed_at >= $1 AND completed_at < $1 + $2 * $6 AND completed_at % $7 = 0
+    AND ($3::text IS NULL OR user_id = $3)
+    AND ($4::text IS NULL OR space = $4)
+    AND ($5::text[] IS NULL OR space = ANY ($5))
+GROUP BY GROUPING SETS ((bucket), ())
+
+-- name: series_connections
+-- Connections that were there at some time from one instant ($1) up to another ($2), and began after a third ($3), the latest
+-- first, $4 at most.
+SELECT began.at AS began_at, ended.at AS ended_at, began.data
+FROM event_log AS began
+LEFT JOIN event_log AS ended ON ended.stream = 'CONNECTIONS' AND ended.type = 'disconnected'
+    AND ended.subject = replace(began.subject, '.connected', '.disconnected')
+WHERE began.stream = 'CONNECTIONS' AND began.type = 'connected' AND began.at < $2 AND began.at > $3
+    AND (ended.at IS NULL OR ended.at >= $1)
+ORDER BY began.at DESC LIMIT $4
+
+-- name: database
+SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS size_bytes,
+    (SELECT count(*) FROM event_conflicts) AS conflicts, (SELECT whole FROM read_table) AS whole
+
+-- name: waiting_spaces
+-- Where requests wait now: of a user ($1), of a space ($2) or of some ($3).
+SELECT space, count(*) AS requests, min(accepted_at) AS oldest_at FROM requests
+WHERE completed_at IS NULL AND status = 'queued'
+    AND ($1::text IS NULL OR user_id = $1)
+    AND ($2::text IS NULL OR space = $2)
+    AND ($3::text[] IS NULL OR space = ANY ($3))
+GROUP BY space
+
+-- name: waited_spaces
+-- Where requests waited at an instant ($1): of those that have ended since, and that still do.
+SELECT space, count(*) AS requests
+FROM (
+    SELECT space, user_id FROM requests
+    WHERE completed_at > $1 AND accepted_at <= $1 AND coalesce(accepted_at + waited_ns, completed_at) > $1
+    UNION ALL
+    SELECT space, user_id FROM requests WHERE completed_at IS NULL AND status = 'queued' AND accepted_at <= $1
+) AS waited
+WHERE ($2::text IS NULL OR user_id = $2)
+    AND ($3::text IS NULL OR space = $3)
+    AND ($4::text[] IS NULL OR space = ANY ($4))
+GROUP BY space
+
+-- name: judged_spaces
+-- Of the latest $2 successes and failures of each space since an instant ($1), how many are failures.
+SELECT space, count(*) AS outcomes, count(*) FILTER (WHERE status = 'failed') AS failed
+FROM (
+    SELECT space, status, row_number() OVER (PARTITION BY space ORDER BY completed_at DESC) AS place FROM requests
+    WHERE completed_at > $1 AND status IN ('succeeded', 'failed')
+        AND ($3::text IS NULL OR user_id = $3)
+        AND ($4::text IS NULL OR space = $4)
+        AND ($5::text[] IS NULL OR space = ANY ($5))
+) AS latest
+WHERE place <= $2
+GROUP BY space
+
+-- name: latest_connections
+SELECT at, subject, data FROM event_log
+WHERE stream = 'CONNECTIONS' AND type = 'connected' AND at > $1
+ORDER BY at DESC LIMIT $2
+
 -- name: open_chains
 -- Chains of a page of open requests of a partition. The input of an `assigned` is that of its `accepted`: left out.
 SELECT log.rid, log.seq, log.at, log.subject, log.type, log.data, log.payload_sha, payloads.data AS payload
@@ -296,7 +407,7 @@ ORDER BY rid, epoch, seq
 -- name: all_requests
 -- Both read tables by request, with all files to which one refers. Each may have requests that the other has not.
 SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
-    erased, erase_at, coalesce(files, '{}') AS files
+    erased, erase_at, waited_ns, ran_s, coalesce(files, '{}') AS files
 FROM requests
 FULL JOIN (SELECT rid, array_agg(file ORDER BY file) AS files FROM request_files GROUP BY rid) AS referred USING (rid)
 ORDER BY rid
@@ -385,7 +496,8 @@ ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
     status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
     accepted_at = excluded.accepted_at, completed_at = excluded.completed_at, last_seq = excluded.last_seq,
-    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at
+    state = excluded.state, erased = excluded.erased, erase_at = excluded.erase_at,
+    waited_ns = excluded.waited_ns, ran_s = excluded.ran_s
 WHERE requests IS DISTINCT FROM excluded
 
 -- name: delete_unfounded_files

@@ -30,6 +30,43 @@ STATS: dict[str, Any] = {
 }  # fmt: skip
 
 
+WARNING: dict[str, Any] = {
+    "severity": "critical", "rule": "no_agent", "space": "demo", "subject": None, "amount": 3, "limit": 0, "for_s": 42.0,
+    "detail": "3 requests wait.", "remedy": "Start\x1b[2J an agent.",
+}  # fmt: skip
+FLAPPING = WARNING | {
+    "severity": "warning",
+    "rule": "agent_flapping",
+    "space": None,
+    "subject": "ada/gpu",
+    "detail": "It flaps.",
+}
+
+
+def test_warnings_are_typed(connect: Connect) -> None:
+    with ScriptedServer(answer({"results": [WARNING, FLAPPING]})) as server, connect(server.url, KEY) as client:
+        first, second = client.warnings()
+    assert (first.rule, first.space, first.subject, first.severity) == ("no_agent", "demo", None, "critical")
+    assert (second.rule, second.space, second.subject) == ("agent_flapping", None, "ada/gpu")
+    assert server.received[0].path == "/v1/warnings"
+
+
+def test_warnings_are_shown_with_what_to_do() -> None:
+    some, none = answer({"results": [WARNING, FLAPPING]}), answer({"results": []})
+    with ScriptedServer(some, some, none) as server:
+        shown = at(server, "warnings")
+        assert shown.exit_code == 1
+        assert shown.stdout.splitlines() == [
+            "critical  demo: 3 requests wait.",
+            "          Start\\u001b[2J an agent.",
+            "warning   ada/gpu: It flaps.",
+            "          Start\\u001b[2J an agent.",
+        ]
+        assert json.loads(at(server, "warnings", "--json").stdout) == {"results": [WARNING, FLAPPING]}
+        well = at(server, "warnings")
+        assert (well.exit_code, well.stdout, well.stderr) == (0, "", "all is well\n")
+
+
 def test_connections_are_typed_and_paged(connect: Connect) -> None:
     pages = [answer({"results": [LASTING], "next": "n"}), answer({"results": [OVER], "next": None})]
     with ScriptedServer(*pages) as server, connect(server.url, KEY) as client:

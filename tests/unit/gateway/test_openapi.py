@@ -20,6 +20,7 @@ from services.gateway.api import (
     queue_operations,
     sign_in_operations,
     space_operations,
+    watching_operations,
 )
 from services.gateway.api.operation import ANY_PROBLEMS, BYTES, Operation
 from services.gateway.api.operations import OPERATIONS
@@ -88,8 +89,7 @@ def test_every_reference_leads_somewhere() -> None:
 def test_every_operation_that_is_declared_is_offered() -> None:
     modules = (
         *(operations, account_operations, audit_operations, discovery_operations, file_operations, member_operations),
-        predecessor_operations,
-        *(queue_operations, sign_in_operations, space_operations),
+        *(predecessor_operations, queue_operations, sign_in_operations, space_operations, watching_operations),
     )
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}

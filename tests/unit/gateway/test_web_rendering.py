@@ -10,6 +10,9 @@ import msgspec
 import pytest
 
 from services.contracts.accounts import Directory, User
+from services.gateway.api.watching_operations import PLATFORM, STATS_SERIES
+from services.gateway.platform import InstanceObject, PlatformObject, ServiceObject
+from services.gateway.rules import RULES, Finding
 from services.gateway.web.account_views import NoView, SigningInView
 from services.gateway.web.assets import Assets, assets
 from services.gateway.web.audit_views import FILTERS, audit_view
@@ -17,6 +20,7 @@ from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, k
 from services.gateway.web.languages import LANGUAGES, PSEUDO
 from services.gateway.web.layout import Person, layout
 from services.gateway.web.member_views import members_view
+from services.gateway.web.overview_views import ChartsView, OverviewView, charts_view, state_view, windows
 from services.gateway.web.refusals import refused_view
 from services.gateway.web.rendering import Renderer
 from services.gateway.web.request_views import requests_view
@@ -40,7 +44,37 @@ PEOPLE.users = {
     "root": ROOT,
 }
 PEOPLE.spaces = {"demo": msgspec.structs.replace(NAMED, owner="x", members={"off": "manager"})}
+FINDINGS = [Finding(rule, "critical", space=HOSTILE, subject=HOSTILE, amount=3, limit=7, for_s=9) for rule in RULES]
+SERIES = msgspec.structs.replace(STATS_SERIES.answers[200].example, space=HOSTILE)  # type: ignore[type-var]
+UNWELL = msgspec.structs.replace(
+    PLATFORM.answers[200].example,  # type: ignore[type-var]
+    services=[
+        ServiceObject(service="gateway", instances=[]),
+        ServiceObject(
+            service=HOSTILE,
+            instances=[InstanceObject(id=HOSTILE, since=None, version=HOSTILE, host=HOSTILE, heard_s=10, current=False)],
+        ),
+    ],
+)
+
+
+def overview(findings: list[Finding] | None, platform: PlatformObject | None, charts: ChartsView | None) -> OverviewView:
+    return OverviewView(
+        window="1h",
+        windows=windows("1h", HOSTILE),
+        space=HOSTILE,
+        spaces=(HOSTILE,),
+        every_s=10,
+        whole=platform is not None,
+        state=state_view(findings, platform),
+        charts=charts,
+    )
+
+
 VIEWS: list[tuple[str, Any]] = [
+    ("overview.html", overview(FINDINGS, UNWELL, charts_view(SERIES))),
+    ("overview.html", overview(None, None, None)),
+    ("overview.html", overview([], None, charts_view(msgspec.structs.replace(SERIES, accepted=0, ended={})))),
     ("sign_in.html", SigningInView(f"/{HOSTILE}", True)),
     *(("sign_in.html", SigningInView("/", False, why)) for why in ("disabled", "password", "ended")),
     ("sign_up.html", SigningInView(f"/{HOSTILE}", True)),
