@@ -45,6 +45,7 @@ PURE = {
             "session",
         ),
         *("lease_frames", "outbox", "pieces", "recording"),
+        *("agent_view", "endings"),
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from services.contracts.problems import PROBLEMS
 from services.gateway.api import (
     account_operations,
+    agent_operations,
     file_operations,
     member_operations,
     operations,
@@ -85,7 +86,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_operation_that_is_declared_is_offered() -> None:
     modules = (
-        *(operations, account_operations, file_operations, member_operations, predecessor_operations),
+        *(operations, account_operations, agent_operations, file_operations, member_operations, predecessor_operations),
         *(queue_operations, sign_in_operations, space_operations),
     )
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
