@@ -50,7 +50,7 @@ async def test_an_agent_is_told_of_with_all_that_reports_leave_out(platform: Pla
     assigned, _ = await platform.assign(gateway.id, agent.conn, platform.agent("a1"))
     assign = await agent.expect(frames.Assign)
     await agent.send(frames.Accept(**about(assign)))
-    await until(lambda: [each.state for each in platform.listed[agent.conn].held] == ["running"], "it runs")
+    await until(lambda: list(platform.states(agent.conn).values()) == ["running"], "it runs")
     (plain,) = await described(platform, gateway, agent.conn, "nobody")
     assert (plain.version, plain.labels, plain.address) == ("1.2", {"gpu": "a100"}, "127.0.0.1")
     assert plain.held == []
