@@ -48,7 +48,7 @@ PURE = {
         *("agent_view", "endings"),
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
-        *("web.account_views", "web.key_views", "web.member_views", "web.space_views"),
+        *("web.account_views", "web.agent_views", "web.key_views", "web.member_views", "web.space_views"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {

@@ -11,6 +11,7 @@ import pytest
 
 from services.contracts.accounts import User
 from services.gateway.web.account_views import NoView, SigningInView
+from services.gateway.web.agent_views import AgentsView, AgentView, ConnectionsView
 from services.gateway.web.assets import Assets, assets
 from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
 from services.gateway.web.languages import LANGUAGES, PSEUDO
@@ -39,6 +40,11 @@ VIEWS: list[tuple[str, Any]] = [
     ("spaces.html", spaces_view([NAMED], ADA)),
     ("spaces.html", spaces_view([], ADA)),
     ("space.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
+    ("agents.html", AgentsView(True)),
+    ("agents.html", AgentsView(False)),
+    ("agent.html", AgentView(HOSTILE, HOSTILE, False)),
+    ("connections.html", ConnectionsView(HOSTILE, "", (HOSTILE,))),
+    ("connections.html", ConnectionsView("", "", ())),
     ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
     ("space_form.html", form_view(NAMED, ROOT)),
