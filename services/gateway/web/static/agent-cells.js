@@ -20,9 +20,7 @@ export function showState(within, state) {
 /** All that is known of an agent that is connected. */
 export function showAgent(within, agent) {
   showState(within, agent.state);
-  const meter = within.querySelector("[data-cell=used]");
-  meter.max = agent.slots;
-  meter.value = agent.running;
+  Object.assign(within.querySelector("[data-cell=used]"), { max: agent.slots, value: agent.running });
   put(within, "slots", `${agent.running} / ${agent.slots}`);
   put(within, "gateway", agent.gateway);
   put(within, "address", agent.address ?? "");

@@ -11,6 +11,7 @@ export function stateName(state) {
     draining: t("draining"),
     gone: t("gone"),
     away: t("not connected"),
+    unseen: t("No answer"),
   };
   return names[state] ?? state;
 }
@@ -75,5 +76,6 @@ export function since(at) {
 /** A round trip as people say it. */
 export function trip(seconds) {
   if (seconds === null) return "–";
-  return seconds < 0.00995 ? t("%(num)s ms", { num: (seconds * 1000).toFixed(1) }) : duration(seconds);
+  if (seconds >= 0.00995) return duration(seconds);
+  return t("%(num)s ms", { num: seconds < 0.00005 ? "< 0.1" : (seconds * 1000).toFixed(1) });
 }

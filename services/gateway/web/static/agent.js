@@ -18,20 +18,17 @@ let agent = null;
 let last = null;
 
 const look = whileVisible(NOW_MS, async () => {
-  agent = await found();
-  if (agent === undefined) return showState(page, "unknown");
-  const connection = agent?.connection;
-  if (!last || last.id !== connection || (agent === null && !last.disconnected_at)) await lookBack();
+  // Whether it is there its history knows too: then it is not asked for in vain, again and again.
+  const told = await lookBack();
+  agent = told && last && !last.disconnected_at ? await found() : null;
+  if (!told || agent === undefined) return showState(page, "unseen");
   document.getElementById("deeds").hidden = agent === null;
   if (agent) showHere();
   else showAway();
   showHeld(agent?.requests ?? []);
 });
 
-whileVisible(PAST_MS, async () => {
-  await lookBack();
-  await lookAtRequests();
-});
+whileVisible(PAST_MS, lookAtRequests);
 
 asking(look);
 for (const button of document.querySelectorAll("[data-asks]")) {
@@ -58,7 +55,7 @@ function showAway() {
   showState(page, "away");
   const end = last?.disconnected_at ? ending(last.cause) : [];
   put(page, "why", end.join(" "));
-  page.querySelector("meter").value = 0;
+  page.querySelector("progress").value = 0;
   for (const name of ["slots", "since", "trip", "version", "gateway", "address"]) put(page, name, "–");
 }
 
@@ -78,12 +75,14 @@ function showHeld(requests) {
   if (idle.textContent !== text) idle.textContent = text;
 }
 
+/** Look at its connections; whether that could be done. */
 async function lookBack() {
   const history = await seen(`/v1/connections?${new URLSearchParams({ agent: id, limit: ROWS })}`);
-  if (!history) return;
+  if (!history) return false;
   last = history.results[0] ?? null;
   showConnections(history.results);
   document.getElementById("no-connections").hidden = history.results.length > 0;
+  return true;
 }
 
 async function lookAtRequests() {

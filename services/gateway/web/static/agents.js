@@ -3,8 +3,10 @@
 import { seen } from "./api.js";
 import { ask, asking } from "./agent-asks.js";
 import { path, put, showAgent, showState } from "./agent-cells.js";
-import { ending, since } from "./agent-words.js";
+import { ending } from "./agent-words.js";
+import { ownerName } from "./owners.js";
 import { whileVisible } from "./polling.js";
+import { duration } from "./request-words.js";
 import { t, tn } from "./text.js";
 
 const EVERY_MS = 2000;
@@ -29,7 +31,7 @@ const look = whileVisible(EVERY_MS, async () => {
 });
 
 asking((deed, id) => {
-  tell(deed === "drain" ? t("%(agent)s is draining.", { agent: id }) : t("%(agent)s is disconnected.", { agent: id }));
+  tell(deed === "drain" ? t("%(agent)s is draining.", { agent: nameOf(id) }) : t("%(agent)s is disconnected.", { agent: nameOf(id) }));
   look();
 });
 filter.addEventListener("input", show);
@@ -38,7 +40,7 @@ function take(agents) {
   const here = new Set(agents.map((agent) => agent.id));
   for (const agent of agents) {
     const entry = known.get(agent.id) ?? { row: row(agent.id) };
-    if (begun && (!known.has(agent.id) || entry.gone)) tell(t("%(agent)s is connected.", { agent: agent.id }));
+    if (begun && (!known.has(agent.id) || entry.gone)) tell(t("%(agent)s is connected.", { agent: nameOf(agent.id) }));
     if (entry.agent && entry.agent.connection !== agent.connection && !entry.gone) learnOfMove(entry, entry.agent.connection);
     known.set(agent.id, Object.assign(entry, { agent, gone: false, end: null }));
   }
@@ -48,7 +50,7 @@ function take(agents) {
 /** Why an agent has gone. Until that is recorded there is nothing to say. */
 async function learn(entry) {
   entry.end = await endOf(entry.agent.id, entry.agent.connection);
-  if (entry.end) tell(`${t("%(agent)s is gone.", { agent: entry.agent.id })} ${ending(entry.end.cause)[0]}`);
+  if (entry.end) tell(`${t("%(agent)s is gone.", { agent: nameOf(entry.agent.id) })} ${ending(entry.end.cause)[0]}`);
 }
 
 async function learnOfMove(entry, connection) {
@@ -94,10 +96,10 @@ function filled({ row, agent, gone, end, before }) {
   const [why, advice] = end ? ending(end.cause) : ["", ""];
   showState(row, "gone");
   put(row, "why", `${why} ${advice}`.trim());
-  put(row, "since", end ? since(end.disconnected_at) : "–");
+  put(row, "since", end ? t("lasted %(time)s", { time: duration(end.connected_s) }) : "–");
   put(row, "trip", "–");
   put(row, "slots", "–");
-  row.querySelector("meter").value = 0;
+  row.querySelector("progress").value = 0;
   return row;
 }
 
@@ -105,7 +107,7 @@ function row(id) {
   const [owner, name] = id.split("/");
   const made = document.getElementById("agent-row").content.firstElementChild.cloneNode(true);
   put(made, "name", name).href = `/agents/${path(id)}`;
-  put(made, "owner", some.dataset.everybody === "yes" ? owner : "");
+  put(made, "owner", ownerName(owner));
   for (const button of made.querySelectorAll("button")) {
     button.setAttribute("aria-label", `${button.textContent} ${name}`);
     button.addEventListener("click", () => ask(button.dataset.asks, id));
@@ -114,7 +116,7 @@ function row(id) {
 }
 
 function searched({ id, spaces, labels, gateway, address, version }) {
-  return [id, ...spaces, ...Object.entries(labels ?? {}).flat(), gateway, address, version].join(" ").toLowerCase();
+  return [id, ownerName(id.split("/")[0]), ...spaces, ...Object.entries(labels ?? {}).flat(), gateway, address, version].join(" ").toLowerCase();
 }
 
 function totals(agents) {
@@ -129,6 +131,8 @@ function rest(left, nothing) {
   const text = nothing ? t("None fits.") : tn("%(num)s more: say which ones you look for.", "%(num)s more: say which ones you look for.", left);
   if (!more.hidden && more.textContent !== text) more.textContent = text;
 }
+
+const nameOf = (id) => id.split("/")[1];
 
 function tell(text) {
   news.textContent = text;

@@ -2,6 +2,7 @@
 
 import { links, path, put } from "./agent-cells.js";
 import { ending, since } from "./agent-words.js";
+import { ownerName } from "./owners.js";
 import { duration } from "./request-words.js";
 import { instant, t } from "./text.js";
 
@@ -40,6 +41,6 @@ function whose(row, { agent, spaces }) {
   const link = put(row, "agent", name);
   if (!link) return;
   link.href = `/agents/${path(agent)}`;
-  put(row, "owner", owner);
+  put(row, "owner", ownerName(owner));
   links(row.querySelector("[data-cell=spaces]"), spaces);
 }
