@@ -68,6 +68,12 @@ export function ending(cause) {
   }
 }
 
+/** The same in one text. */
+export function endingInOne(cause) {
+  const [what, advice] = ending(cause);
+  return t("%(what)s %(advice)s", { what, advice });
+}
+
 /** So long ago. */
 export function since(at) {
   return t("for %(time)s", { time: duration(Math.max(0, (Date.now() - Date.parse(at)) / 1000)) });

@@ -2,8 +2,8 @@
 
 import { call, Problem, seen } from "./api.js";
 import { ask, asking } from "./agent-asks.js";
-import { path, put, showAgent, showState } from "./agent-cells.js";
-import { ending, heldName } from "./agent-words.js";
+import { links, path, put, showAgent, showState } from "./agent-cells.js";
+import { endingInOne, heldName } from "./agent-words.js";
 import { showConnections } from "./connection-rows.js";
 import { whileVisible } from "./polling.js";
 import { duration, statusName } from "./request-words.js";
@@ -22,7 +22,7 @@ const look = whileVisible(NOW_MS, async () => {
   const told = await lookBack();
   agent = told && last && !last.disconnected_at ? await found() : null;
   if (!told || agent === undefined) return showState(page, "unseen");
-  document.getElementById("deeds").hidden = agent === null;
+  for (const part of page.querySelectorAll("[data-while=here]")) part.hidden = agent === null;
   if (agent) showHere();
   else showAway();
   showHeld(agent?.requests ?? []);
@@ -53,10 +53,7 @@ function showHere() {
 
 function showAway() {
   showState(page, "away");
-  const end = last?.disconnected_at ? ending(last.cause) : [];
-  put(page, "why", end.join(" "));
-  page.querySelector("progress").value = 0;
-  for (const name of ["slots", "since", "trip", "version", "gateway", "address"]) put(page, name, "–");
+  put(page, "why", last?.disconnected_at ? endingInOne(last.cause) : "");
 }
 
 function showHeld(requests) {
@@ -64,7 +61,7 @@ function showHeld(requests) {
   table.hidden = requests.length === 0;
   rows(table, "held-row", requests, (row, request) => {
     title(row, request.id, request.url !== null);
-    put(row, "space", request.space ?? "–");
+    links(row.querySelector("[data-cell=space]"), request.space ? [request.space] : []);
     put(row, "state", heldName(request.state));
     put(row, "attempt", String(request.attempt));
     put(row, "running", request.state === "sent" ? "–" : duration(request.running_s));
@@ -94,7 +91,7 @@ async function lookAtRequests() {
   document.getElementById("no-last").hidden = own.length > 0;
   rows(table, "last-row", own, (row, request) => {
     title(row, request.id, true);
-    put(row, "space", request.space);
+    links(row.querySelector("[data-cell=space]"), [request.space]);
     put(row, "status", statusName(request.status)).dataset.status = request.status;
     put(row, "created", instant(request.created_at)).dateTime = request.created_at;
     put(row, "ran", request.metrics.run_s === null ? "–" : duration(request.metrics.run_s));

@@ -3,7 +3,7 @@
 import { seen } from "./api.js";
 import { ask, asking } from "./agent-asks.js";
 import { path, put, showAgent, showState } from "./agent-cells.js";
-import { ending } from "./agent-words.js";
+import { ending, endingInOne } from "./agent-words.js";
 import { ownerName } from "./owners.js";
 import { whileVisible } from "./polling.js";
 import { duration } from "./request-words.js";
@@ -12,6 +12,8 @@ import { t, tn } from "./text.js";
 const EVERY_MS = 2000;
 const MANY = 8;
 const SHOWN = 200;
+/** How often it is looked up why an agent has moved. */
+const TRIES = 10;
 const some = document.getElementById("some");
 const body = document.getElementById("agents").tBodies[0];
 const filter = document.getElementById("filter");
@@ -25,7 +27,7 @@ const look = whileVisible(EVERY_MS, async () => {
   document.getElementById("silent").hidden = answer !== null;
   if (answer === null) return;
   take(answer.results);
-  await Promise.all([...known.values()].filter(({ gone, end }) => gone && !end).map(learn));
+  await Promise.all([...known.values()].flatMap((entry) => (entry.gone && !entry.end ? [learn(entry)] : entry.former ? [learnOfMove(entry)] : [])));
   show();
   begun = true;
 });
@@ -41,7 +43,7 @@ function take(agents) {
   for (const agent of agents) {
     const entry = known.get(agent.id) ?? { row: row(agent.id) };
     if (begun && (!known.has(agent.id) || entry.gone)) tell(t("%(agent)s is connected.", { agent: nameOf(agent.id) }));
-    if (entry.agent && entry.agent.connection !== agent.connection && !entry.gone) learnOfMove(entry, entry.agent.connection);
+    if (entry.agent && entry.agent.connection !== agent.connection) Object.assign(entry, { former: entry.agent.connection, left: TRIES });
     known.set(agent.id, Object.assign(entry, { agent, gone: false, end: null }));
   }
   for (const [id, entry] of known) if (!here.has(id)) entry.gone = true;
@@ -53,9 +55,12 @@ async function learn(entry) {
   if (entry.end) tell(`${t("%(agent)s is gone.", { agent: nameOf(entry.agent.id) })} ${ending(entry.end.cause)[0]}`);
 }
 
-async function learnOfMove(entry, connection) {
-  const end = await endOf(entry.agent.id, connection);
+/** Why an agent has another connection than before. */
+async function learnOfMove(entry) {
+  const end = await endOf(entry.agent.id, entry.former);
   if (end) entry.before = t("Reconnected: %(reason)s", { reason: ending(end.cause)[0] });
+  entry.left -= 1;
+  if (end || entry.left === 0) entry.former = null;
 }
 
 async function endOf(id, connection) {
@@ -93,9 +98,8 @@ function filled({ row, agent, gone, end, before }) {
     if (before && agent.state === "ready") put(row, "why", before);
     return row;
   }
-  const [why, advice] = end ? ending(end.cause) : ["", ""];
   showState(row, "gone");
-  put(row, "why", `${why} ${advice}`.trim());
+  put(row, "why", end ? endingInOne(end.cause) : "");
   put(row, "since", end ? t("lasted %(time)s", { time: duration(end.connected_s) }) : "–");
   put(row, "trip", "–");
   put(row, "slots", "–");
