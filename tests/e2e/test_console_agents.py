@@ -11,7 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
+from websockets.exceptions import ConnectionClosedOK
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
+from spaces_agent import frames
 from tests.support.browser import PHONE, Visitor, running_browser, visitor
 from tests.support.console import PASSWORD, at, fill_in, without
 from tests.support.stack import Stack, eventually, fresh_home
@@ -195,43 +199,44 @@ def test_people_see_their_own_agents_and_administrators_all(somebody: Visitor, s
                 expect(row(administrator, name).locator("[data-cell=owner]")).to_have_text(owner.email)
 
 
+def come_and_go(owner: Owner, name: str) -> None:
+    """A connection that an agent makes, and ends in order."""
+    url = owner.stack.ready.url.replace("http://", "ws://") + frames.CONNECT_PATH
+    headers = {"Authorization": f"Bearer {owner.agent_key}"}
+    with connect(url, subprotocols=[Subprotocol(frames.SUBPROTOCOL)], additional_headers=headers) as socket:
+        hello = frames.Hello(agent_id=name, boot_id=name, spaces=[owner.space], slots=1)
+        socket.send(frames.encode(hello), text=True)
+        assert isinstance(frames.decode_gateway_frame(socket.recv()), frames.Welcome)
+        socket.send(frames.encode(frames.Goodbye()), text=True)
+        with pytest.raises(ConnectionClosedOK):
+            socket.recv()
+
+
 def test_the_history_is_read_page_by_page_and_by_space(somebody: Visitor, stack: Stack) -> None:
     page, many = somebody.page, Owner(stack, "many")
-    with contextlib.ExitStack() as agents:
-        process = agents.enter_context(many.agent("often"))
-        enter(somebody, many.email)
-        connection = ""
-        for _ in range(21):
-            connection = eventually(lambda before=connection: newer(many, before), "it is connected anew")
-            url = f"{stack.ready.url}/v1/agents/{many.id}/often/disconnect"
-            assert httpx.post(url, headers=admin(stack)).status_code == 202
-        assert process.poll() is None
-        somebody.go("/connections")
-        rows = page.locator("#connections tbody tr")
-        expect(rows).to_have_count(20)
-        page.get_by_role("link", name="Older").click()
-        expect(rows).not_to_have_count(20)
-        expect(page.get_by_role("link", name="Newer")).to_be_visible()
-        expect(page.get_by_role("link", name="Older")).to_be_hidden()
-        page.get_by_role("link", name="Newer").click()
-        expect(rows).to_have_count(20)
+    for number in range(21):
+        come_and_go(many, f"one-of-many-{number}")
+    enter(somebody, many.email)
+    page.get_by_role("link", name="Connections").click()
+    rows = page.locator("#connections tbody tr")
+    expect(rows).to_have_count(20)
+    page.get_by_role("link", name="Older").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("one-of-many-0")
+    expect(rows).to_contain_text("The agent ended.")
+    expect(page.get_by_role("link", name="Older")).to_be_hidden()
+    page.get_by_role("link", name="Newer").click()
+    expect(rows).to_have_count(20)
     page.get_by_label("Space").select_option(many.space)
     page.get_by_role("button", name="Show").click()
     at(somebody, f"/connections?agent=&space={many.space}")
     expect(rows).to_have_count(20)
+    page.get_by_label("Agent", exact=True).fill(f"{many.id}/one-of-many-7")
+    page.get_by_role("button", name="Show").click()
+    expect(rows).to_have_count(1)
     page.get_by_label("Agent", exact=True).fill("nobody/at-all")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_role("heading", name="Nothing fits these filters")).to_be_visible()
-
-
-def admin(stack: Stack) -> dict[str, str]:
-    return {"Authorization": f"Bearer {stack.ready.api_key}"}
-
-
-def newer(owner: Owner, before: str) -> str | None:
-    """The connection of the owner's one agent, if it is another than before."""
-    answer = httpx.get(f"{owner.stack.ready.url}/v1/agents", headers=admin(owner.stack)).json()
-    return next((each["connection"] for each in answer["results"] if each["connection"] != before), None)
 
 
 def test_while_the_registry_is_away_the_page_says_so_and_keeps_what_it_shows(browser: Browser, stack: Stack) -> None:
