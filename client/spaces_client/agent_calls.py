@@ -6,7 +6,7 @@ from spaces_client import lists, monitoring, objects
 from spaces_client.call import Call, segment
 from spaces_client.lists import Listing
 from spaces_client.monitoring import PastConnection, Stats, Warning
-from spaces_client.objects import ConnectedAgent
+from spaces_client.objects import AgentAtWork, ConnectedAgent
 
 
 def agents() -> Call[list[ConnectedAgent]]:
@@ -36,5 +36,21 @@ def warnings() -> Call[list[Warning]]:
 def drain_agent(id: str) -> Call[ConnectedAgent]:
     """Tell an agent (`owner/name`) to take no more work, finish what runs, and leave. Raises ClientError, with
     `not_found` when it is not connected."""
+    return Call(method="POST", path=f"{_path(id)}/drain", read=objects.agent)
+
+
+def agent(id: str) -> Call[AgentAtWork]:
+    """An agent (`owner/name`) that is connected, and the requests that it holds. Raises ClientError, with `not_found` when
+    it is not connected."""
+    return Call(method="GET", path=_path(id), read=objects.agent_at_work)
+
+
+def disconnect_agent(id: str) -> Call[ConnectedAgent]:
+    """Close the connection of an agent (`owner/name`), so that it makes another: it comes back with all that it holds.
+    Raises ClientError, with `not_found` when it is not connected."""
+    return Call(method="POST", path=f"{_path(id)}/disconnect", read=objects.agent)
+
+
+def _path(id: str) -> str:
     owner, _, name = id.partition("/")
-    return Call(method="POST", path=f"/v1/agents/{segment(owner)}/{segment(name)}/drain", read=objects.agent)
+    return f"/v1/agents/{segment(owner)}/{segment(name)}"

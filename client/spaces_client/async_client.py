@@ -45,6 +45,8 @@ class AsyncClient:
     agents = awaited(agent_calls.agents)
     connections = iterating_async(agent_calls.connections)
     drain_agent = awaited(agent_calls.drain_agent)
+    agent = awaited(agent_calls.agent)
+    disconnect_agent = awaited(agent_calls.disconnect_agent)
 
     spaces = awaited(space_calls.spaces)
     space = awaited(space_calls.space)

@@ -43,6 +43,8 @@ class Client:
     agents = blocking(agent_calls.agents)
     connections = iterating(agent_calls.connections)
     drain_agent = blocking(agent_calls.drain_agent)
+    agent = blocking(agent_calls.agent)
+    disconnect_agent = blocking(agent_calls.disconnect_agent)
 
     spaces = blocking(space_calls.spaces)
     space = blocking(space_calls.space)

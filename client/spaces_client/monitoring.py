@@ -11,8 +11,8 @@ from spaces_client.objects import NOTHING
 
 
 class PastConnection(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection of an agent. While it lasts, or nobody has recorded its end, `disconnected_at`, `connected_s`, `reason`
-    and `code` are None. `code` is that of the WebSocket's close, 0 when there was none."""
+    """A connection of an agent. While it lasts, or nobody has recorded its end, `disconnected_at`, `connected_s`, `reason`,
+    `cause` (what that comes to) and `code` are None. `code` is that of the WebSocket's close, 0 when there was none."""
 
     id: str
     agent: str
@@ -25,6 +25,7 @@ class PastConnection(msgspec.Struct, frozen=True, kw_only=True):
     disconnected_at: datetime | None = None
     connected_s: float | None = None
     reason: str | None = None
+    cause: str | None = None
     code: int | None = None
     raw: msgspec.Raw = NOTHING
 

@@ -83,7 +83,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConnectedAgent(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that is connected. `running`: how many requests it holds; `state`: loading, ready or draining."""
+    """An agent that is connected. `running`: how many requests it holds; `state`: loading, ready or draining. From
+    `connected_at` on None: its gateway was silent; `round_trip_s` also while that was not measured."""
 
     id: str
     spaces: list[str] = []
@@ -92,7 +93,30 @@ class ConnectedAgent(msgspec.Struct, frozen=True, kw_only=True):
     state: str = ""
     gateway: str = ""
     connection: str = ""
+    connected_at: datetime | None = None
+    version: str | None = None
+    labels: dict[str, str] | None = None
+    address: str | None = None
+    round_trip_s: float | None = None
     raw: msgspec.Raw = NOTHING
+
+
+class HeldRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that an agent holds. `state`: sent, running or stopping; `running_s`: since its handler began. `url` is None
+    when the caller may not read it."""
+
+    id: str
+    space: str | None = None
+    attempt: int = 0
+    state: str = ""
+    running_s: float = 0.0
+    url: str | None = None
+
+
+class AgentAtWork(ConnectedAgent, frozen=True, kw_only=True):
+    """An agent that is connected, and the requests that it holds; None: its gateway was silent."""
+
+    requests: list[HeldRequest] | None = None
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -127,6 +151,11 @@ def request(data: bytes | msgspec.Raw) -> Request:
 def agent(data: bytes | msgspec.Raw) -> ConnectedAgent:
     """The agent in these bytes. Raises InvalidAnswer."""
     return read(data, ConnectedAgent)
+
+
+def agent_at_work(data: bytes | msgspec.Raw) -> AgentAtWork:
+    """The agent in these bytes, with what it holds. Raises InvalidAnswer."""
+    return read(data, AgentAtWork)
 
 
 def agents(data: bytes) -> list[ConnectedAgent]:

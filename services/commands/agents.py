@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from spaces_client import Client
 
 
-@click.group(short_help="Look at agents, and let them end.")
+@click.group(short_help="Look at agents, let them end, disconnect them.")
 def agents() -> None:
     """Agents that are connected: one's own, to an administrator all."""
 
@@ -47,8 +47,31 @@ def drain(client: "Client", agent: str) -> int:
     It ends with status 0 when the agent was told, 1 when there is none, 2 when that could not be asked for."""
     from services.commands.terminal import Screen
 
-    if "/" not in agent:
-        raise click.UsageError(f"{agent!r} is no agent's ID: it is OWNER/NAME, as `spaces agents ls` shows it")
-    told = client.drain_agent(agent)
+    told = client.drain_agent(_identity(agent))
     Screen().text(f"{told.id} is {told.state}\n")
     return OK
+
+
+@agents.command(short_help="Close an agent's connection; it comes back.")
+@click.argument("agent", metavar="ID")
+@connected
+def disconnect(client: "Client", agent: str) -> int:
+    """Close the connection of the agent ID (OWNER/NAME, see `spaces agents ls`), when it is stuck. The agent makes another
+    by itself, and goes on with what it runs. To have it end, use `spaces agents drain`; to keep it away, revoke its key.
+
+    \b
+    Example:
+      spaces agents disconnect 7ba684f146c94457/gpu-1
+
+    It ends with status 0 when that was done, 1 when there is none, 2 when that could not be asked for."""
+    from services.commands.terminal import Screen
+
+    told = client.disconnect_agent(_identity(agent))
+    Screen().text(f"{told.id} is disconnected\n")
+    return OK
+
+
+def _identity(agent: str) -> str:
+    if "/" not in agent:
+        raise click.UsageError(f"{agent!r} is no agent's ID: it is OWNER/NAME, as `spaces agents ls` shows it")
+    return agent

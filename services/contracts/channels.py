@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from services.contracts import (
+    agent_details,
     audit,
     connections,
     directory,
@@ -158,9 +159,12 @@ PROCESSES = (
         "control",
         "ws.ctl.{id}",
         "Questions to one gateway or dispatcher; no responders means that it is gone.",
-        {DISPATCHER: (reports.Ping, reports.Deliver, reports.ReportAll), GATEWAY: (reports.DrainAgent,)},
+        {
+            DISPATCHER: (reports.Ping, reports.Deliver, reports.ReportAll),
+            GATEWAY: (reports.DrainAgent, reports.DisconnectAgent, reports.DescribeAgents),
+        },
         {GATEWAY: get_args(reports.Control), DISPATCHER: (reports.Ping,)},
-        replies=(reports.ControlAnswer,),
+        replies=(reports.ControlAnswer, agent_details.AgentsDetails),
     ),
 )
 """What processes tell and ask each other."""

@@ -64,15 +64,29 @@ class DrainAgent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     conn: str
 
 
+class DisconnectAgent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="disconnect"):
+    """Close this connection, so that the agent makes another."""
+
+    conn: str
+
+
+class DescribeAgents(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="describe", omit_defaults=True):
+    """Tell of these connections what reports leave out; `held`: also which requests they hold. Answered with
+    AgentsDetails."""
+
+    conns: list[str]
+    held: bool = False
+
+
 class ReportAll(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="report"):
     """Report in full now: whoever asks may have missed reports. The report is the answer."""
 
 
 class ControlAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`pong` to a ping; to a deliver: `held`, or `closed` when the chain has moved on, or why it cannot be; to a drain:
-    `draining` or `no_connection`."""
+    `draining` or `no_connection`; to a disconnect: `closing` or `no_connection`."""
 
-    answer: Literal["pong", "held", "closed", "busy", "no_connection", "draining"]
+    answer: Literal["pong", "held", "closed", "busy", "no_connection", "draining", "closing"]
 
 
-Control = Ping | Deliver | DrainAgent | ReportAll
+Control = Ping | Deliver | DrainAgent | DisconnectAgent | DescribeAgents | ReportAll

@@ -208,7 +208,10 @@ class RevokeKey(Message, frozen=True, kw_only=True):
 
 
 class GetAgents(Message, frozen=True, kw_only=True):
-    """Which agents are connected now?"""
+    """Which agents are connected now? `owner`: only this user's; `agent`: only the one of this identity."""
+
+    owner: str = ""
+    agent: str = ""
 
 
 class ConnectedAgent(Message, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from services.contracts.directory import (
     UserRoleSet,
 )
 from services.contracts.standing import may_have_agents
+from services.gateway import endings
 from services.gateway.adopted import Adopted
 from services.gateway.claims import Claims
 from services.gateway.connections import Connections
@@ -97,8 +98,7 @@ class Agents:
             fail=process.fail,
         )
         self._adopted = Adopted(nc, self._table, self._delivery, keep_s)
-        drain, report = self._connections.drain_agent, self._connections.reports.all_wanted
-        self._control = Control(nc, process.id, self._delivery, drain, report, process.fail)
+        self._control = Control(nc, process.id, self._delivery, self._connections, process.fail)
         self._draining = False
         self._connected_at = time.monotonic()
 
@@ -125,14 +125,14 @@ class Agents:
         """Send all agents away with what they hold, and finish what is under way, within a bound."""
         self._draining = True
         for connection in self._connections:
-            connection.session.goaway("the gateway is stopping", random.uniform(0.0, DRAIN_SPREAD_S))
+            connection.session.goaway(endings.STOPPING, random.uniform(0.0, DRAIN_SPREAD_S))
             self._connections.act(connection.session)
         await self._connections.reports.publish_changes()
         if list(self._connections):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._connections.empty.wait(), DRAIN_SOCKETS_S)
         for connection in self._connections:
-            connection.session.close(frames.CLOSE_GOAWAY, "the gateway is stopping")
+            connection.session.close(frames.CLOSE_GOAWAY, endings.STOPPING)
             self._connections.act(connection.session)
         await self._connections.outputs.settle(DRAIN_OUTPUT_S)
         await self._connections.outcomes.settle(DRAIN_OUTCOMES_S)
@@ -149,7 +149,7 @@ class Agents:
         if key is None:
             return
         session = GatewaySession(secrets.token_hex(8), self._process.id, self._table, time.monotonic())
-        connection = Connection(websocket, session, key)
+        connection = Connection(websocket, session, key, self._clock.now_ns())
         self._connections.opened(connection)
         code = 0
         try:
@@ -206,7 +206,7 @@ class Agents:
             # An attach without an answer may have been carried out, or still be: what has ended cannot begin any more.
             if session.member is None and (joined is None or joined.member.revision):
                 agent = agent_identity(connection.key.user, hello.agent_id)
-                self._connections.detach(connection, 0, "never joined", agent=agent, spaces=hello.spaces)
+                self._connections.detach(connection, 0, endings.NEVER_JOINED, agent=agent, spaces=hello.spaces)
 
     async def _welcome(self, connection: Connection, joined: Joined, hello: frames.Hello) -> None:
         session, member = connection.session, joined.member
@@ -252,7 +252,7 @@ class Agents:
         if newer is not None:
             self._supersede(connection, newer.boot_id)
         elif self._claims.withdrawn(member.agent, member.revision):
-            connection.session.turn_away("the claim on the agent's identity was withdrawn", TURN_AWAY_S)
+            connection.session.turn_away(endings.WITHDRAWN, TURN_AWAY_S)
             self._connections.act(connection.session)
 
     # What changes by itself
@@ -277,7 +277,7 @@ class Agents:
                 self._connections.act(connection.session)
             elif self._is_shut_out(connection):
                 # It comes back at once, and is told which of its spaces it still has.
-                connection.session.close(frames.CLOSE_GOAWAY, "its user does not manage a space that is private")
+                connection.session.close(frames.CLOSE_GOAWAY, endings.SHUT_OUT)
                 self._connections.act(connection.session)
 
     def _is_shut_out(self, connection: Connection) -> bool:
@@ -309,8 +309,8 @@ class Agents:
 
 def _superseded_by(boot_id: str, newer_boot_id: str) -> tuple[int, str]:
     if newer_boot_id == boot_id:
-        return frames.CLOSE_GOAWAY, "the agent has a newer connection"
-    return frames.CLOSE_SUPERSEDED, "another process has the same identity"
+        return frames.CLOSE_GOAWAY, endings.NEWER
+    return frames.CLOSE_SUPERSEDED, endings.OTHER_PROCESS
 
 
 async def _reject(websocket: WebSocket, close_code: int, code: str, message: str) -> None:

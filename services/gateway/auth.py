@@ -158,8 +158,12 @@ def owner_of_new(caller: Caller, wanted: str) -> str:
 
 def may_read(caller: Caller, state: RequestState) -> bool:
     """Whether the caller may see a request: their own, or any for an admin; never outside the key's spaces."""
-    own = state.user == caller.user.user or caller.user.role == "admin"
-    return own and may_submit(caller.key, state.space)
+    return may_read_of(caller, state.user, state.space)
+
+
+def may_read_of(caller: Caller, user: str, space: str) -> bool:
+    """Whether the caller may see a request of a user in a space."""
+    return (user == caller.user.user or caller.user.role == "admin") and may_submit(caller.key, space)
 
 
 def reach_of(follower: DirectoryFollower, caller: Caller, space: str | None, user: str | None) -> Reach:

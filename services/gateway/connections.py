@@ -10,16 +10,21 @@ from nats.aio.client import Client
 from prometheus_client import Counter, Gauge
 
 from services.contracts import subjects
+from services.contracts.agent_details import AgentDetails, AgentsDetails
+from services.contracts.reports import DescribeAgents
 from services.contracts.rpc import Detach
 from services.gateway.background import Fail
 from services.gateway.decisions import Append, Close, Decision, RecordRefused, StoreOutput
+from services.gateway.endings import DISCONNECTED
 from services.gateway.leases import Lease, LeaseTable, Outcome
 from services.gateway.outcomes import Outcomes, Vet
 from services.gateway.outputs import Outputs
 from services.gateway.registration import Registration
 from services.gateway.reports import Reports
+from services.gateway.round_trips import measure
 from services.gateway.session import GatewaySession
 from services.gateway.socket import Connection
+from spaces_agent import frames
 
 log = logging.getLogger("services.gateway.agents")
 
@@ -106,6 +111,23 @@ class Connections:
         self.act(session)
         return True
 
+    def disconnect_agent(self, conn: str) -> bool:
+        """Close this connection, so that its agent makes another; False when it is not here. What it holds is kept for
+        the grace."""
+        connection = self._all.get(conn)
+        if connection is None or connection.session.member is None:
+            return False
+        connection.session.close(frames.CLOSE_GOAWAY, DISCONNECTED)
+        self.act(connection.session)
+        return True
+
+    async def details(self, question: DescribeAgents) -> AgentsDetails:
+        """What is known of these connections."""
+        there = [connection for conn in question.conns if (connection := self._all.get(conn)) is not None]
+        await measure([connection.round_trip for connection in there], time.monotonic())
+        found = [_details(connection, question.held) for connection in there]
+        return AgentsDetails(agents=[each for each in found if each is not None])
+
     def detach(self, connection: Connection, code: int, reason: str, *, agent: str = "", spaces: Iterable[str] = ()) -> None:
         """Tell the registry that the connection has ended; `agent` and `spaces` when its session was never welcomed."""
         member = connection.session.member
@@ -156,3 +178,18 @@ class Connections:
             self.act(session)
         else:
             self._table.remove(lease)
+
+
+def _details(connection: Connection, held: bool) -> AgentDetails | None:
+    member = connection.session.member
+    if member is None:
+        return None
+    return AgentDetails(
+        conn=connection.session.conn,
+        connected_at=connection.opened_at_ns,
+        version=member.version,
+        labels=member.labels,
+        address=connection.address,
+        round_trip_s=connection.round_trip.last_s,
+        held=connection.session.held(time.monotonic()) if held else [],
+    )

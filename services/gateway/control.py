@@ -1,8 +1,7 @@
 """Answers on this gateway's control subject: is it there, is a lease with its agent, tell an agent to drain,
-report everything."""
+disconnect it, tell of agents, report everything."""
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 import nats.errors
@@ -11,6 +10,7 @@ from nats.aio.msg import Msg
 
 from services.contracts import ids, reports, subjects
 from services.gateway.background import Background, Fail
+from services.gateway.connections import Connections
 from services.gateway.delivery import Delivery
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError
@@ -22,19 +22,17 @@ _PONG = msgspec.json.encode(reports.ControlAnswer(answer="pong"))
 
 
 class Control:
-    """The control subject of one gateway. `drain` tells the agent at a connection to end, if it is here; `report` has
-    everything reported."""
+    """The control subject of one gateway."""
 
     def __init__(
         self,
         nc: Client,
         gateway: str,
         delivery: Delivery,
-        drain: Callable[[str], bool],
-        report: Callable[[], None],
+        connections: Connections,
         fail: Fail,
     ) -> None:
-        self._nc, self._gateway, self._delivery, self._drain, self._report = nc, gateway, delivery, drain, report
+        self._nc, self._gateway, self._delivery, self._connections = nc, gateway, delivery, connections
         self._slots = asyncio.Semaphore(CONCURRENT_ANSWERS)
         self._answers = Background(fail)
 
@@ -50,10 +48,16 @@ class Control:
         if isinstance(question, reports.Ping):
             await message.respond(_PONG)
         elif isinstance(question, reports.ReportAll):
-            self._report()
+            self._connections.reports.all_wanted()
         elif isinstance(question, reports.DrainAgent):
-            answer = reports.ControlAnswer(answer="draining" if self._drain(question.conn) else "no_connection")
-            await message.respond(msgspec.json.encode(answer))
+            there = self._connections.drain_agent(question.conn)
+            await _answer(message, reports.ControlAnswer(answer="draining" if there else "no_connection"))
+        elif isinstance(question, reports.DisconnectAgent):
+            there = self._connections.disconnect_agent(question.conn)
+            await _answer(message, reports.ControlAnswer(answer="closing" if there else "no_connection"))
+        elif isinstance(question, reports.DescribeAgents):
+            await self._slots.acquire()
+            self._answers.spawn(self._describe(message, question))
         elif ids.is_request_id(question.rid):
             await self._slots.acquire()
             self._answers.spawn(self._deliver(message, question))
@@ -61,8 +65,20 @@ class Control:
     async def _deliver(self, message: Msg, question: reports.Deliver) -> None:
         try:
             answer = await self._delivery.deliver(question.rid, question.lease)
-            await message.respond(msgspec.json.encode(reports.ControlAnswer(answer=answer)))
+            await _answer(message, reports.ControlAnswer(answer=answer))
         except (NatsUnavailable, ApiError, nats.errors.Error):
             return  # the dispatcher asks again
         finally:
             self._slots.release()
+
+    async def _describe(self, message: Msg, question: reports.DescribeAgents) -> None:
+        try:
+            await _answer(message, await self._connections.details(question))
+        except nats.errors.Error:
+            return  # whoever asks shows less
+        finally:
+            self._slots.release()
+
+
+async def _answer(message: Msg, answer: msgspec.Struct) -> None:
+    await message.respond(msgspec.json.encode(answer))

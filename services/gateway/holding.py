@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from services.contracts import reports
+from services.contracts.agent_details import HeldRequest
 from services.contracts.events import Requeued, RequeueReason
 from services.gateway import results
 from services.gateway.leases import REMEMBERED, Lease, LeaseTable, Outcome
@@ -45,6 +46,10 @@ class Holding:
     def listed(self, now: float) -> list[reports.Held]:
         """What reports list. A lease that is being given back is delisted before that is recorded."""
         return [lease.reported(now) for lease in self._leases.values() if not isinstance(lease.outcome, Requeued)]
+
+    def described(self, now: float) -> list[HeldRequest]:
+        """The same for people."""
+        return [lease.described(now) for lease in self._leases.values() if not isinstance(lease.outcome, Requeued)]
 
     def take(self, lease: Lease) -> None:
         """The agent has it."""

@@ -76,6 +76,8 @@ class Joining:
             slots=hello.slots,
             spaces=[verdict.space for verdict in spaces if verdict.accepted],
             revision=attached.revision,
+            version=hello.version,
+            labels=hello.labels,
         )
         return Joined(member, spaces)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from services.contracts import reports
+from services.contracts.agent_details import HeldRequest
 from services.contracts.events import Assigned, Failed, Requeued, Succeeded
 from services.gateway.recording import Recording
 
@@ -34,6 +35,8 @@ class Lease:
     agent: str
     conn: str
     state: LeaseState = "sent"
+    user: str = ""
+    """Who submitted the request; empty where that does not matter any more."""
     traceparent: str = ""
     retries_left: int = 0
     retry_delay_s: float = 0.0
@@ -62,6 +65,7 @@ class Lease:
             origin=assigned.origin,
             agent=assigned.agent,
             conn=conn,
+            user=assigned.user,
             traceparent=assigned.traceparent,
             retries_left=assigned.retries_left,
             retry_delay_s=assigned.retry_delay_s,
@@ -94,6 +98,18 @@ class Lease:
         state: reports.HeldState = "running" if self.state == "finished" else self.state
         return reports.Held(
             rid=self.rid, attempt=self.attempt, lease=self.lease, state=state, running_s=round(self.running_s(now), 3)
+        )
+
+    def described(self, now: float) -> HeldRequest:
+        """The same for people."""
+        held = self.reported(now)
+        return HeldRequest(
+            rid=held.rid,
+            attempt=held.attempt,
+            space=self.space,
+            user=self.user,
+            state=held.state,
+            running_s=held.running_s,
         )
 
 

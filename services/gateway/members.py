@@ -6,13 +6,16 @@ from services.contracts.reports import AgentReport, AgentState, Held
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that the registry has given the claim on its identity, at `revision`; `spaces` are those it may serve."""
+    """An agent that the registry has given the claim on its identity, at `revision`; `spaces` are those it may serve.
+    `version` and `labels` are as it says."""
 
     agent: str
     boot_id: str
     slots: int
     spaces: list[str]
     revision: int
+    version: str = ""
+    labels: dict[str, str] = {}
 
     def report(self, conn: str, state: AgentState, held: list[Held]) -> AgentReport:
         """What reports say of it."""

@@ -8,6 +8,7 @@ from msgspec import Meta
 from services.contracts.instants import rfc3339
 from services.contracts.lifecycle import Status
 from services.contracts.lists import PastConnection, Percentiles, Stats
+from services.gateway.endings import Cause, cause
 from services.gateway.lists import STATUSES
 from services.gateway.problems import ApiProblem
 from services.gateway.view import Instant
@@ -17,8 +18,8 @@ DEFAULT_WINDOW = "1h"
 
 
 class ConnectionObject(msgspec.Struct, frozen=True, kw_only=True):
-    """One connection of an agent. While it lasts, `disconnected_at`, `connected_s`, `reason` and `code` are null; `code` is
-    that of the WebSocket's close, 0 when there was none."""
+    """One connection of an agent. While it lasts, `disconnected_at`, `connected_s`, `reason`, `cause` and `code` are
+    null; `code` is that of the WebSocket's close, 0 when there was none."""
 
     id: str
     agent: Annotated[str, Meta(description="`<owner>/<name>`.")]
@@ -31,6 +32,7 @@ class ConnectionObject(msgspec.Struct, frozen=True, kw_only=True):
     disconnected_at: Instant | None
     connected_s: float | None
     reason: str | None
+    cause: Annotated[Cause | None, Meta(description="What the reason comes to.")]
     code: int | None
 
 
@@ -83,6 +85,7 @@ def connection_object(connection: PastConnection) -> ConnectionObject:
         disconnected_at=rfc3339(connection.ended_at) if over else None,
         connected_s=round(connection.connected_s, 3) if over else None,
         reason=connection.reason if over else None,
+        cause=cause(connection.reason, connection.code) if over else None,
         code=connection.code if over else None,
     )
 

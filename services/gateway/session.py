@@ -6,10 +6,12 @@ agent's side mirrors it. Instants are monotonic seconds and come in as arguments
 
 from typing import Literal, assert_never
 
+from services.contracts.agent_details import HeldRequest
 from services.contracts.events import Assigned
 from services.contracts.reports import AgentReport, AgentState
 from services.gateway import replies
 from services.gateway.decisions import CLOSE_NORMAL, CLOSE_VIOLATION, Close, Decision
+from services.gateway.endings import GOODBYE
 from services.gateway.granted import NOTHING, Granted
 from services.gateway.holding import Holding
 from services.gateway.lease_frames import BadFrame, Broken, LeaseFrames
@@ -68,6 +70,10 @@ class GatewaySession:
         if self.phase != "ready" or self.member is None:
             return None
         return self.member.report(self.conn, self._state, self._held.listed(now))
+
+    def held(self, now: float) -> list[HeldRequest]:
+        """What the agent holds, for people."""
+        return self._held.described(now)
 
     def last_report(self) -> AgentReport | None:
         """How reports say that it is over; None when it was never in them."""
@@ -215,7 +221,7 @@ class GatewaySession:
                 self._leases.stopped(frame, now)
             case frames.Goodbye():
                 self._leases.goodbye(frame.reason, now)
-                self.close(CLOSE_NORMAL, "goodbye")
+                self.close(CLOSE_NORMAL, GOODBYE)
             case _:
                 assert_never(frame)
 

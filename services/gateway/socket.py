@@ -9,10 +9,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.contracts.accounts import Key
 from services.gateway.decisions import CLOSE_NOT_TEXT
+from services.gateway.endings import CLOSE_SLOW_CONSUMER
+from services.gateway.round_trips import RoundTrip
 from services.gateway.session import GatewaySession
 from spaces_agent import frames
 
-CLOSE_SLOW_CONSUMER = 4002
 MAX_UNSENT = 2048
 """Frames that may wait for an agent; above it the agent is not reading."""
 TURN_FRAMES = 64
@@ -29,10 +30,12 @@ Step = Callable[["Connection"], Awaitable[None]]
 class Connection:
     """A socket with its session and the key that opened it."""
 
-    def __init__(self, websocket: WebSocket, session: GatewaySession, key: Key) -> None:
-        self.session, self.key = session, key
+    def __init__(self, websocket: WebSocket, session: GatewaySession, key: Key, opened_at_ns: int) -> None:
+        """`opened_at_ns`: nanoseconds since 1970."""
+        self.session, self.key, self.opened_at_ns = session, key, opened_at_ns
         self.opened_at = time.monotonic()
         self.address = websocket.client.host if websocket.client else ""
+        self.round_trip = RoundTrip(websocket.scope.get("state", {}).get("ping"))
         self._websocket = websocket
         self._wake = asyncio.Event()
         self._close: tuple[int, str] | None = None

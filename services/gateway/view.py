@@ -8,9 +8,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from services.contracts.instants import rfc3339
 from services.contracts.lifecycle import Status
 from services.contracts.output import Progress
-from services.contracts.reports import AgentState
 from services.contracts.requests import RequestState
-from services.contracts.rpc import ConnectedAgent, QueuePlace
+from services.contracts.rpc import QueuePlace
 from services.gateway.problems import ProblemObject, request_error
 
 _TIME = Meta(extra_json_schema={"format": "date-time"})
@@ -102,24 +101,6 @@ class RequestsObject(msgspec.Struct, frozen=True, kw_only=True):
     previous: Annotated[str | None, Meta(description="The cursor of the page with newer ones; null: none are known.")]
 
 
-class ConnectedAgentObject(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that is connected. `running`: how many requests it holds; `gateway` and `connection` say where it is."""
-
-    id: str
-    spaces: list[str]
-    slots: int
-    running: int
-    state: AgentState
-    gateway: str
-    connection: str
-
-
-class AgentsObject(msgspec.Struct, frozen=True, kw_only=True):
-    """A list of agents."""
-
-    results: list[ConnectedAgentObject]
-
-
 encode = msgspec.json.Encoder().encode
 
 
@@ -167,19 +148,6 @@ def _common(state: RequestState) -> dict[str, Any]:
         "erased": state.erased,
         "urls": UrlsObject(url, f"{url}/events", f"{url}/cancel"),
     }
-
-
-def agent_object(agent: ConnectedAgent) -> ConnectedAgentObject:
-    """The object of a connected agent."""
-    return ConnectedAgentObject(
-        id=agent.agent,
-        spaces=agent.spaces,
-        slots=agent.slots,
-        running=agent.running,
-        state=agent.state,
-        gateway=agent.gateway,
-        connection=agent.conn,
-    )
 
 
 def _ran(state: RequestState) -> bool:

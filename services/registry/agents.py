@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from services.contracts.connections import agent_identity
 from services.contracts.reports import FULL_REPORT_S, AgentReport, Report
-from services.contracts.rpc import ConnectedAgent
+from services.contracts.rpc import ConnectedAgent, GetAgents
 
 SETTLE_S = 1.5 * FULL_REPORT_S
 """Who listens for this long has heard every gateway that lives."""
@@ -84,6 +85,12 @@ class ConnectedAgents:
 
     def _is_newest(self, agent: AgentReport) -> bool:
         return self._newest.get(agent.agent, agent.conn) == agent.conn
+
+
+def wanted(question: GetAgents, agent: ConnectedAgent) -> bool:
+    """Whether it is asked for."""
+    owned = not question.owner or agent.agent.startswith(agent_identity(question.owner, ""))
+    return owned and question.agent in ("", agent.agent)
 
 
 def _connected(gateway: str, agent: AgentReport) -> ConnectedAgent:

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.contracts.reports import Report
 from services.contracts.rpc import Agents, GetAgents
-from services.registry.agents import ConnectedAgents
+from services.registry.agents import ConnectedAgents, wanted
 from services.registry.gateways import Gateways
 from services.runtime.live import Liveness
 
@@ -38,12 +38,13 @@ class Reporting:
         """We have just begun to listen, or were cut off until now."""
         self._agents.listening(time.monotonic())
 
-    async def agents(self, _: GetAgents) -> Agents:
-        """Who is connected, as soon as every gateway has been heard."""
+    async def agents(self, question: GetAgents) -> Agents:
+        """Who of those asked for is connected, as soon as every gateway has been heard."""
         await self._liveness.caught_up.wait()
         while not self._agents.settled(self._liveness.alive("gateway"), time.monotonic()):
             self._heard.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await self._heard.wait()
-        return Agents(agents=self._agents.connected(self._gateways.is_lost, time.monotonic()))
+        found = self._agents.connected(self._gateways.is_lost, time.monotonic())
+        return Agents(agents=[agent for agent in found if wanted(question, agent)])

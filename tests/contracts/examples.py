@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.contracts import (
+    agent_details,
     audit,
     connections,
     directory,
@@ -320,7 +321,7 @@ MESSAGES: list[msgspec.Struct] = [
     rpc.DeleteSpace(space="demo", actor="user:u1"),
     rpc.CreateKey(kind="agent", **_KEY, **_LIMITS, origins=["https://example.org"], max_in_flight=4, actor="user:u1"),
     rpc.RevokeKey(key_id="k1", actor="user:u1"),
-    rpc.GetAgents(),
+    rpc.GetAgents(owner="u1", agent="u1/gpu"),
     _AGENT,
     rpc.Agents(agents=[_AGENT]),
     rpc.Recorded(seq=42, id="demo"),
@@ -411,6 +412,19 @@ MESSAGES: list[msgspec.Struct] = [
     reports.ReportAll(),
     reports.Deliver(rid=RID, lease=42),
     reports.DrainAgent(conn="c1"),
+    reports.DisconnectAgent(conn="c1"),
+    reports.DescribeAgents(conns=["c1"], held=True),
+    agent_details.HeldRequest(rid=RID, attempt=2, space="demo", user="u1", state="running", running_s=1.5),
+    agent_details.AgentDetails(
+        conn="c1",
+        connected_at=1767323045678900000,
+        version="0.1.0",
+        labels={"gpu": "a100"},
+        address="192.0.2.1",
+        round_trip_s=0.02,
+        held=[agent_details.HeldRequest(rid=RID, attempt=2)],
+    ),
+    agent_details.AgentsDetails(agents=[agent_details.AgentDetails(conn="c1", connected_at=1767323045678900000)]),
     reports.ControlAnswer(answer="held"),
     idempotency.KeyRecord(rid=RID, body_sha256=SHA),
     ownership.PartitionLease(owner="dispatcher-1"),
@@ -463,7 +477,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, files, frames, output),
-        *(audit, rpc, file_use, lists, reports, idempotency, ownership, sign_in),
+        *(audit, rpc, agent_details, file_use, lists, reports, idempotency, ownership, sign_in),
     )
     for module in modules:
         for value in vars(module).values():

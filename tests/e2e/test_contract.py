@@ -79,6 +79,7 @@ def contract() -> Iterator[Contract]:
                 "": [{"id": rid} for rid in (*canceled, *ended)],
                 "submit": [{"space": stack.ready.space}],
                 "drain": [connected_agent(stack, http)],
+                **{id: [connected_agent(stack, http) | {"name": FORMS}] for id in ("agent", "disconnect")},
                 "revoke_key": [key],
                 "set_role": [user],
                 "disable_user": [user],

@@ -59,6 +59,8 @@ EXPECTED = {
     "warnings": Expected(("read",), 400),
     "agents": Expected(("read",), 200),
     "drain": Expected(("manage",), 404),
+    "agent": Expected(("read",), 404),
+    "disconnect": Expected(("manage",), 404),
     "keys": Expected(("manage",), 200),
     "create_key": Expected(("manage",), 400),
     "revoke_key": Expected(("manage",), 404),
@@ -153,7 +155,10 @@ async def test_it_answers_those_who_may_and_nobody_else(gateway: Gateway, operat
     expected = EXPECTED[operation.id]
 
     async def found_agents() -> bool:
-        return operation.id not in {"agents", "drain"} or await status(gateway, operation, name("admin", SCOPES)) != 503
+        return (
+            operation.id not in {"agents", "drain", "agent", "disconnect"}
+            or await status(gateway, operation, name("admin", SCOPES)) != 503
+        )
 
     await until(found_agents, "the registry has heard of the gateway's agents", 30)
     for role, scopes in itertools.product(USERS, SETS):

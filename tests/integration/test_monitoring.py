@@ -92,6 +92,7 @@ async def test_a_connection_is_shown_with_the_reason_of_its_end(world: World, ga
         "address": "192.0.2.7",
         "connected_s": 1.5,
         "reason": "the heartbeats stopped",
+        "cause": "lost",
         "code": 1006,
     }
 

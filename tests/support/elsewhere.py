@@ -3,7 +3,7 @@ registry."""
 
 import collections
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerInfo
 
 from services.contracts import codec, output, subjects
+from services.contracts.agent_details import AgentDetails, AgentsDetails
 from services.contracts.connections import Refused as RefusedFrame
 from services.contracts.events import (
     Accepted,
@@ -27,7 +28,7 @@ from services.contracts.events import (
 from services.contracts.file_use import FileUse, GetFileUse
 from services.contracts.ids import part_of_space
 from services.contracts.output import OutputKind
-from services.contracts.reports import DrainAgent
+from services.contracts.reports import Control, DescribeAgents, DisconnectAgent, DrainAgent
 from services.contracts.rpc import (
     Agents,
     Chain,
@@ -267,12 +268,20 @@ class Elsewhere:
         await rpc.serve(await self._bus.connect("registry"), "registry", "a list", {"agents": operation})
         await heard(self._bus.servers, operation.subject)
 
-    async def answer_as_gateway(self, gateway: str, answers: Mapping[str, str]) -> list[str]:
-        """Answer drains on a gateway's control subject, by connection; returns the list to which each one is added."""
+    async def answer_as_gateway(
+        self, gateway: str, answers: Mapping[str, str], details: Iterable[AgentDetails] = ()
+    ) -> list[str]:
+        """Answer drains and disconnects on a gateway's control subject, by connection; returns the list to which each one is
+        added. Of `details` it tells those that are asked for."""
         asked: list[str] = []
 
         async def on_message(message: Msg) -> None:
-            question = msgspec.json.decode(message.data, type=DrainAgent)
+            question = msgspec.json.decode(message.data, type=Control)
+            if isinstance(question, DescribeAgents):
+                told = AgentsDetails(agents=[each for each in details if each.conn in question.conns])
+                await message.respond(msgspec.json.encode(told))
+                return
+            assert isinstance(question, DrainAgent | DisconnectAgent)
             asked.append(question.conn)
             await message.respond(msgspec.json.encode({"answer": answers[question.conn]}))
 

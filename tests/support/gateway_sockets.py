@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from services.gateway.agents import Agents
+from services.gateway.api.protocol import WebSocketConnection
 from services.gateway.file_service import GatewayFiles
 from services.gateway.file_use import FileUses
 from services.gateway.key_uses import KeyUses
@@ -73,7 +74,9 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
         app,
         host="127.0.0.1",
         port=0,
-        ws="websockets-sansio",
+        ws=WebSocketConnection,
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
         ws_max_size=frames.MAX_FRAME_BYTES,
         ws_per_message_deflate=False,
         lifespan="off",

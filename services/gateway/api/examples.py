@@ -5,6 +5,7 @@ import msgspec
 from services.contracts.accounts import Space
 from services.contracts.instants import nanoseconds
 from services.contracts.lists import Place
+from services.gateway.agent_view import AgentAtWorkObject, AgentsObject, ConnectedAgentObject, HeldRequestObject
 from services.gateway.intake import PolicyBody, SubmitBody
 from services.gateway.items import (
     BEGIN,
@@ -34,8 +35,6 @@ from services.gateway.spaces import (
 )
 from services.gateway.view import (
     AgentObject,
-    AgentsObject,
-    ConnectedAgentObject,
     ListedRequestObject,
     MetricsObject,
     QueueObject,
@@ -123,6 +122,15 @@ CONNECTED = ConnectedAgentObject(
     state="ready",
     gateway="gateway-1c9d5e",
     connection="8d0f6c2b7a914e35",
+    connected_at=_CREATED,
+    version="0.1.0",
+    labels={"gpu": "a100"},
+    address="192.0.2.1",
+    round_trip_s=0.0124,
+)
+AT_WORK = AgentAtWorkObject(
+    **msgspec.structs.asdict(CONNECTED),
+    requests=[HeldRequestObject(id=ID, space="demo", attempt=1, state="running", running_s=0.731, url=self_url(ID))],
 )
 AGENTS = AgentsObject(results=[CONNECTED])
 DRAINING = msgspec.structs.replace(CONNECTED, state="draining")
@@ -141,6 +149,7 @@ CONNECTIONS = ConnectionsObject(
             disconnected_at=_ENDED,
             connected_s=1.506,
             reason="goodbye",
+            cause="goodbye",
             code=1000,
         )
     ],

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.gateway.api import examples
 from services.gateway.api.account_operations import ACCOUNT_OPERATIONS
+from services.gateway.api.agent_operations import AGENT_OPERATIONS, AGENTS_TAG, NAMED, NOT_CONNECTED
 from services.gateway.api.audit_operations import AUDIT_OPERATIONS
 from services.gateway.api.discovery_operations import DISCOVERY_OPERATIONS
 from services.gateway.api.file_operations import FILE_OPERATIONS
@@ -45,8 +46,6 @@ _AFTER = Parameter("after", "query", "The id of the last event seen. Only what f
 _LAST_EVENT_ID = Parameter(
     "Last-Event-ID", "header", "As `after`, and stronger: browsers send it.", _CURSOR, examples.CURSOR
 )
-_OWNER = Parameter("owner", "path", "The id of the user whose agent it is.", _STRING, examples.OWNER)
-_NAME = Parameter("name", "path", "The agent's name.", _STRING, examples.NAME)
 _TRACE = Parameter("traceparent", "header", "W3C trace context; it is passed on to the handler.", _STRING, examples.TRACE)
 
 _INSTANT: dict[str, Any] = {"type": "string", "format": "date-time"}
@@ -61,7 +60,6 @@ _REPLAYED = Header(
 _MADE = (_LOCATION, _REPLAYED)
 
 REQUESTS_TAG = Tag("Requests", "What users ask of a space, and what becomes of it.")
-AGENTS_TAG = Tag("Agents", "The programs that dial out and do the work.")
 
 _NO_REQUEST = {"not_found": "There is no such request, or it is not the caller's."}
 _SUBMISSION = {
@@ -245,7 +243,8 @@ AGENTS = Operation(
     path="/v1/agents",
     tag=AGENTS_TAG,
     summary="List the agents that are connected: yours, or all for an administrator",
-    description="As their gateways reported them last. A key for some spaces shows only agents all of whose spaces are "
+    description="As their gateways reported them last; `labels`, `version`, `address` and `round_trip_s` come from these "
+    "gateways just now. A key for some spaces shows only agents all of whose spaces are "
     "among these.",
     answers={200: Answer("The agents, by id.", examples.AGENTS)},
     problems=KEY_PROBLEMS,
@@ -259,9 +258,9 @@ DRAIN = Operation(
     summary="Let an agent finish what it runs, and end",
     description="It ends as on SIGTERM: it takes no more work, finishes what runs, and leaves. Whatever started it may "
     "start it again.",
-    parameters=(_OWNER, _NAME),
+    parameters=NAMED,
     answers={202: Answer("The agent has been told.", examples.DRAINING)},
-    problems={**KEY_PROBLEMS, "not_found": "No such agent of the caller's is connected."},
+    problems={**KEY_PROBLEMS, **NOT_CONNECTED},
 )
 CONNECTIONS = Operation(
     id="connections",
@@ -318,6 +317,7 @@ OPERATIONS = (
     STATS,
     AGENTS,
     DRAIN,
+    *AGENT_OPERATIONS,
     CONNECTIONS,
     *ACCOUNT_OPERATIONS,
     *AUDIT_OPERATIONS,

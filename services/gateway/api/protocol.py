@@ -1,10 +1,12 @@
 """HTTP/1.1 and WebSocket as uvicorn speaks them, with bounds on what one peer may make us keep, and problems instead of
 plain text."""
 
+import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 
 from services.gateway.api.responses import new_request_id
 from services.gateway.intake import MAX_BODY_BYTES
@@ -103,7 +105,35 @@ class Http(HttpToolsProtocol):
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
-    """One agent's connection."""
+    """One agent's connection. The application finds `ping` in the scope's state."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pong: asyncio.Future[float] | None = None
+
+    async def run_asgi(self) -> None:
+        """See WebSocketsSansIOProtocol."""
+        self.scope["state"]["ping"] = self.ping
+        await super().run_asgi()
+
+    def ping(self) -> "asyncio.Future[float]":
+        """Send a ping: how many seconds later its pong came. One at a time, and none while the peer does not read."""
+        if self._pong is None:
+            self._pong = self.loop.create_future()
+        if self.pending_ping_payload is None and self.writable.is_set():
+            self.send_keepalive_ping()
+        return self._pong
+
+    def schedule_ping(self) -> None:
+        """See WebSocketsSansIOProtocol. A ping is sent when somebody wants to know, and not by the clock."""
+
+    def handle_pong(self, event: Frame) -> None:
+        """See WebSocketsSansIOProtocol."""
+        waited = self.pending_ping_payload is not None
+        super().handle_pong(event)
+        if waited and self.pending_ping_payload is None and self._pong is not None:
+            pong, self._pong = self._pong, None
+            pong.set_result(self.last_ping_rtt)
 
     def handle_ping(self) -> None:
         """See WebSocketsSansIOProtocol. A peer that does not read gets no pongs: they would pile up here. It may expect

@@ -8,15 +8,16 @@ from starlette.responses import Response
 from services.contracts import subjects
 from services.contracts.ids import part_of_space
 from services.contracts.lists import GetStats, Stats
-from services.contracts.rpc import Agents, GetAgents, GetSpaceOverview, SpaceOverview
+from services.contracts.rpc import GetSpaceOverview, SpaceOverview
+from services.gateway.agent_view import AgentsObject, agent_object
 from services.gateway.api.access import Access
 from services.gateway.api.queue_operations import SPACE_AGENTS, SPACE_HEALTH, SPACE_QUEUE
 from services.gateway.api.responses import json_response
-from services.gateway.auth import Caller, may_see_agent, visible
+from services.gateway.auth import Caller, visible
 from services.gateway.health import WINDOW_S, health_object
 from services.gateway.queue_view import queue_object
 from services.gateway.reading import Reader
-from services.gateway.view import AgentsObject, agent_object
+from services.gateway.seen_agents import SeenAgents
 from services.runtime import rpc
 from services.runtime.directory import DirectoryFollower
 from services.runtime.errors import NatsUnavailable
@@ -27,6 +28,7 @@ _NS = 1_000_000_000
 
 def router(nc: Client, access: Access, follower: DirectoryFollower, reader: Reader) -> APIRouter:
     """The routes of queues."""
+    seen_agents = SeenAgents(nc)
 
     async def queue(request: Request, caller: Caller) -> Response:
         space = visible(follower, caller, request.path_params["space"])
@@ -57,9 +59,9 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, reader: Read
 
     async def agents(request: Request, caller: Caller) -> Response:
         slug = visible(follower, caller, request.path_params["space"]).space
-        known = await rpc.call(nc, subjects.registry_rpc("agents"), GetAgents(), Agents)
-        seen = [agent for agent in known.agents if slug in agent.spaces and may_see_agent(caller, agent)]
-        return json_response(AgentsObject(results=[agent_object(agent) for agent in seen]))
+        there = [agent for agent in await seen_agents.of(caller) if slug in agent.spaces]
+        details = await seen_agents.details(there)
+        return json_response(AgentsObject(results=[agent_object(each, details.get(each.conn)) for each in there]))
 
     routes = APIRouter()
     for operation, endpoint in ((SPACE_QUEUE, queue), (SPACE_AGENTS, agents), (SPACE_HEALTH, health)):

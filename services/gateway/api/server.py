@@ -48,6 +48,7 @@ class HttpServer:
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
                 ws_ping_interval=None,  # the agents' protocol has heartbeats of its own
+                ws_ping_timeout=None,  # what is pinged for the round trip need not answer
                 lifespan="off",
                 log_config=None,
                 log_level="warning",

@@ -8,6 +8,7 @@ from services.gateway.reading import Reader
 from services.gateway.watching import Watching
 from services.gateway.web import (
     account_pages,
+    agent_pages,
     key_pages,
     overview_pages,
     preview_pages,
@@ -41,6 +42,7 @@ def routers(
         space_pages.router(console, follower, clock, most_bytes),
         preview_pages.router(console, most_bytes),
         request_pages.router(console, follower, access, reader, clock),
+        agent_pages.router(console, follower),
         user_pages.router(console, follower, uses, clock),
         overview_pages.router(console, follower, watching),
     ]

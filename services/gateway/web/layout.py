@@ -8,7 +8,7 @@ from services.gateway.web.languages import LANGUAGES
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "ws_theme"
-_ENTRIES = {"new-space": "spaces"}
+_ENTRIES = {"new-space": "spaces", "connections": "agents"}
 """Entries of the navigation for pages whose path does not begin with theirs: a space may be called `new`."""
 
 

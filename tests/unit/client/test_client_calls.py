@@ -172,12 +172,23 @@ def test_a_cancel_and_a_retry_are_sent_again_too(connect: Connect) -> None:
     assert server.received[3].body == b""
 
 
-def test_agents_are_listed_and_drained(connect: Connect) -> None:
-    script = [answer({"results": [AGENT]}), answer(AGENT | {"state": "draining"}, 202)]
+def test_agents_are_listed_looked_at_drained_and_disconnected(connect: Connect) -> None:
+    held = {"id": RID, "space": "demo", "attempt": 1, "state": "running", "running_s": 0.5, "url": None}
+    script = [
+        answer({"results": [AGENT]}),
+        answer(AGENT | {"state": "draining"}, 202),
+        answer(AGENT | {"labels": {"gpu": "a100"}, "round_trip_s": 0.02, "requests": [held]}),
+        answer(AGENT, 202),
+    ]
     with ScriptedServer(*script) as server, connect(server.url, KEY) as client:
         assert [agent.id for agent in client.agents()] == ["ada/gpu"]
         assert client.drain_agent("ada/gpu").state == "draining"
-    assert [sent.path for sent in server.received] == ["/v1/agents", "/v1/agents/ada/gpu/drain"]
+        at_work = client.agent("ada/gpu")
+        assert (at_work.labels, at_work.round_trip_s, at_work.version) == ({"gpu": "a100"}, 0.02, None)
+        assert [each.id for each in at_work.requests or []] == [RID]
+        assert client.disconnect_agent("ada/gpu").id == "ada/gpu"
+    paths = ["/v1/agents", "/v1/agents/ada/gpu/drain", "/v1/agents/ada/gpu", "/v1/agents/ada/gpu/disconnect"]
+    assert [sent.path for sent in server.received] == paths
 
 
 def test_a_timeline_is_read_page_by_page(connect: Connect) -> None:

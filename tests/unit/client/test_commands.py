@@ -258,15 +258,16 @@ def test_retry_can_be_followed() -> None:
     assert (done.exit_code, done.stdout) == (0, "again")
 
 
-def test_agents_are_listed_and_drained() -> None:
+def test_agents_are_listed_drained_and_disconnected() -> None:
     pages: list[Step] = [answer({"results": [AGENT]}), answer({"results": [AGENT]}), answer({"results": []})]
-    with ScriptedServer(*pages, answer(AGENT | {"state": "draining"}, 202)) as server:
+    with ScriptedServer(*pages, answer(AGENT | {"state": "draining"}, 202), answer(AGENT, 202)) as server:
         listed = at(server, "agents", "ls")
         assert listed.stdout == "AGENT    STATE  RUNNING  SPACES  GATEWAY\nada/gpu  ready  1 of 4   demo    g-1\n"
         assert json.loads(at(server, "agents", "ls", "--json").stdout) == {"results": [AGENT]}
         none = at(server, "agents", "ls")
         assert (none.exit_code, none.stdout, none.stderr) == (0, "", "no agent is connected\n")
         assert at(server, "agents", "drain", "ada/gpu").stdout == "ada/gpu is draining\n"
+        assert at(server, "agents", "disconnect", "ada/gpu").stdout == "ada/gpu is disconnected\n"
         half = at(server, "agents", "drain", "gpu")
         assert (half.exit_code, "OWNER/NAME" in half.stderr) == (2, True)
 

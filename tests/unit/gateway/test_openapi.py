@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from services.contracts.problems import PROBLEMS
 from services.gateway.api import (
     account_operations,
+    agent_operations,
     audit_operations,
     discovery_operations,
     file_operations,
@@ -88,8 +89,9 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_every_operation_that_is_declared_is_offered() -> None:
     modules = (
-        *(operations, account_operations, audit_operations, discovery_operations, file_operations, member_operations),
-        *(predecessor_operations, queue_operations, sign_in_operations, space_operations, watching_operations),
+        *(operations, account_operations, agent_operations, audit_operations, discovery_operations, file_operations),
+        *(member_operations, predecessor_operations, queue_operations, sign_in_operations, space_operations),
+        watching_operations,
     )
     declared = [value for module in modules for value in vars(module).values() if isinstance(value, Operation)]
     assert {each.id for each in declared} == {each.id for each in OPERATIONS}

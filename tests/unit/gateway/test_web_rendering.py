@@ -14,6 +14,7 @@ from services.gateway.api.watching_operations import PLATFORM, STATS_SERIES
 from services.gateway.platform import InstanceObject, PlatformObject, ServiceObject
 from services.gateway.rules import RULES, Finding
 from services.gateway.web.account_views import NoView, SigningInView
+from services.gateway.web.agent_views import AgentsView, AgentView, ConnectionsView
 from services.gateway.web.assets import Assets, assets
 from services.gateway.web.audit_views import FILTERS, audit_view
 from services.gateway.web.key_views import LIFETIMES_DAYS, SCOPES, NewKeyView, keys_view
@@ -89,6 +90,11 @@ VIEWS: list[tuple[str, Any]] = [
     ("space_agents.html", space_view(NAMED, ROOT, f"http://{HOSTILE}")),
     *(("use.html", use_view(NAMED, who, NAMELESS, f"http://{HOSTILE}", 5, 9)) for who in (ROOT, ADA)),
     ("use.html", use_view(STRICT, ADA, NAMELESS, "", 5, 9)),
+    ("agents.html", AgentsView({HOSTILE: HOSTILE})),
+    ("agents.html", AgentsView({})),
+    ("agent.html", AgentView(HOSTILE, HOSTILE, HOSTILE)),
+    ("connections.html", ConnectionsView(HOSTILE, "", (HOSTILE,), {HOSTILE: HOSTILE})),
+    ("connections.html", ConnectionsView("", "", (), {})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, members={"x": "manager"}), {"x": NAMELESS})),
     ("members.html", members_view(msgspec.structs.replace(NAMED, visibility="private", members={"y": "viewer"}), {})),
     ("space_form.html", form_view(NAMED, ROOT, 10**9)),

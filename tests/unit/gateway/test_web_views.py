@@ -5,6 +5,7 @@ import pytest
 
 from services.contracts.accounts import Key, Space, User
 from services.contracts.problems import PROBLEMS
+from services.gateway.web.agent_views import agent_view, owners_for
 from services.gateway.web.key_views import keys_view
 from services.gateway.web.member_views import members_view
 from services.gateway.web.refusals import refused_view, shown_as_page
@@ -109,3 +110,26 @@ def test_an_error_page_says_what_to_do(code: str, headers: dict[str, str], reaso
 )
 def test_errors_are_pages_for_browsers_and_never_within_the_api(path: str, accept: str, page: bool) -> None:
     assert shown_as_page(path, accept) is page
+
+
+def test_an_agent_is_shown_to_its_owner_and_administrators() -> None:
+    users = {"ada": ADA, "root": ROOT}
+    own, others = agent_view("ada", "gpu", ADA, users), agent_view("ada", "gpu", ROOT, users)
+    assert own is not None
+    assert others is not None
+    assert (own.id, own.email, others.email) == ("ada/gpu", "", "ada@example.org")
+    assert agent_view("root", "gpu", ADA, users) is None
+    lost = agent_view("nobody", "gpu", ROOT, users)
+    assert lost is not None
+    assert lost.email == "nobody"
+
+
+def test_only_administrators_are_told_who_may_have_agents() -> None:
+    keys = [
+        KEY,
+        msgspec.structs.replace(KEY, key_id="k2", kind="agent"),
+        msgspec.structs.replace(KEY, kind="agent", user="x"),
+    ]
+    users = {"ada": ADA, "root": ROOT}
+    assert owners_for(ROOT, keys, users) == {"ada": "ada@example.org"}
+    assert owners_for(ADA, keys, users) == {}

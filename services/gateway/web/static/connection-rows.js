@@ -1,0 +1,46 @@
+// Connections of agents as rows: when, how long, and how they ended.
+
+import { links, path, put } from "./agent-cells.js";
+import { ending, since } from "./agent-words.js";
+import { ownerName } from "./owners.js";
+import { duration } from "./request-words.js";
+import { instant, t } from "./text.js";
+
+const table = document.getElementById("connections");
+
+/** Show these, and nothing else. Rows that are there already stay. */
+export function showConnections(connections) {
+  table.hidden = connections.length === 0;
+  const rows = new Map([...table.tBodies[0].rows].map((row) => [row.dataset.id, row]));
+  const wanted = connections.map((each) => fill(rows.get(each.id) ?? made(), each));
+  if (wanted.length !== rows.size || wanted.some((row, n) => table.tBodies[0].rows[n] !== row)) table.tBodies[0].replaceChildren(...wanted);
+}
+
+const made = () => document.getElementById("connection-row").content.firstElementChild.cloneNode(true);
+
+function fill(row, connection) {
+  row.dataset.id = connection.id;
+  const over = connection.disconnected_at !== null;
+  const [ended, advice] = over ? ending(connection.cause) : ["", ""];
+  const at = put(row, "connected_at", instant(connection.connected_at));
+  at.dateTime = at.title = connection.connected_at;
+  put(row, "lasted", over ? t("lasted %(time)s", { time: duration(connection.connected_s) }) : since(connection.connected_at));
+  put(row, "ended", ended).title = over ? `${connection.reason} (${connection.code})` : "";
+  put(row, "advice", advice);
+  const lasts = row.querySelector("[data-cell=lasts]");
+  lasts.hidden = over;
+  lasts.dataset.state = "ok";
+  put(row, "gateway", connection.gateway);
+  put(row, "address", connection.address);
+  whose(row, connection);
+  return row;
+}
+
+function whose(row, { agent, spaces }) {
+  const [owner, name] = agent.split("/");
+  const link = put(row, "agent", name);
+  if (!link) return;
+  link.href = `/agents/${path(agent)}`;
+  put(row, "owner", ownerName(owner));
+  links(row.querySelector("[data-cell=spaces]"), spaces);
+}
