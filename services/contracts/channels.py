@@ -17,8 +17,10 @@ from services.contracts import (
     files,
     lists,
     output,
+    platform,
     reports,
     rpc,
+    series,
     sign_in,
     subjects,
 )
@@ -195,6 +197,9 @@ CALLS = (
     _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
     _call(HISTORY, "audit", audit.ListAudit, audit.AuditPage, GATEWAY, OPERATOR),
     _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "series", series.GetSeries, series.Series, GATEWAY, OPERATOR),
+    _call(HISTORY, "attention", platform.GetAttention, platform.Attention, GATEWAY, OPERATOR),
+    _call(HISTORY, "record", platform.GetRecord, platform.Record, GATEWAY, OPERATOR),
     _call(HISTORY, "file_use", file_use.GetFileUse, file_use.FileUse, GATEWAY, OPERATOR),
     _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
     _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
@@ -206,9 +211,9 @@ BUCKETS = (
     Channel(
         "alive",
         "$KV.ws_live.{service}.{id}",
-        "A key for each process, as long as it lives; its value says nothing.",
-        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY), (dict,)),
-        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, OPERATOR), (dict,)),
+        "A key for each process, as long as it lives; its value says which one it is.",
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY), (platform.Alive,)),
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, OPERATOR), (platform.Alive,)),
         "KV_ws_live",
     ),
     Channel(

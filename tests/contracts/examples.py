@@ -18,9 +18,11 @@ from services.contracts import (
     lists,
     output,
     ownership,
+    platform,
     reports,
     requests,
     rpc,
+    series,
     sign_in,
 )
 from spaces_agent import frames
@@ -259,6 +261,15 @@ _AGENT = rpc.ConnectedAgent(
     agent="u1/gpu", conn="c1", gateway="gateway-2", spaces=["demo"], slots=4, state="ready", running=2
 )
 _HELD = reports.Held(rid=RID, attempt=2, lease=42, state="running", running_s=1.5)
+_LATENCY = series.Latency(p50=0.25, p90=1.25, p99=2.5)
+_BUCKET = series.Bucket(accepted=9, ended={"succeeded": 7}, queue_s=_LATENCY, run_s=_LATENCY, waiting=2, agents=3)
+_RECORDED = platform.RecordedStream(
+    stream="REQUESTS", messages=9, bytes=4096, max_bytes=8192, replicas=3, missing=1, behind=2, behind_s=0.5
+)
+_ATTENTION = platform.SpaceAttention(
+    space="demo", waiting=3, oldest_at=1767323045678900000, depths=[1, 2], judged=20, failed=4
+)
+_CONNECTIONS = platform.AgentConnections(agent="u1/gpu", connections=5, spaces=["demo"])
 _PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
 _DONE = audit.AuditEntry(
     place=lists.Place(at=1767323045678900000, key="ws.dir.key.k1.key_revoked"),
@@ -381,6 +392,37 @@ MESSAGES: list[msgspec.Struct] = [
     ),
     _PERCENTILES,
     lists.Stats(accepted=9, ended={"succeeded": 7}, sampled=7, queue_s=_PERCENTILES, run_s=_PERCENTILES),
+    _LATENCY,
+    _BUCKET,
+    series.GetSeries(
+        since=1767323045678900000,
+        bucket_s=30,
+        buckets=120,
+        user="u1",
+        spaces=["demo"],
+        space="demo",
+        within=["demo"],
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    series.Series(buckets=[_BUCKET], sampled=7, queue_s=_LATENCY, run_s=_LATENCY),
+    platform.Alive(since=1767323045678900000, version="0.1.0", host="node-1"),
+    platform.GetRecord(),
+    _RECORDED,
+    platform.Record(reachable=True, version="18.1", size_bytes=9_812_455, conflicts=1, whole=False, streams=[_RECORDED]),
+    platform.GetAttention(
+        depths_at=[1767323045678900000],
+        outcomes=20,
+        outcomes_since=1767323045678900000,
+        connections_since=1767323045678900001,
+        user="u1",
+        spaces=["demo"],
+        owner="u1",
+        within=["demo"],
+        recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
+    ),
+    _ATTENTION,
+    _CONNECTIONS,
+    platform.Attention(spaces=[_ATTENTION], agents=[_CONNECTIONS]),
     rpc.GetQueue(rid=RID),
     rpc.QueuePlace(position=3, reason="agents_busy", eta_s=12.5),
     rpc.GetSpaceQueue(space="demo"),
@@ -477,7 +519,7 @@ def wire_types() -> Iterator[type[msgspec.Struct]]:
     """Every struct of the contracts."""
     modules: tuple[ModuleType, ...] = (
         *(events, connections, directory, files, frames, output),
-        *(audit, rpc, agent_details, file_use, lists, reports, idempotency, ownership, sign_in),
+        *(audit, rpc, agent_details, file_use, lists, reports, idempotency, ownership, sign_in, series, platform),
     )
     for module in modules:
         for value in vars(module).values():

@@ -14,6 +14,7 @@ from services.contracts import channels, subjects
 from services.contracts.asyncapi import asyncapi, message_name
 from services.contracts.channels import CHANNELS, Channel
 from services.history.queries import Queries
+from services.history.standing import Standing
 from spaces_agent import frames
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,7 +118,8 @@ def test_every_channel_that_is_declared_is_published() -> None:
 
 
 def test_every_operation_of_history_is_published() -> None:
-    offered = {each.subject for each in Queries(None).operations().values()}  # type: ignore[arg-type]
+    operations = Queries(None).operations() | Standing(None, None).operations()  # type: ignore[arg-type]
+    offered = {each.subject for each in operations.values()}
     assert offered == {channel.address for channel in CHANNELS if channel.address.startswith("ws.rpc.history.")}
 
 
