@@ -182,6 +182,15 @@ def ask_to_disable(page: Page) -> None:
     page.get_by_role("button", name="Disable").click()
 
 
+def open_agent(page: Page) -> None:
+    page.locator("#agents tbody a").first.click()
+    page.get_by_text("Nothing: all its slots are free.").wait_for()
+
+
+def ask_to_drain(page: Page) -> None:
+    page.locator("#agents").get_by_role("button", name="Drain").first.click()
+
+
 STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
     "menu": ("/spaces", open_menu, ("phone",)),
     "revoking": ("/keys", ask_to_revoke, tuple(SIZES)),
@@ -192,6 +201,8 @@ STATES: dict[str, tuple[str, Callable[[Page], None], tuple[str, ...]]] = {
     "disabling": (f"/users/{user_id('grace@example.org')}", ask_to_disable, tuple(SIZES)),
     "made-key": ("/keys/new", make_key, tuple(SIZES)),
     "connecting": ("/spaces/whisper-large/agents", make_agent_key, tuple(SIZES)),
+    "agent": ("/agents", open_agent, tuple(SIZES)),
+    "draining": ("/agents", ask_to_drain, tuple(SIZES)),
 }
 """What pages look like in the middle of something, and at which sizes."""
 

@@ -75,7 +75,7 @@ function show() {
   const rows = fitting.slice(0, SHOWN).map(filled);
   if (rows.length !== body.rows.length || rows.some((each, n) => body.rows[n] !== each)) arrange(rows);
   const none = entries.length === 0;
-  document.getElementById("looking").hidden = true;
+  document.getElementById("looking")?.remove();
   document.getElementById("none").hidden = !none;
   document.getElementById("find").hidden = entries.length < MANY;
   some.hidden = none;
@@ -113,7 +113,7 @@ function row(id) {
   put(made, "name", name).href = `/agents/${path(id)}`;
   put(made, "owner", ownerName(owner));
   for (const button of made.querySelectorAll("button")) {
-    button.setAttribute("aria-label", `${button.textContent} ${name}`);
+    button.setAttribute("aria-label", button.dataset.asks === "drain" ? t("Drain %(agent)s", { agent: name }) : t("Disconnect %(agent)s", { agent: name }));
     button.addEventListener("click", () => ask(button.dataset.asks, id));
   }
   return made;

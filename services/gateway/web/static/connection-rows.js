@@ -25,7 +25,8 @@ function fill(row, connection) {
   const at = put(row, "connected_at", instant(connection.connected_at));
   at.dateTime = at.title = connection.connected_at;
   put(row, "lasted", over ? t("lasted %(time)s", { time: duration(connection.connected_s) }) : since(connection.connected_at));
-  put(row, "ended", ended).title = over ? `${connection.reason} (${connection.code})` : "";
+  put(row, "ended", ended);
+  put(row, "reason", over ? `${connection.reason} (${connection.code})` : "");
   put(row, "advice", advice);
   const lasts = row.querySelector("[data-cell=lasts]");
   lasts.hidden = over;

@@ -10,7 +10,7 @@ const silent = document.getElementById("silent");
 
 whileVisible(EVERY_MS, async () => {
   const page = await read();
-  document.getElementById("looking").hidden = true;
+  document.getElementById("looking")?.remove();
   if (page === null) return;
   const first = !asked.has("cursor");
   showConnections(page.results);
