@@ -8,6 +8,7 @@ const random = crypto.getRandomValues(new Uint8Array(32));
 
 form.elements.password.defaultValue = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 form.addEventListener("done", async ({ detail: user }) => {
+  document.getElementById("made-email").textContent = user.email;
   document.getElementById("made-user").href = `/users/${user.id}`;
   try {
     showLink(await call("POST", `/v1/users/${user.id}/password-reset`));
