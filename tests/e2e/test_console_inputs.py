@@ -1,6 +1,7 @@
 """The form for a space's inputs, in a real browser: what is filled in becomes the input, files are uploaded."""
 
 import io
+import json
 import struct
 import wave
 import zlib
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
+from services.gateway.web.input_starters import STARTERS
 from tests.e2e.test_console_pages import sign_in
 from tests.support.browser import PHONE, Visitor, running_browser, visitor
 from tests.support.console import without
@@ -55,6 +57,7 @@ SPACES: dict[str, dict[str, Any]] = {
     "everything": {"input_schema": EVERYTHING},
     "files": {"input_schema": FILES},
     "needs": {"input_schema": {**FILES, "required": ["picture"]}},
+    "chat": {"input_schema": json.loads(STARTERS[-1].schema), "example_input": json.loads(STARTERS[-1].example)},
     "recordings": {"features": ["audio"]},
     "odd": {
         "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}},
@@ -222,8 +225,10 @@ def test_flaws_stand_beside_their_fields(somebody: Visitor) -> None:
     page.get_by_label("Steps").fill("51")
     page.get_by_label("Seeds").fill("1 two")
     page.get_by_label("Extra").fill("{")
+    page.get_by_label("Guidance").fill("12345678901234567890")
     assert called(page, "check") is False
     for label, told in (
+        ("Guidance", "Browsers do not know so large a number exactly."),
         ("Caption", "Under the picture. At most 20 characters."),
         ("Story", "At least 3 characters."),
         ("Steps", "At most 50."),
@@ -251,6 +256,35 @@ def test_flaws_stand_beside_their_fields(somebody: Visitor) -> None:
     expect(page.get_by_label("Lens")).to_have_accessible_description("Too long.")
     expect(page.get_by_label("Tags")).to_have_accessible_description("One a line. No tag.")
     expect(field(somebody, "Camera").get_by_text("Not known.")).to_be_visible()
+
+
+def test_an_array_of_objects_has_a_row_for_each(somebody: Visitor) -> None:
+    page = somebody.page
+    form(somebody, "chat")
+    given = {"messages": [{"role": "user", "content": "Hello!"}]}
+    assert value(page) == given
+    messages = field(somebody, "Messages")
+    messages.get_by_role("button", name="Add").click()
+    last = messages.get_by_role("group", name="2", exact=True)
+    expect(last.get_by_role("radio", name="user")).to_be_focused()
+    last.get_by_role("radio", name="assistant").check()
+    last.get_by_label("Content").fill("How are you?")
+    added = {"role": "assistant", "content": "How are you?"}
+    assert value(page) == {"messages": [*given["messages"], added]}
+    assert called(page, "showFlaws", {"errors": [{"pointer": "/input/messages/1/content", "detail": "Impolite."}]}) == []
+    expect(last.get_by_label("Content")).to_have_accessible_description("Impolite.")
+    assert somebody.findings() == []
+    messages.get_by_role("button", name="Remove 1").click()
+    assert value(page) == {"messages": [added]}
+    called(page, "showFlaws", {"errors": [{"pointer": "/input/messages/0/content", "detail": "Short."}]})
+    expect(messages.get_by_label("Content")).to_have_accessible_description("Short.")
+    messages.get_by_role("button", name="Remove 1").click()
+    assert called(page, "check") is False
+    expect(messages.get_by_text("This is needed.")).to_be_visible()
+    called(page, "fill", {"messages": [added, {"role": "user", "content": "Well."}]})
+    expect(messages.get_by_label("Content")).to_have_count(2)
+    called(page, "fill", {"messages": [{**added, "more": 1}]})
+    expect(page.get_by_label("Input, as JSON")).to_be_visible()
 
 
 def test_files_are_uploaded_and_stand_in_the_input(somebody: Visitor, stack: Stack) -> None:

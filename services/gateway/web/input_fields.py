@@ -116,6 +116,14 @@ class GroupField(Field):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RowsField(Field):
+    """An array of objects; `row` is the first of them."""
+
+    kind: ClassVar[str] = "rows"
+    row: GroupField
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JsonField(Field):
     """Anything else, as JSON."""
 

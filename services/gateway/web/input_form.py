@@ -35,6 +35,7 @@ from services.gateway.web.input_fields import (
     ManyField,
     NumberField,
     Option,
+    RowsField,
     TextField,
 )
 from services.gateway.web.input_reading import (
@@ -54,6 +55,7 @@ MAX_FIELDS = 100
 MAX_DEPTH = 4
 """Objects within objects, the input itself counted."""
 MAX_OPTIONS = 200
+_IN_ROWS = (TextField, NumberField, CheckField, ChoiceField, ConstField, ListField)
 _RADIOS = 4
 _RADIO_TEXT = 24
 _OPTION_TEXT = 80
@@ -147,7 +149,7 @@ class _Making:
             case "boolean":
                 return CheckField(**labels)
             case "array":
-                return self._array(schema, labels)
+                return self._array(schema, labels, place)
             case "object" if isinstance(schema.get("properties"), Mapping) and place.depth < MAX_DEPTH:
                 guarded = place.guarded or not labels["required"]
                 inner = _Place(labels["pointer"], labels["id"], place.depth + 1, guarded)
@@ -156,7 +158,7 @@ class _Making:
             case _:
                 return JsonField(**labels)
 
-    def _array(self, schema: Mapping[str, Any], labels: dict[str, Any]) -> Field:
+    def _array(self, schema: Mapping[str, Any], labels: dict[str, Any], place: _Place) -> Field:
         items, nullable = understood(schema.get("items"), self._root)
         kind = type_of(items)
         if nullable or "prefixItems" in schema:
@@ -166,9 +168,28 @@ class _Making:
         values = items.get("enum")
         if isinstance(values, list) and 0 < len(values) <= MAX_OPTIONS and schema.get("uniqueItems") is True:
             return ManyField(**labels, options=tuple(map(_option, values)))
+        if kind == "object":
+            return self._rows(items, labels, place) or JsonField(**labels)
         if "enum" in items or "const" in items or kind not in ("string", "integer", "number"):
             return JsonField(**labels)
         return ListField(**labels, numbers=kind != "string")
+
+    def _rows(self, items: Mapping[str, Any], labels: dict[str, Any], place: _Place) -> Field | None:
+        """The field of an array of objects; None when their own fields are not simple ones."""
+        label = {
+            **labels,
+            "id": f"{labels['id']}-row",
+            "pointer": f"{labels['pointer']}/0",
+            "name": "",
+            "title": "",
+            "help": "",
+        }
+        inner = _Place(label["pointer"], label["id"], place.depth + 1)
+        fields = tuple(self.members(items, inner))
+        if not fields or not all(isinstance(each, _IN_ROWS) for each in fields):
+            return None
+        row = GroupField(**{**label, "required": True, "nullable": False, "guarded": False}, fields=fields)
+        return RowsField(**labels, row=row)
 
 
 def _text(schema: Mapping[str, Any], labels: dict[str, Any]) -> Field:

@@ -18,6 +18,7 @@ from services.gateway.web.input_fields import (
     ListField,
     ManyField,
     NumberField,
+    RowsField,
     TextField,
 )
 
@@ -146,6 +147,8 @@ def fits(value: Any, field: Field) -> bool:
             return isinstance(value, list) and all(isinstance(each, kinds) for each in value)
         case FileField():
             return isinstance(value, list) and all(isinstance(each, str) for each in value)
+        case RowsField():
+            return isinstance(value, list) and all(isinstance(each, dict) for each in value)
         case GroupField():
             return isinstance(value, dict)
         case JsonField():

@@ -20,6 +20,7 @@ from services.gateway.web.input_fields import (
     ListField,
     ManyField,
     NumberField,
+    RowsField,
     TextField,
 )
 from services.gateway.web.input_form import MAX_FIELDS, MAX_OPTIONS, input_form
@@ -63,6 +64,8 @@ def field_of(schema: Any, **more: Any) -> Any:
         ({"type": "array", "items": {"enum": ["a"]}, "uniqueItems": True}, "many"),
         ({"type": "array", "items": {"enum": ["a"]}}, "json"),
         ({"type": "array", "items": {"type": "object"}}, "json"),
+        ({"type": "array", "items": {"type": "object", "properties": {"y": {"type": "string"}}}}, "rows"),
+        ({"type": "array", "items": {"type": "object", "properties": {"y": {}}}}, "json"),
         ({"type": "array"}, "json"),
         ({"type": "object", "properties": {"y": {}}}, "group"),
         ({"type": "object"}, "json"),
@@ -188,6 +191,16 @@ def test_objects_within_objects_are_groups_until_they_are_deep() -> None:
     assert field.pointer == "/x/x/x/x"
 
 
+def test_a_row_of_an_array_has_the_fields_of_its_objects() -> None:
+    items = {"type": "object", "required": ["y"], "properties": {"y": {"type": "string"}, "z": {"enum": [1, 2]}}}
+    field = field_of({"type": "array", "items": items, "default": [{"y": "a"}]})
+    assert [(each.pointer, each.kind, each.required) for each in field.row.fields] == [
+        ("/x/0/y", "text", True),
+        ("/x/0/z", "choice", False),
+    ]
+    assert field.start == [{"y": "a"}]
+
+
 def test_what_stands_in_an_object_that_may_be_left_out_is_not_asked_for() -> None:
     inner = {"type": "object", "properties": {"y": {"type": "string"}}, "required": ["y"]}
     for required, guarded in ((["x"], False), ([], True)):
@@ -274,7 +287,8 @@ def page_of(form: InputForm) -> str:
 
 
 def _all(fields: tuple[Field, ...]) -> list[Field]:
-    return [each for field in fields for each in (field, *(_all(field.fields) if isinstance(field, GroupField) else ()))]
+    inner = {GroupField: lambda field: field.fields, RowsField: lambda field: (field.row,)}
+    return [each for field in fields for each in (field, *_all(inner.get(type(field), lambda _: ())(field)))]
 
 
 def test_a_field_of_json_begins_with_its_default() -> None:

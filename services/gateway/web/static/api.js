@@ -73,7 +73,8 @@ async function parsed(answer) {
   }
 }
 
-function signInAgain() {
+/** Lead to the page for signing in, and back; never comes to an end. */
+export function signInAgain() {
   const back = location.pathname + location.search;
   location.assign(`/sign-in?${new URLSearchParams({ next: back })}`);
   return new Promise(() => {});

@@ -1,6 +1,7 @@
 // Fields that hold files: chosen, dropped, pasted, or named by their addresses; uploaded at once.
 
 import { call, Problem, told } from "./api.js";
+import { takeGiven } from "./input-given.js";
 import { bytes, t } from "./text.js";
 import { CalledOff, Upload } from "./upload.js";
 
@@ -26,12 +27,10 @@ export function turnOnFiles(root, mark, changed) {
     });
     address.addEventListener("change", () => takeAddress(context, field, address));
   }
-  root.addEventListener("dragover", (event) => hover(root, event));
-  root.addEventListener("dragleave", (event) => !root.contains(event.relatedTarget) && leave(root));
-  root.addEventListener("drop", (event) => drop(context, event));
-  document.addEventListener("paste", function pasted(event) {
-    if (root.isConnected) paste(context, event);
-    else document.removeEventListener("paste", pasted);
+  takeGiven(root, (files, over) => {
+    const field = over ?? fitting(root, files);
+    if (field) add(context, field, files);
+    return Boolean(field);
   });
 }
 
@@ -229,38 +228,6 @@ function takeAddress(context, field, input) {
   input.value = "";
   list(field, shown(context.root, field, address));
   context.changed();
-}
-
-const hasFiles = (data) => [...(data?.types ?? [])].includes("Files");
-
-function hover(root, event) {
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  const over = event.target.closest("[data-field=file]");
-  for (const field of fileFields(root)) field.toggleAttribute("data-over", field === over);
-}
-
-function leave(root) {
-  for (const field of fileFields(root)) field.removeAttribute("data-over");
-}
-
-function drop(context, event) {
-  if (!hasFiles(event.dataTransfer)) return;
-  event.preventDefault();
-  leave(context.root);
-  const files = [...event.dataTransfer.files];
-  const field = event.target.closest("[data-field=file]") ?? fitting(context.root, files);
-  if (field) add(context, field, files);
-}
-
-function paste(context, event) {
-  const files = [...event.clipboardData.files];
-  // What is copied of a document is text, and may come with a picture of it.
-  if (!files.length || event.clipboardData.types.includes("text/plain") || !context.root.checkVisibility()) return;
-  const field = document.activeElement.closest?.("[data-field=file]") ?? fitting(context.root, files);
-  if (!field || !context.root.contains(field)) return;
-  event.preventDefault();
-  add(context, field, files);
 }
 
 /** The field that files are most likely for: one that takes them, best an empty one. */

@@ -34,7 +34,11 @@ const text = {
 const number = {
   read: (field) => (control(field).value === "" ? nothing(field) : Number(control(field).value)),
   show: (field, value) => (control(field).value = typeof value === "number" ? value : ""),
-  flaw: (field) => flawOf(control(field)),
+  flaw(field) {
+    const value = Number(control(field).value);
+    const isInexact = Number.isInteger(value) && !Number.isSafeInteger(value);
+    return isInexact ? t("Browsers do not know so large a number exactly.") : flawOf(control(field));
+  },
 };
 
 const check = {

@@ -2,10 +2,16 @@
 // them is said in services/gateway/web/input_form.py.
 
 import { pendingFiles, showFiles, turnOnFiles } from "./input-files.js";
+import { clear, fieldAt, focusFlaw, mark, markWhole, whole } from "./input-flaws.js";
 import { covers, kinds, Unfit } from "./input-kinds.js";
+import { rowsOf, setRows, turnOnRows } from "./input-rows.js";
 import { t } from "./text.js";
 
 const PREFIX = "/input";
+/** Kinds of which an empty array is most likely an oversight. */
+const MUST_HAVE_SOME = new Set(["file", "rows"]);
+/** An array of more objects is shown as JSON. */
+const MOST_ROWS = 100;
 
 /** The input; undefined while there is none: something is no JSON or no number, or a file is on its way. */
 export function inputOf(root) {
@@ -57,17 +63,18 @@ export const pending = pendingFiles;
 export function turnOn(root) {
   const heard = () => changed(root);
   turnOnFiles(root, mark, heard);
+  for (const field of root.querySelectorAll("[data-field=rows]")) turnOnRows(field, heard);
   root.addEventListener("input", heard);
   root.addEventListener("change", heard);
   for (const button of modes(root)) button.addEventListener("click", () => switchTo(root, button.dataset.mode));
   fill(root, JSON.parse(root.dataset.start));
 }
 
-const whole = (root) => root.querySelector("[data-whole] textarea");
 const fieldsOf = (root) => root.querySelector("[data-fields]");
 const hasFields = (root) => modes(root).length > 0;
 const isJson = (root) => fieldsOf(root).hidden;
 const modes = (root) => [...root.querySelectorAll("[data-mode]")];
+/** Fields that can be wrong by themselves. */
 const leaves = (root) => [...root.querySelectorAll("[data-field]:not([data-field=group])")];
 const changed = (root) => root.dispatchEvent(new CustomEvent("inputchange", { bubbles: true }));
 
@@ -83,6 +90,10 @@ function membersOf(container) {
 }
 
 function read(field) {
+  if (field.dataset.field === "rows") {
+    const rows = rowsOf(field).map(membersOf);
+    return rows.length || "required" in field.dataset ? rows : undefined;
+  }
   if (field.dataset.field !== "group") return kinds[field.dataset.field].read(field);
   const value = membersOf(field);
   return isTouched(field) || "required" in field.dataset ? value : undefined;
@@ -112,9 +123,15 @@ function show(root, container, value) {
     const { field: kind, name } = field.dataset;
     const member = value && typeof value === "object" && Object.hasOwn(value, name) ? value[name] : undefined;
     if (kind === "group") show(root, field, member);
+    else if (kind === "rows") showRows(root, field, Array.isArray(member) ? member : []);
     else if (kind === "file") showFiles(root, field, [member].flat().filter((each) => typeof each === "string"));
     else kinds[kind].show(field, member);
   }
+}
+
+function showRows(root, field, values) {
+  setRows(field, values.length > MOST_ROWS ? 0 : values.length);
+  for (const [index, row] of rowsOf(field).entries()) show(root, row, values[index]);
 }
 
 function switchTo(root, mode) {
@@ -156,53 +173,11 @@ function parsed(text) {
 }
 
 function flaw(field) {
-  const found = kinds[field.dataset.field].flaw(field);
+  const found = field.dataset.field === "rows" ? "" : kinds[field.dataset.field].flaw(field);
   if (found || !("asked" in field.dataset)) return found;
   const value = read(field);
-  const isMissing = value === undefined || (field.dataset.field === "file" && value.length === 0);
+  const isMissing = value === undefined || (MUST_HAVE_SOME.has(field.dataset.field) && value.length === 0);
   return isMissing ? t("This is needed.") : "";
-}
-
-/** The field that a pointer leads to, or the object around it. */
-function fieldAt(root, path) {
-  const around = [...root.querySelectorAll("[data-field]")].filter(
-    ({ dataset: { pointer } }) => path === pointer || path.startsWith(`${pointer}/`),
-  );
-  return around.sort((a, b) => b.dataset.pointer.length - a.dataset.pointer.length)[0];
-}
-
-function mark(field, text) {
-  const note = field && [...field.querySelectorAll("[data-flaw]")].find((each) => each.closest("[data-field]") === field);
-  if (!note) return false;
-  if (text) note.textContent = note.hidden ? text : `${note.textContent} ${text}`;
-  note.hidden = !text;
-  if (field.dataset.field === "group") return true;
-  for (const each of field.querySelectorAll("[data-control], [data-chooser]")) {
-    if (text) each.setAttribute("aria-invalid", "true");
-    else each.removeAttribute("aria-invalid");
-  }
-  return true;
-}
-
-function markWhole(root, text) {
-  const note = root.querySelector("[data-whole] .flaw");
-  note.textContent = note.hidden ? text : `${note.textContent} ${text}`;
-  note.hidden = false;
-  whole(root).setAttribute("aria-invalid", "true");
-}
-
-function clear(root) {
-  for (const field of root.querySelectorAll("[data-field]")) mark(field, "");
-  root.querySelector("[data-whole] .flaw").hidden = true;
-  whole(root).removeAttribute("aria-invalid");
-}
-
-/** Lead to the first flaw; whether there is none. */
-function focusFlaw(root) {
-  const notes = [...root.querySelectorAll("[data-flaw], [data-whole] .flaw")].filter((each) => !each.hidden);
-  const flawed = root.querySelector("[aria-invalid=true]");
-  flawed?.focus();
-  return notes.length === 0;
 }
 
 for (const root of document.querySelectorAll("[data-input]")) turnOn(root);

@@ -1,7 +1,7 @@
 // Sends a file to the API as tus has it: the API says whether it wants the file before many bytes are sent, and what was cut
 // off goes on where it was.
 
-import { Problem, token } from "./api.js";
+import { Problem, signInAgain, token } from "./api.js";
 
 const TUS = { "Tus-Resumable": "1.0.0" };
 // By its first bytes the API tells whether it takes the file.
@@ -73,6 +73,7 @@ export class Upload {
       request.upload.addEventListener("progress", ({ loaded }) => sent(loaded));
       request.addEventListener("load", () => {
         if (request.status < 300 || foreseen.includes(request.status)) resolve(request);
+        else if (request.status === 401) resolve(signInAgain());
         else reject(problem(request));
       });
       request.addEventListener("error", () => reject(new Problem({ code: "unreachable" })));
