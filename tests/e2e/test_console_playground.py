@@ -184,6 +184,7 @@ def test_a_request_is_canceled_and_the_page_goes_back_and_forth(somebody: Visito
         page.get_by_role("button", name="Cancel").click()
         status(page, "Canceled")
         assert stack.get(rid)["status"] == "canceled"
+        expect(page.get_by_role("region", name="Result")).to_be_focused()
         expect(page.get_by_text("It was canceled.")).to_be_visible()
         page.go_back()
         expect(page.get_by_text("What you submit is answered here, live.")).to_be_visible()
