@@ -38,6 +38,10 @@ FRAMED = {
     "agents": "/agents",
     "agent": "/agents/somebody/gpu-box",
     "connections": "/connections",
+    "requests": "/requests",
+    "request": "/requests/{request}",
+    "request-waiting": "/requests/{waiting}",
+    "request-erased": "/requests/{erased}",
     "keys": "/keys",
     "new-key": "/keys/new",
     "account": "/account",
@@ -51,12 +55,15 @@ FRAMED = {
 }
 """Pages for those who are; the last one chooses a language, which stays."""
 ALL = OPEN | FRAMED
+MADE: dict[str, str] = {}
+"""The ids of what `furnish` has made, by the names that stand for them in the paths."""
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with fresh_home() as home, Stack(home) as running:
         furnish(running)
+        use(running)
         yield running
 
 
@@ -90,6 +97,16 @@ def furnish(stack: Stack) -> None:
         ]
         for key in keys:
             assert http.post("/v1/keys", json=key).status_code == 201
+
+
+def use(stack: Stack) -> None:
+    """Requests in several states."""
+    MADE["request"], MADE["erased"] = (stack.submit({"prompt": f"Tell me story {n}."})["id"] for n in (1, 2))
+    MADE["waiting"] = stack.submit({"pixels": [0, 16]}, space="digits", wait=0)["id"]
+    answer = httpx.delete(
+        f"{stack.ready.url}/v1/requests/{MADE['erased']}/data", headers={"Authorization": f"Bearer {stack.ready.api_key}"}
+    )
+    assert answer.is_success, answer.text
 
 
 def sign_in(somebody: Visitor, stack: Stack) -> None:
@@ -126,7 +143,7 @@ def test_each_page_has_a_picture_and_no_barrier(
         with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=state) as somebody:
             somebody.foresees(404)
             for name, path in pages.items():
-                somebody.go(path)
+                somebody.go(path.format_map(MADE))
                 eventually(functools.partial(settled, somebody), f"{path} is settled")
                 somebody.page.screenshot(path=PICTURES / f"{name}-{scheme}-{size}.png", full_page=True)
                 assert somebody.findings() == [], f"{path} {scheme} {size}"
@@ -240,7 +257,7 @@ def test_all_text_comes_from_the_catalogue(stack: Stack, browser: Browser, signe
         with visitor(browser, stack.ready.url, storage_state=state) as somebody:
             somebody.foresees(404)
             for path in pages.values():
-                page, *rest = re.split("(?=[#?])", path)
+                page, *rest = re.split("(?=[#?])", path.format_map(MADE))
                 somebody.go(f"{page}?lang={PSEUDO}{''.join(rest) if '#' in path else ''}")
                 eventually(functools.partial(settled, somebody), f"{path} is settled")
                 assert outside_catalogue(somebody.page) == [], path

@@ -1,7 +1,9 @@
 """Requests in the console, in a real browser, on a whole stack with real agents: the list, and one of them."""
 
+import asyncio
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from services.contracts.instants import nanoseconds
 from tests.support.browser import PHONE, Visitor, running_browser, visitor
 from tests.support.console import at, fill_in, join
+from tests.support.proxy import proxy
 from tests.support.stack import Stack, eventually, fresh_home
-from tests.support.world import agent, kill_group
+from tests.support.world import agent, client, kill_group, marker, spool, until
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -205,6 +208,9 @@ def test_a_request_is_followed_canceled_and_run_again_on_its_page(
     page.get_by_role("button", name="Cancel request").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel request").click()
     expect(status(page)).to_have_text("Canceled")
+    page.get_by_role("link", name="Edit and run again").click()
+    at(somebody, f"/spaces/demo?request={rid}")
+    page.go_back()
     page.get_by_role("button", name="Retry").click()
     page.wait_for_url(lambda url: rid not in url)
     expect(status(page)).to_have_text("Waiting")
@@ -261,6 +267,49 @@ def test_two_attempts_are_shown_to_scale_with_the_reason(
     copied = page.evaluate("navigator.clipboard.readText()")
     assert '"agent_lost"' in copied
     assert somebody.findings() == []
+
+
+async def late_result(stack: Stack) -> str:
+    """A request whose first agent was cut off for longer than the grace, and brought its result when another had run it."""
+    directory = stack.home / "late"
+    directory.mkdir()
+    async with client(stack) as here, proxy(stack.ready.url) as network:
+        with agent(stack, "marked", urls=[network.url], name="away"):
+            rid = str((await here.submit({"directory": str(directory)}))["id"])
+            await marker(directory / "started-1", "the first agent runs it")
+            network.cut()
+            with agent(stack, "marked", name="present"):
+                await marker(directory / "started-2", "the second agent runs it")
+                (directory / "go").touch()
+                await here.finished(rid)
+
+                async def has_a_result() -> bool:
+                    return bool(spool(stack, "away"))
+
+                await until(has_a_result, "the first one has a result, too")
+                await network.restore()
+
+                async def forgotten() -> bool:
+                    return not spool(stack, "away")
+
+                await until(forgotten, "it was told to forget it")
+    return rid
+
+
+def test_a_frame_that_came_too_late_is_marked_on_the_lane_of_its_attempt(browser: Browser, stack: Stack) -> None:
+    with ThreadPoolExecutor(1) as elsewhere:
+        rid = elsewhere.submit(lambda: asyncio.run(late_result(stack))).result()
+    with visitor(browser, stack.ready.url) as root:
+        page = root.page
+        root.go("/sign-in")
+        fill_in(page, stack.ready.admin.email, stack.ready.admin.password)
+        page.wait_for_url("**/spaces")
+        root.go(f"/requests/{rid}")
+        expect(page.locator(".lane").filter(has_text="Attempt 1").locator(".mark.refused")).to_have_count(1)
+        expect(page.locator(".lane").filter(has_text="Attempt 2").locator(".mark.refused")).to_have_count(0)
+        late = page.locator(".steps tbody tr").filter(has_text="A late frame was refused")
+        expect(late).to_contain_text("Something else had been recorded before. result away · Attempt 1")
+        assert root.findings() == []
 
 
 def test_output_log_and_progress_are_there_while_it_runs_and_afterwards(

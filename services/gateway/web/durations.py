@@ -19,7 +19,7 @@ def duration(seconds: float) -> Duration:
         return Duration("ms", str(round(max(seconds, 0.0) * 1000)))
     if seconds < 59.5:
         return Duration("s", f"{seconds:.1f}" if seconds < 9.95 else str(round(seconds)))
-    if seconds < 599.5:
+    if seconds < 599.5 and round(seconds) % 60:
         return Duration("min_s", str(round(seconds) // 60), round(seconds) % 60)
     if seconds < 7170:
         return Duration("min", str(round(seconds / 60)))

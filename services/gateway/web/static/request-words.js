@@ -53,7 +53,7 @@ export function duration(seconds) {
   if (seconds < 0.995) return t("%(num)s ms", { num: Math.round(seconds * 1000) });
   if (seconds < 59.5) return t("%(num)s s", { num: seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds) });
   const minutes = Math.round(seconds / 60);
-  if (seconds < 600) return t("%(minutes)s min %(seconds)s s", { minutes: Math.floor(Math.round(seconds) / 60), seconds: Math.round(seconds) % 60 });
+  if (seconds < 600 && Math.round(seconds) % 60) return t("%(minutes)s min %(seconds)s s", { minutes: Math.floor(Math.round(seconds) / 60), seconds: Math.round(seconds) % 60 });
   if (minutes < 120) return t("%(num)s min", { num: minutes });
   if (seconds < 171000) return t("%(num)s h", { num: Math.round(seconds / 3600) });
   return t("%(num)s d", { num: Math.round(seconds / 86400) });

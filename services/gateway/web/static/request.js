@@ -4,6 +4,7 @@ import { call, Problem, told } from "./api.js";
 import { tree } from "./json-tree.js";
 import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
+import { place, waitReason } from "./request-words.js";
 import { Output, showLog, showProgress } from "./result.js";
 import { instant, t } from "./text.js";
 
@@ -29,6 +30,7 @@ function followed() {
   let last = null;
   const end = follow(id, (state, link, problem) => {
     $("link").textContent = linkText(link, problem);
+    $("why").textContent = state.queue ? [waitReason(state.queue.reason), place(state.queue)].filter(Boolean).join(" ") : "";
     if (state.request) input.whole(state.request.input, `input-${id}`);
     showOutput(output, state);
     showLines(state);

@@ -78,7 +78,7 @@ function show(found) {
   const narrowed = filtered(query) || query.has("cursor");
   $("none").hidden = rows.size > 0 || narrowed;
   $("none-fits").hidden = rows.size > 0 || !narrowed;
-  $("loading").hidden = true;
+  $("loading")?.remove();
   $("trouble").hidden = true;
   announce([], false);
 }
@@ -213,6 +213,7 @@ function complain(problem) {
   if (!meant) return;
   loaded = true;
   rows.clear();
-  for (const id of ["loading", "list", "pager", "none"]) $(id).hidden = true;
+  $("loading")?.remove();
+  for (const id of ["list", "pager", "none"]) $(id).hidden = true;
   $("none-fits").hidden = false;
 }
