@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from services.gateway.web.input_starters import STARTERS
 from tests.e2e.test_console_pages import sign_in
@@ -258,6 +258,35 @@ def test_flaws_stand_beside_their_fields(somebody: Visitor) -> None:
     expect(field(somebody, "Camera").get_by_text("Not known.")).to_be_visible()
 
 
+def test_what_the_api_refuses_is_said_beside_the_field(somebody: Visitor) -> None:
+    page = somebody.page
+    form(somebody, "everything")
+    page.get_by_label("Caption").fill("x")
+    page.get_by_role("radio", name="small").check()
+    page.get_by_label("Seeds").fill("1 2.5")
+    page.get_by_label("Angle").fill("3")
+    page.get_by_label("Tags").fill("t")
+    assert called(page, "check") is True
+    somebody.foresees(422)
+    lost = page.evaluate(
+        """async () => {
+            const { src } = document.querySelector("script[src$='/input.js']");
+            const [form, api] = await Promise.all([import(src), import(src.replace("input.js", "api.js"))]);
+            const root = document.querySelector("[data-input]");
+            const { space } = root.dataset;
+            try {
+                await api.call("POST", `/v1/spaces/${space}/requests`, { input: form.inputOf(root) });
+            } catch (problem) {
+                return form.showFlaws(root, problem);
+            }
+        }"""
+    )
+    assert lost == []
+    expect(page.get_by_label("Seeds")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Seeds")).to_be_focused()
+    expect(field(somebody, "Camera").get_by_text('"lens" is a required property')).to_be_visible()
+
+
 def test_an_array_of_objects_has_a_row_for_each(somebody: Visitor) -> None:
     page = somebody.page
     form(somebody, "chat")
@@ -385,21 +414,38 @@ def test_an_upload_that_is_cut_off_says_so_and_goes_on_when_it_is_tried_again(
     with visitor(browser, stack.ready.url, storage_state=signed_in, uncomplaining=False) as somebody:
         page = somebody.page
         form(somebody, "files")
-        page.route("**/v1/files/*", lambda route: route.abort() if route.request.method == "PATCH" else route.continue_())
+        sent: list[tuple[str, str]] = []
+
+        def cut(route: Route) -> None:
+            """The first bytes come through, the next do not."""
+            offset = route.request.headers.get("upload-offset", "")
+            sent.append((route.request.method, offset))
+            if offset not in ("", "0"):
+                route.abort()
+            else:
+                route.continue_()
+
+        page.route("**/v1/files*", cut)
+        page.route("**/v1/files/*", cut)
         choose(somebody, "Picture", png("cut.png", pad=2_000_000))
         expect(field(somebody, "Picture").get_by_role("alert")).to_contain_text("The upload was cut off.")
         assert value(page) is None
         assert called(page, "pending") == 1
         assert called(page, "check") is False
         expect(field(somebody, "Picture")).to_contain_text("A file is still on its way.")
-        page.unroute("**/v1/files/*")
+        page.unroute_all()
+        page.on("request", lambda request: sent.append((request.method, request.headers.get("upload-offset", ""))))
         with without(stack, "gateway"):
             page.get_by_role("button", name="Try again").click()
             expect(field(somebody, "Picture").get_by_role("alert")).to_contain_text("The gateway cannot be reached.")
         page.get_by_role("button", name="Try again").click()
         uploaded(somebody, "Picture")
         assert called(page, "pending") == 0
-        assert set(value(page)) == {"picture"}
+        assert [each for each in sent if each[0] == "POST"] == [("POST", "")]
+        assert ("PATCH", "0") not in sent[3:]
+        with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+            file = http.get(value(page)["picture"]).json()
+            assert http.get(file["urls"]["content"]).content == png(pad=2_000_000)["buffer"]
 
 
 def test_the_form_fits_a_phone_in_chinese(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> None:
