@@ -179,6 +179,7 @@ def test_a_member_sees_their_own_and_nothing_of_the_platform(browser: Browser, s
 def test_a_space_may_be_looked_at_alone(operator: Visitor, stack: Stack) -> None:
     operator.go("/overview?window=1h")
     operator.page.get_by_label("Space", exact=True).select_option(stack.ready.space)
+    operator.page.get_by_role("button", name="Show").click()
     operator.page.wait_for_url(f"**/overview?window=1h&space={stack.ready.space}")
     expect(operator.page.get_by_label("Space", exact=True)).to_have_value(stack.ready.space)
     operator.page.get_by_role("link", name="15 minutes").click()

@@ -8,8 +8,6 @@ const { everyS } = document.querySelector("[data-every-s]").dataset;
 const said = document.getElementById("said");
 const stale = document.getElementById("stale");
 
-document.querySelector("[data-sends]").addEventListener("change", ({ target }) => target.form.submit());
-
 keep("state", STATE_MS);
 keep("charts", Number(everyS) * 1000);
 
