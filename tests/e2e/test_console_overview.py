@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from services.gateway.web.languages import PSEUDO
 from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
-from tests.support.console import fill_in, join, without
+from tests.support.console import at, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent
 
@@ -89,16 +89,20 @@ def test_a_fresh_platform_is_well_and_says_that_nothing_came_in(operator: Visito
     assert operator.findings() == []
 
 
+def submit_and_cancel(stack: Stack) -> None:
+    id = stack.submit({"n": 0}, wait=0)["id"]
+    headers = {"Authorization": f"Bearer {stack.ready.api_key}"}
+    assert httpx.post(f"{stack.ready.url}/v1/requests/{id}/cancel", headers=headers).status_code == 200
+
+
 def test_numbers_turn_as_requests_come_and_end(operator: Visitor, stack: Stack) -> None:
     page = operator.page
     operator.go("/overview?window=15m")
     expect(number(page, "accepted")).to_have_text("0")
+    submit_and_cancel(stack)
     with agent(stack, "echo"):
         expect(number(page, "agents")).to_have_text("1")
         ended = [stack.submit({"n": n}) for n in range(3)]
-        canceled = stack.submit({"n": 3}, wait=0)["id"]
-        with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
-            http.post(f"/v1/requests/{canceled}/cancel")
         assert {each["status"] for each in ended} == {"succeeded"}
         expect(number(page, "accepted")).to_have_text("4")
         expect(number(page, "success")).to_have_text("100 %")
@@ -112,6 +116,7 @@ def test_numbers_turn_as_requests_come_and_end(operator: Visitor, stack: Stack) 
 
 def test_a_table_stays_open_while_the_chart_turns(operator: Visitor, stack: Stack) -> None:
     page = operator.page
+    submit_and_cancel(stack)
     operator.go("/overview?window=15m")
     chart = page.get_by_role("figure", name="Requests", exact=True)
     chart.get_by_text("As a table").click()
@@ -179,6 +184,7 @@ def test_a_member_sees_their_own_and_nothing_of_the_platform(browser: Browser, s
 def test_a_space_may_be_looked_at_alone(operator: Visitor, stack: Stack) -> None:
     operator.go("/overview?window=1h")
     operator.page.get_by_label("Space", exact=True).select_option(stack.ready.space)
+    operator.page.get_by_role("button", name="Show").click()
     operator.page.wait_for_url(f"**/overview?window=1h&space={stack.ready.space}")
     expect(operator.page.get_by_label("Space", exact=True)).to_have_value(stack.ready.space)
     operator.page.get_by_role("link", name="15 minutes").click()
@@ -189,7 +195,7 @@ def test_whose_session_has_ended_signs_in_and_comes_back(operator: Visitor) -> N
     operator.go("/overview?window=15m")
     expect(number(operator.page, "accepted")).to_be_visible()
     operator.context.clear_cookies()
-    operator.page.wait_for_url("**/sign-in?next=%2Foverview%3Fwindow%3D15m")
+    at(operator, "/sign-in?next=%2Foverview%3Fwindow%3D15m")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ const STATE_MS = 5000;
 const { everyS } = document.querySelector("[data-every-s]").dataset;
 const said = document.getElementById("said");
 const stale = document.getElementById("stale");
-
-document.querySelector("[data-sends]").addEventListener("change", ({ target }) => target.form.submit());
+let leaving = false;
 
 keep("state", STATE_MS);
 keep("charts", Number(everyS) * 1000);
@@ -28,11 +27,18 @@ async function drawn(part) {
   query.set("part", part);
   try {
     const answer = await fetch(`${location.pathname}?${query}`, { headers: { Accept: "text/html" } });
-    if (answer.redirected) location.reload();
+    if (answer.redirected) return signInAgain();
     return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
   } catch {
     return null;
   }
+}
+
+/** Load the page anew, which leads to where one signs in, and back; once, whatever else is asked for meanwhile. */
+function signInAgain() {
+  if (!leaving) location.reload();
+  leaving = true;
+  return new Promise(() => {});
 }
 
 function show(found) {
