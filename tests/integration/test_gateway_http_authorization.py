@@ -56,6 +56,7 @@ EXPECTED = {
     "agents": Expected(("read",), 200),
     "drain": Expected(("manage",), 404),
     "keys": Expected(("manage",), 200),
+    "my_key": Expected((), 200),
     "create_key": Expected(("manage",), 400),
     "revoke_key": Expected(("manage",), 404),
     "users": Expected(("manage",), 200, "admin", whole=True),
