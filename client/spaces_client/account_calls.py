@@ -20,6 +20,11 @@ def keys(*, user: str | None = None) -> Call[list[Key]]:
     return Call(method="GET", path="/v1/keys", query=lists.filters(user=user), read=partial(objects.listed, kind=Key))
 
 
+def my_key() -> Call[Key]:
+    """The key that this client shows. Raises ClientError."""
+    return Call(method="GET", path="/v1/keys/me", read=partial(objects.read, kind=Key))
+
+
 def create_key(
     name: str,
     *,

@@ -72,6 +72,7 @@ class AsyncClient:
     delete_file = awaited(file_calls.delete_file)
 
     keys = awaited(account_calls.keys)
+    my_key = awaited(account_calls.my_key)
     create_key = awaited(account_calls.create_key)
     revoke_key = awaited(account_calls.revoke_key)
     me = awaited(account_calls.me)

@@ -70,6 +70,7 @@ class Client:
     delete_file = blocking(file_calls.delete_file)
 
     keys = blocking(account_calls.keys)
+    my_key = blocking(account_calls.my_key)
     create_key = blocking(account_calls.create_key)
     revoke_key = blocking(account_calls.revoke_key)
     me = blocking(account_calls.me)

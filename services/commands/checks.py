@@ -6,9 +6,13 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from spaces_client.accounts import Key
 from spaces_client.spaces import SpaceHealth
 
 API, API_VERSION = "WebSocket Spaces", "1"
+SCOPES = ("read", "submit", "manage")
+KEY_DAYS = 7
+"""A key that ends sooner is worth a word."""
 CERTIFICATE_DAYS = 14
 """A certificate that ends sooner is worth a word."""
 CLOCK_S = 5.0
@@ -142,15 +146,23 @@ def key(status: int, detail: str, source: str, who: str) -> Finding:
     return Finding("key", "bad", f"it could not be tried: {status} {detail}".rstrip(), "See the gateway's log.")
 
 
-def scopes(may: dict[str, bool | None]) -> Finding:
-    """What the key may do: by scope, None where that could not be tried."""
-    told, lacks, untried = ([scope for scope in may if may[scope] is found] for found in (True, False, None))
-    said = f"may {', '.join(told) or 'nothing'}" + (f"; not {', '.join(lacks)}" if lacks else "")
-    said += f"; {', '.join(untried)} could not be tried" if untried else ""
+def scopes(status: int, key: Key | None, now: datetime) -> Finding:
+    """What the key may do, where and until when; None: the gateway answers with a status, and does not say."""
+    if key is None:
+        told = "an older gateway, which does not say" if status == 404 else f"it could not be asked for ({status})"
+        return Finding("scopes", "note", told, "`spaces keys ls` shows them to a key with the scope `manage`.")
+    lacks = [scope for scope in SCOPES if scope not in key.scopes]
+    said = f"may {', '.join(scope for scope in SCOPES if scope in key.scopes) or 'nothing'}"
+    said += f"; not {', '.join(lacks)}" if lacks else ""
+    said += f"; only in {', '.join(key.spaces)}" if key.spaces else ""
+    days = None if key.expires_at is None else (key.expires_at - now).total_seconds() / 86400
+    if days is not None and days < KEY_DAYS:
+        return Finding("scopes", "note", f"{said}; ends in {days:.1f} days", "Have another made before it ends.")
+    said += "" if days is None else f"; for another {days:.0f} days"
     if not lacks:
         return Finding("scopes", "ok", said)
     remedy = "For more: `spaces keys create NAME --scope SCOPE`, by somebody who may `manage`."
-    return Finding("scopes", "note" if told or untried else "bad", said, remedy)
+    return Finding("scopes", "note" if len(lacks) < len(SCOPES) else "bad", said, remedy)
 
 
 def door(seen: Door) -> Finding:

@@ -13,9 +13,10 @@ from services.commands.connection import FAILED, OK, Place, located
 if TYPE_CHECKING:
     from services.commands.checks import Finding
     from services.commands.probing import Probe
+    from spaces_client import Key
     from spaces_client.spaces import SpaceHealth
 
-_NEEDED = ("/v1/requests", "/v1/keys", "/v1/session", "/v1/spaces/{space}/queue", "/v1/spaces/{space}/health")
+_NEEDED = ("/v1/requests", "/v1/keys/me", "/v1/session", "/v1/spaces/{space}/queue", "/v1/spaces/{space}/health")
 """What a gateway of an earlier release may lack."""
 _LOOKED_AT = 20
 """So many spaces are looked at, no more."""
@@ -120,26 +121,25 @@ def _with_the_key(probe: "Probe") -> Iterator["Finding"]:
     from services.commands import checks
     from spaces_client import Space, objects
 
+    status, key = _my_key(probe)
+    yield checks.scopes(status, key, datetime.now(UTC))
+    if key is not None and "read" not in key.scopes:
+        return
     status, body = _asked(probe, "/v1/spaces")
-    seen = objects.listed(body, Space) if status == 200 else []
-    may = {"read": _may(status), "submit": _may_submit(probe, seen[0].id) if seen else None}
-    yield checks.scopes({**may, "manage": _may(_asked(probe, "/v1/keys")[0])})
-    if may["read"]:
-        yield checks.spaces([health for space in seen[:_LOOKED_AT] if (health := _health(probe, space.id)) is not None])
+    if status == 200:
+        seen = objects.listed(body, Space)[:_LOOKED_AT]
+        yield checks.spaces([health for space in seen if (health := _health(probe, space.id)) is not None])
 
 
-def _may(status: int) -> bool | None:
-    return True if status == 200 else False if status == 403 else None
+def _my_key(probe: "Probe") -> tuple[int, "Key | None"]:
+    """What the gateway says of the key, with the status of its answer."""
+    from spaces_client import ClientError, Key, objects
 
-
-def _may_submit(probe: "Probe", space: str) -> bool | None:
-    """Whether what is no submission at all is refused for that, rather than for the key."""
-    from services.commands.checks import Trouble
-
-    answer = probe.ask(f"/v1/spaces/{quote(space, safe='')}/requests", method="POST", body=b"[]")
-    if isinstance(answer, Trouble):
-        return None
-    return {403: False, 422: True, 400: True}.get(answer.status)
+    status, body = _asked(probe, "/v1/keys/me")
+    try:
+        return status, objects.read(body, Key) if status == 200 else None
+    except ClientError:
+        return status, None
 
 
 def _health(probe: "Probe", space: str) -> "SpaceHealth | None":

@@ -14,7 +14,7 @@ _SCOPES = ["submit", "read", "manage"]
 
 @click.group(short_help="List, make and revoke keys.")
 def keys() -> None:
-    """Keys: what programs and agents show to be let in. The key that you use needs the scope `manage`."""
+    """Keys: what programs and agents show to be let in. For all but `me` the key that you use needs the scope `manage`."""
 
 
 @keys.command(short_help="List keys.")
@@ -37,6 +37,18 @@ def ls(client: "Client", user: str | None, everybody: bool, as_json: bool) -> in
         raise click.UsageError("give --user or --all, not both")
     found = client.keys(user="" if everybody else user)
     return answers.listed(found, tables.keys, "there is no such key", as_json=as_json)
+
+
+@keys.command(short_help="Which key do I use?")
+@click.option("--json", "as_json", is_flag=True, help="For programs: the key as one line of JSON.")
+@connected
+def me(client: "Client", as_json: bool) -> int:
+    """Show the key that you use, without its secret: what it may do, in which spaces, and until when. Any key may ask.
+
+    It ends with status 0, 1 when it was refused, 2 when it could not be asked for, or the key is not good."""
+    from services.commands import answers, tables
+
+    return answers.one(client.my_key(), lambda key: tables.keys([key]), as_json=as_json)
 
 
 @keys.command(short_help="Make a key, and show its secret this once.")

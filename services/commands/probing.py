@@ -43,11 +43,10 @@ class Probe:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._http.close()
 
-    def ask(self, path: str, *, method: str = "GET", body: bytes | None = None) -> Answer | Trouble:
-        """The answer to one request."""
-        headers = {} if body is None else {"Content-Type": "application/json"}
+    def ask(self, path: str) -> Answer | Trouble:
+        """What there is at a path."""
         try:
-            response = self._http.request(method, path, content=body, headers=headers)
+            response = self._http.get(path)
         except httpx.RequestError as error:
             return Trouble(_kind(error), transport.reason(error))
         return Answer(response.status_code, response.headers, response.content)

@@ -40,6 +40,11 @@ class Session:
     digest: str
     record: SessionRecord
 
+    @property
+    def expires_at(self) -> int:
+        """From then on it is worth nothing, in nanoseconds since 1970."""
+        return self.record.made_at + SESSION_S * _NS
+
 
 class Sessions:
     """All sessions. Those that are not in memory yet are read from the leader."""

@@ -62,6 +62,7 @@ EXPECTED = {
     "agent": Expected(("read",), 404),
     "disconnect": Expected(("manage",), 404),
     "keys": Expected(("manage",), 200),
+    "my_key": Expected((), 200),
     "create_key": Expected(("manage",), 400),
     "revoke_key": Expected(("manage",), 404),
     "users": Expected(("manage",), 200, "admin", whole=True),

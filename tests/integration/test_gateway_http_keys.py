@@ -84,6 +84,13 @@ async def test_a_key_is_made_shown_once_and_good_at_once(gateway: Gateway, bus: 
     assert secret_hash(secret).encode() not in listed.body
 
 
+async def test_every_key_is_told_what_it_is(gateway: Gateway) -> None:
+    made = (await make(gateway, spaces=["demo"], scopes=["submit"], expires_in_s=60, max_in_flight=2)).json
+    told = (await gateway.call("GET", "/v1/keys/me", key=made["secret"])).json
+    assert {**told, "last_used_at": None} == {name: value for name, value in made.items() if name != "secret"}
+    assert told["last_used_at"] is not None
+
+
 async def test_who_lists_keys_sees_their_own_and_an_administrator_all(gateway: Gateway) -> None:
     async def seen(key: str, query: str = "") -> set[str]:
         answer = await gateway.call("GET", f"/v1/keys{query}", key=key)

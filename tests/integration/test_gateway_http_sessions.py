@@ -241,3 +241,11 @@ async def test_a_session_lasts_two_weeks(gateway: Gateway) -> None:
     expires_at = (await sign_in(gateway)).json["expires_at"]
     left_s = msgspec.convert(expires_at, type=datetime).timestamp() - time.time()
     assert SESSION_S - 60 < left_s <= SESSION_S + 1
+
+
+async def test_in_a_session_there_is_a_key_that_may_all_and_ends_with_it(gateway: Gateway) -> None:
+    await signed_up(gateway)
+    signed = await sign_in(gateway)
+    told = (await Page(signed).call(gateway, "GET", "/v1/keys/me")).json
+    assert (told["id"], told["scopes"], told["spaces"]) == ("session", ["manage", "read", "submit"], [])
+    assert (told["user"], told["expires_at"]) == (signed.json["user"]["id"], signed.json["expires_at"])

@@ -115,8 +115,8 @@ _TEXTS = """() => {
   const found = [document.title.split(' · ')[0]];
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    if (parent.closest('script, noscript, template, [data-whole]') || !own(parent)) continue;
-    found.push(walker.currentNode.data);
+    const part = parent.closest('script, noscript, template, [data-whole]') !== null;
+    if (!part && own(parent)) found.push(walker.currentNode.data);
   }
   // One text of the catalogue, with elements in it.
   for (const element of document.querySelectorAll('[data-whole]')) {

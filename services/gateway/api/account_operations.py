@@ -35,6 +35,17 @@ KEYS = Operation(
     answers={200: Answer("The keys, the oldest first.", examples.KEYS)},
     problems={**KEY_PROBLEMS, "forbidden": "The key is an agent's, or lacks a scope, or `user` is another."},
 )
+MY_KEY = Operation(
+    id="my_key",
+    method="GET",
+    path="/v1/keys/me",
+    tag=KEYS_TAG,
+    summary="What is this key, and what is it for?",
+    description="The key that is shown. In a sign-in session it is one with the id `session` that may all that its user "
+    "may, until the session ends.",
+    answers={200: Answer("The key.", examples.KEY)},
+    problems={**KEY_PROBLEMS, "forbidden": "The key is an agent's."},
+)
 CREATE_KEY = Operation(
     id="create_key",
     scopes=("manage",),
@@ -157,4 +168,4 @@ ENABLE_USER = Operation(
     answers={200: Answer("The user.", examples.USER)},
     problems={**_USER_PROBLEMS, "not_found": "There is no such user."},
 )
-ACCOUNT_OPERATIONS = (KEYS, CREATE_KEY, REVOKE_KEY, USERS, CREATE_USER, ME, SET_ROLE, DISABLE_USER, ENABLE_USER)
+ACCOUNT_OPERATIONS = (KEYS, MY_KEY, CREATE_KEY, REVOKE_KEY, USERS, CREATE_USER, ME, SET_ROLE, DISABLE_USER, ENABLE_USER)

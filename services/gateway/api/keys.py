@@ -1,7 +1,8 @@
-"""Keys: list, make, revoke."""
+"""Keys: list, make, revoke, and which is this?"""
 
 import secrets
 
+import msgspec
 from fastapi import APIRouter
 from nats.aio.client import Client
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from services.contracts.ids import secret_hash
 from services.contracts.rpc import RevokeKey
 from services.gateway import intake
 from services.gateway.api.access import Access
-from services.gateway.api.account_operations import CREATE_KEY, KEYS, REVOKE_KEY
+from services.gateway.api.account_operations import CREATE_KEY, KEYS, MY_KEY, REVOKE_KEY
 from services.gateway.api.requests import body_of
 from services.gateway.api.responses import NO_STORE, json_response
 from services.gateway.auth import Caller
@@ -36,6 +37,12 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, uses: KeyUse
         seen = [key for key in follower.directory.keys.values() if may_see_key(caller.key, caller.user, key)]
         shown = [key_object(key, uses.last(key.key_id)) for key in seen if asked in ("", key.user)]
         return json_response(KeysObject(results=shown))
+
+    async def mine(_: Request, caller: Caller) -> Response:
+        key = caller.key
+        if caller.session is not None:  # keys that it makes outlive it
+            key = msgspec.structs.replace(key, expires_at=caller.session.expires_at)
+        return json_response(key_object(key, uses.last(key.key_id)))
 
     async def make(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), KeyBody)
@@ -68,6 +75,6 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, uses: KeyUse
         return Response(status_code=204, headers=NO_STORE)
 
     routes = APIRouter()
-    for operation, endpoint in ((KEYS, listed), (CREATE_KEY, make), (REVOKE_KEY, revoke)):
+    for operation, endpoint in ((KEYS, listed), (MY_KEY, mine), (CREATE_KEY, make), (REVOKE_KEY, revoke)):
         access.add(routes, operation, endpoint)
     return routes

@@ -36,7 +36,7 @@ from services.gateway.signing_in import (
     SessionObject,
     SignUpBody,
 )
-from services.gateway.web_sessions import SESSION_S, base_url, cookie, csrf_token, is_secure
+from services.gateway.web_sessions import base_url, cookie, csrf_token, is_secure
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -107,7 +107,7 @@ def router(
         return SessionObject(
             user=user_object(follower.directory.users[session.record.user]),
             csrf_token=csrf_token(session.token),
-            expires_at=rfc3339(session.record.made_at + SESSION_S * _NS),
+            expires_at=rfc3339(session.expires_at),
         )
 
     routes = APIRouter()

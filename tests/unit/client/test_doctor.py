@@ -14,6 +14,7 @@ import pytest
 from services.commands import checks
 from services.commands.checks import Door, Trouble
 from services.commands.probing import Probe
+from spaces_client.accounts import Key
 from spaces_client.spaces import SpaceHealth
 from tests.unit.client.command_line import KEY, at, spaces
 from tests.unit.client.scripted_server import ScriptedServer, Step, answer, cut, nowhere, problem
@@ -101,17 +102,26 @@ def test_a_key_is_good_or_the_gateway_says_why_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("may", "state", "said"),
+    ("key", "state", "said"),
     [
-        ({"read": True, "submit": True}, "ok", "may read, submit"),
-        ({"read": True, "submit": False}, "note", "may read; not submit"),
-        ({"read": False, "submit": None}, "note", "may nothing; not read; submit could not be tried"),
-        ({"read": False, "submit": False}, "bad", "may nothing; not read, submit"),
+        ({"scopes": ["manage", "read", "submit"]}, "ok", "may read, submit, manage"),
+        ({"scopes": ["read", "submit"], "spaces": ["a", "b"]}, "note", "may read, submit; not manage; only in a, b"),
+        ({"scopes": []}, "bad", "may nothing; not read, submit, manage"),
+        ({"scopes": list(checks.SCOPES), "expires_at": NOW + timedelta(days=30)}, "ok", "for another 30 days"),
+        ({"scopes": list(checks.SCOPES), "expires_at": NOW + timedelta(days=6)}, "note", "ends in 6.0 days"),
     ],
 )
-def test_what_a_key_may_do_is_told(may: dict[str, bool | None], state: str, said: str) -> None:
-    found = checks.scopes(may)
-    assert (found.state, found.told) == (state, said)
+def test_what_a_key_may_do_is_told(key: dict[str, Any], state: str, said: str) -> None:
+    found = checks.scopes(200, Key(id="k1", **key), NOW)
+    assert (found.state, bool(found.remedy)) == (state, state != "ok")
+    assert said in found.told
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, "an older gateway"), (0, "could not be asked for")])
+def test_a_gateway_that_does_not_tell_what_a_key_may_is_worth_a_word(status: int, said: str) -> None:
+    found = checks.scopes(status, None, NOW)
+    assert found.state == "note"
+    assert said in found.told
 
 
 @pytest.mark.parametrize(
@@ -146,9 +156,8 @@ def steps(**changes: Step) -> list[Step]:
         "readyz": answer({"status": "ready", "waiting_for": []}),
         "door": answer("", 404),
         "me": answer(ADA),
+        "key": answer({"id": "k1", "scopes": ["read", "submit"], "spaces": []}),
         "spaces": answer({"results": [{"id": "demo"}]}),
-        "submit": problem(422, "input_invalid"),
-        "keys": problem(403, "forbidden"),
         "health": answer({"space": "demo", "status": "ok", "agents": 1, "slots": 1, "queued": 0}),
     }
     return list((well | changes).values())
@@ -173,10 +182,16 @@ def test_each_check_is_told_and_what_is_bad_is_the_status() -> None:
     assert checked["agents' door"]["told"] == "it answers 404, and opens no WebSocket"
     assert checked["scopes"]["told"] == "may read, submit; not manage"
     assert [sent.path for sent in server.received] == [
-        "/healthz", "/openapi.json", "/readyz", "/v1/agents/connect", "/v1/users/me", "/v1/spaces",
-        "/v1/spaces/demo/requests", "/v1/keys", "/v1/spaces/demo/health",
+        "/healthz", "/openapi.json", "/readyz", "/v1/agents/connect", "/v1/users/me", "/v1/keys/me",
+        "/v1/spaces", "/v1/spaces/demo/health",
     ]  # fmt: skip
-    assert server.received[6].body == b"[]", "nothing that could be accepted"
+    assert {sent.method for sent in server.received} == {"GET"}, "it changes nothing"
+
+
+def test_where_a_key_may_not_read_no_space_is_looked_at() -> None:
+    alone = answer({"id": "k1", "scopes": ["submit"], "spaces": []})
+    with ScriptedServer(*steps(key=alone)[:6]) as server:
+        assert list(found(server)[1])[-1] == "scopes"
 
 
 def test_what_depends_on_what_is_bad_is_left_out() -> None:
@@ -192,10 +207,10 @@ def test_what_depends_on_what_is_bad_is_left_out() -> None:
 
 
 def test_a_connection_that_is_cut_is_a_finding_and_no_failure() -> None:
-    with ScriptedServer(*steps(readyz=cut, spaces=cut)[:6], problem(403, "forbidden")) as server:
+    with ScriptedServer(*steps(readyz=cut, key=cut)) as server:
         checked = found(server)[1]
     assert checked["services"]["state"] == "bad"
-    assert checked["scopes"]["told"] == "may nothing; not manage; read, submit could not be tried"
+    assert checked["scopes"]["told"] == "it could not be asked for (0)"
 
 
 def test_a_certificate_that_nobody_has_signed_is_told_as_such() -> None:
