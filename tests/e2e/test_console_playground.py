@@ -16,8 +16,9 @@ import playwright
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from services.gateway.web.languages import PSEUDO
 from tests.e2e.use_handlers import GO, HALF, STORY, dusk, png, wav
-from tests.support.browser import DESKTOP, PHONE, Visitor, running_browser, visitor
+from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
 from tests.support.console import PASSWORD, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
@@ -183,6 +184,7 @@ def test_a_request_is_canceled_and_the_page_goes_back_and_forth(somebody: Visito
         page.get_by_role("button", name="Cancel").click()
         status(page, "Canceled")
         assert stack.get(rid)["status"] == "canceled"
+        expect(page.get_by_role("region", name="Result")).to_be_focused()
         expect(page.get_by_text("It was canceled.")).to_be_visible()
         page.go_back()
         expect(page.get_by_text("What you submit is answered here, live.")).to_be_visible()
@@ -225,7 +227,10 @@ def test_an_image_and_a_sound_are_uploaded_shown_played_and_saved(somebody: Visi
         expect(page.get_by_role("group", name="Music")).to_contain_text("music.wav")
 
 
-def test_a_gateway_that_is_killed_loses_no_output(stack: Stack, browser: Browser, session: Cookies, go: Path) -> None:
+@pytest.mark.parametrize("ends", ["while it is away", "when it is back"])
+def test_a_gateway_that_is_killed_loses_no_output(
+    stack: Stack, browser: Browser, session: Cookies, go: Path, ends: str
+) -> None:
     with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=session, uncomplaining=False) as somebody:
         page = somebody.page
         somebody.go(f"/spaces/{SPACE}")
@@ -234,10 +239,14 @@ def test_a_gateway_that_is_killed_loses_no_output(stack: Stack, browser: Browser
         page.evaluate("document.documentElement.dataset.same = 'yes'")
         with without(stack, "gateway"):
             expect(page.locator("#link")).to_have_text("Reconnecting …")
+            if ends == "while it is away":
+                go.touch()
+        expect(page.locator("#link")).to_be_hidden()
+        if ends == "when it is back":
+            shows(page, FIRST)
             go.touch()
         shows(page, WHOLE)
         status(page, "Succeeded")
-        expect(page.locator("#link")).to_be_hidden()
         assert page.evaluate("document.documentElement.dataset.same") == "yes", "it was not loaded anew"
         assert [each for each in somebody.complaints if "net::ERR_" not in each and "status of 503" not in each] == []
 
@@ -474,6 +483,28 @@ def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(browser: Browser,
         expect(page.get_by_text("排队").last).to_be_visible()
         assert somebody.findings() == []
         assert not somebody.overflows()
+
+
+def test_whatever_becomes_of_a_request_is_told_in_words_of_the_catalogue(
+    somebody: Visitor, stack: Stack, http: httpx.Client
+) -> None:
+    page = somebody.page
+    somebody.go(f"/spaces/{SPACE}?lang={PSEUDO}")
+    submitted = {
+        prompt: http.post(f"/v1/spaces/{SPACE}/requests", json={"input": {"prompt": prompt}}).json()["id"]
+        for prompt in ("paint", "fail")
+    }
+    for request, state in ((submitted["paint"], "queued"), ("0" * 34, "lost")):
+        somebody.foresees(404)
+        somebody.go(f"/spaces/{SPACE}?request={request}")
+        expect(page.locator("#words" if state == "queued" else "#lost")).not_to_be_empty()
+        assert outside_catalogue(page) == []
+    with agent(stack, "does"):
+        for request, state in ((submitted["paint"], "succeeded"), (submitted["fail"], "failed")):
+            somebody.go(f"/spaces/{SPACE}?request={request}")
+            expect(page.locator(f"#status[data-state={state}]")).to_be_visible()
+            eventually(lambda: page.locator("figure[aria-busy=true]").count() == 0, "the files are shown")
+            assert outside_catalogue(page) == []
 
 
 PICTURES = ROOT / ".pictures"

@@ -49,7 +49,7 @@ PURE = {
         *("cursor", "feed", "items", "lists", "monitoring", "spaces", "verdicts", "view"),
         *("web.reference", "web.shown"),
         *("web.account_views", "web.key_views", "web.member_views", "web.space_views", "web.use_views"),
-        *("web.input_fields", "web.input_form", "web.input_reading"),
+        *("web.input_fields", "web.input_form", "web.input_reading", "web.input_starters"),
         *("web.languages", "web.layout", "web.pseudo", "web.refusals"),
     },
     "services.history": {

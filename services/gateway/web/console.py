@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.gateway.api.access import Access
 from services.gateway.auth import Caller
-from services.gateway.problems import ApiProblem
+from services.gateway.problems import ApiProblem, unauthenticated
 from services.gateway.web import languages
 from services.gateway.web.assets import PREFIX, Assets
 from services.gateway.web.layout import THEME_COOKIE, Layout, layout, local_path, person, sign_in_url
@@ -35,6 +35,7 @@ class Page(NamedTuple):
 
 
 Handler = Callable[[Request, Caller], Awaitable[Page]]
+CallHandler = Callable[[Request, Caller], Awaitable[Response]]
 OpenHandler = Callable[[Request], Awaitable[Page]]
 
 
@@ -73,6 +74,21 @@ class Console:
             return self._shown(request, await self._access.visitor(request), await handler(request))
 
         routes.add_route(path, answer, methods=["GET"])
+
+    def add_call(self, routes: APIRouter, path: str, handler: CallHandler) -> None:
+        """What the script of a page asks the console itself for, by POST: only who is signed in is answered."""
+
+        async def answer(request: Request) -> Response:
+            caller = await self._access.visitor(request)
+            if caller is None:
+                raise unauthenticated("This is for pages of the console: sign in.")
+            return await handler(request, caller)
+
+        routes.add_route(path, answer, methods=["POST"])
+
+    def fragment(self, request: Request, caller: Caller, page: Page) -> str:
+        """A part of a page, as HTML."""
+        return self._renderer.page(page.template, _layout(request, caller), page.view).decode()
 
     def add_parts(self, routes: APIRouter) -> None:
         """The way in, and what pages load."""

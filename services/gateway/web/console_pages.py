@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from services.gateway.api.access import Access
 from services.gateway.key_uses import KeyUses
 from services.gateway.reading import Reader
-from services.gateway.web import account_pages, key_pages, request_pages, space_pages
+from services.gateway.web import account_pages, key_pages, preview_pages, request_pages, space_pages
 from services.gateway.web.console import Console
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -29,5 +29,6 @@ def routers(
         account_pages.router(console, sign_up),
         key_pages.router(console, follower, uses, clock),
         space_pages.router(console, follower, clock, most_bytes),
+        preview_pages.router(console, most_bytes),
         request_pages.router(console, follower, access, reader, clock),
     ]

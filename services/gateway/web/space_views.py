@@ -19,6 +19,7 @@ from services.contracts.rpc import CreateSpace
 from services.contracts.standing import is_at_least, may_delete
 from services.gateway.web.input_fields import InputForm
 from services.gateway.web.input_form import input_form
+from services.gateway.web.input_starters import STARTERS, Starter, written
 
 LIMITS = {
     "start_timeout_s": START_TIMEOUT_S,
@@ -60,17 +61,34 @@ class SpaceView:
 
 
 @dataclass(frozen=True, slots=True)
+class InputView:
+    """The form for inputs of a space (empty: one that is not made yet), in which a file may have so many bytes."""
+
+    form: InputForm
+    space: str
+    most_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputTexts:
+    """What the inputs of a space are to be, as JSON that can be edited; empty where it says nothing."""
+
+    schema: str
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class SpaceFormView:
-    """The settings of a space, or of one to be made: then `space` has the defaults, and no name. `input` is the form for its
-    inputs, in which a file may have so many bytes."""
+    """The settings of a space, or of one to be made: then `space` has the defaults, and no name."""
 
     space: Space | CreateSpace
     features: tuple[Feature, ...]
     limits: dict[str, tuple[float, float]]
     longest_title: int
     deletes: bool
-    input: InputForm
-    most_bytes: int
+    input: InputView
+    texts: InputTexts
+    starters: tuple[Starter, ...]
 
 
 def spaces_view(spaces: Iterable[Space], user: User) -> SpacesView:
@@ -87,6 +105,14 @@ def space_view(space: Space, user: User, gateway: str) -> SpaceView:
 def form_view(space: Space | None, user: User, most_bytes: int) -> SpaceFormView:
     """The form for a space, or for a new one (None)."""
     shown = space or CreateSpace(space="", owner=user.user)
-    input = input_form(shown.input_schema or schema_of(shown.features), shown.example_input)
-    deletes = space is not None and may_delete(space, user)
-    return SpaceFormView(shown, FEATURES, LIMITS, MAX_TITLE, deletes, input, most_bytes)
+    form = input_form(shown.input_schema or schema_of(shown.features), shown.example_input)
+    return SpaceFormView(
+        space=shown,
+        features=FEATURES,
+        limits=LIMITS,
+        longest_title=MAX_TITLE,
+        deletes=space is not None and may_delete(space, user),
+        input=InputView(form, shown.space, most_bytes),
+        texts=InputTexts(written(shown.input_schema), written(shown.example_input)),
+        starters=STARTERS,
+    )

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.features import FEATURES, schema_of
+from services.gateway.validators import check_schemas
 from services.gateway.web.assets import assets
 from services.gateway.web.input_fields import (
     ChoiceField,
@@ -23,12 +24,12 @@ from services.gateway.web.input_fields import (
 )
 from services.gateway.web.input_form import MAX_FIELDS, MAX_OPTIONS, input_form
 from services.gateway.web.input_reading import bound
+from services.gateway.web.input_starters import STARTERS, Starter
 from services.gateway.web.languages import LANGUAGES
 from services.gateway.web.layout import layout
 from services.gateway.web.rendering import Renderer
-from services.gateway.web.space_views import SpaceFormView, form_view
+from services.gateway.web.space_views import InputView
 from tests.support.html import Reading
-from tests.unit.gateway.test_web_views import ROOT
 
 RENDERER = Renderer(assets())
 WORDS = ["type", "properties", "items", "enum", "const", "anyOf", "$ref", "$defs", "default", "required", "minimum", "title"]
@@ -268,9 +269,8 @@ def test_hostile_texts_stay_texts() -> None:
 
 
 def page_of(form: InputForm) -> str:
-    view = form_view(None, ROOT, 10**9)
-    shown = SpaceFormView(view.space, view.features, view.limits, view.longest_title, False, form, view.most_bytes)
-    return RENDERER.page("space_form.html", layout(next(iter(LANGUAGES)), "", None, "/new-space", ""), shown).decode()
+    around = layout(next(iter(LANGUAGES)), "", None, "/new-space", "")
+    return RENDERER.page("preview.html", around, InputView(form, "demo", 10**9)).decode()
 
 
 def _all(fields: tuple[Field, ...]) -> list[Field]:
@@ -281,3 +281,10 @@ def test_a_field_of_json_begins_with_its_default() -> None:
     field = field_of({"default": {"a": [1]}})
     assert isinstance(field, JsonField)
     assert field.start == {"a": [1]}
+
+
+@pytest.mark.parametrize("starter", STARTERS, ids=lambda starter: starter.name)
+def test_a_starter_is_a_schema_that_can_be_used(starter: Starter) -> None:
+    schema, example = json.loads(starter.schema), json.loads(starter.example or "{}")
+    check_schemas((), schema, example)
+    assert [each.name for each in input_form(schema, example).fields] == list(schema["properties"])

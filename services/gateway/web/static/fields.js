@@ -1,5 +1,6 @@
 // The fields of a form: what they hold as the body of a call, and what is wrong with them.
 
+import { jsonFlaw, lineOf } from "./json-lines.js";
 import { t, tn } from "./text.js";
 
 const IN_PATH = /\{(\w+)\}/g;
@@ -8,7 +9,7 @@ const IN_PATH = /\{(\w+)\}/g;
 export function body(form) {
   const made = {};
   for (const field of form.elements) {
-    if (!field.name || "notSent" in field.dataset || isInPath(form, field)) continue;
+    if (!field.name || field.disabled || "notSent" in field.dataset || isInPath(form, field)) continue;
     const value = read(field);
     if (field.dataset.kind === "many") made[field.name] = [...(made[field.name] ?? []), ...value];
     else if (value !== undefined) made[field.name] = value;
@@ -27,13 +28,23 @@ function read(field) {
   if (field.dataset.kind === "many") return field.checked ? [field.value] : [];
   if (field.type === "radio") return field.checked ? field.value : undefined;
   if (field.dataset.empty && !field.value.trim()) return field.dataset.empty === "null" ? null : undefined;
+  if (field.dataset.kind === "json") return json(field);
   if (field.dataset.kind === "number") return Number(field.value);
   if (field.dataset.kind === "lines") return field.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return field.value;
 }
 
+/** An object; one that nobody has changed is not sent, since browsers do not know every number as it was written. */
+function json(field) {
+  if (field.type === "textarea" && field.value === field.defaultValue) return undefined;
+  return field.value.trim() ? JSON.parse(field.value) : {};
+}
+
 /** Show what is wrong with the fields as far as the page can tell; whether all are well. */
 export function check(form) {
+  for (const field of form.elements) {
+    if (field.dataset.kind === "json") field.setCustomValidity(field.value.trim() && jsonFlaw(field.value));
+  }
   const flawed = [...form.elements].filter((field) => field.willValidate && !field.validity.valid);
   clear(form);
   for (const field of flawed) mark(form, field.name, flaw(field));
@@ -43,9 +54,17 @@ export function check(form) {
 
 /** Show flaws that the API has found, each beside the field that its JSON pointer leads to; returns those without one. */
 export function show(form, flaws) {
-  const lost = flaws.filter(({ pointer, detail }) => !mark(form, pointer.split("/")[1] ?? "", detail));
+  const lost = flaws.filter((each) => !mark(form, each.pointer.split("/")[1] ?? "", located(form, each)));
   form.querySelector("[aria-invalid=true]")?.focus();
   return lost;
+}
+
+/** What a flaw says, with its line if it is within a text of JSON. */
+function located(form, { pointer, detail }) {
+  const [, name, ...rest] = pointer.split("/");
+  const text = [...form.elements].find((field) => field.name === name && field.type === "textarea" && field.dataset.kind === "json");
+  if (!text || !rest.length) return detail;
+  return t("Line %(line)s: %(flaw)s", { line: lineOf(text.value, `/${rest.join("/")}`), flaw: detail });
 }
 
 /** Take all flaws away. */
@@ -57,7 +76,7 @@ export function clear(form) {
 function mark(form, name, text) {
   const note = name && form.querySelector(`#${CSS.escape(name)}-flaw`);
   if (!note) return false;
-  note.textContent = text;
+  note.textContent = note.hidden ? text : `${note.textContent} ${text}`;
   note.hidden = false;
   for (const field of form.elements) if (field.name === name) field.setAttribute("aria-invalid", "true");
   for (const details of form.querySelectorAll("details")) if (details.contains(note)) details.open = true;
@@ -67,6 +86,7 @@ function mark(form, name, text) {
 /** What is wrong with a field, as far as the browser can tell. */
 export function flaw(field) {
   const { validity: wrong } = field;
+  if (wrong.customError) return field.validationMessage;
   if (wrong.valueMissing) return t("This is needed.");
   if (wrong.typeMismatch && field.type === "email") return t("This is no e-mail address.");
   if (wrong.tooShort) return tn("At least %(num)s character.", "At least %(num)s characters.", field.minLength);

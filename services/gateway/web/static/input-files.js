@@ -29,7 +29,10 @@ export function turnOnFiles(root, mark, changed) {
   root.addEventListener("dragover", (event) => hover(root, event));
   root.addEventListener("dragleave", (event) => !root.contains(event.relatedTarget) && leave(root));
   root.addEventListener("drop", (event) => drop(context, event));
-  document.addEventListener("paste", (event) => paste(context, event));
+  document.addEventListener("paste", function pasted(event) {
+    if (root.isConnected) paste(context, event);
+    else document.removeEventListener("paste", pasted);
+  });
 }
 
 /** What stands for the files of a field; undefined while one is on its way. */
@@ -131,6 +134,7 @@ function sent(context, field, file) {
 }
 
 async function send(context, field, item) {
+  if (!context.root.dataset.space) return hold(item);
   const { upload, preview } = known.get(item);
   part(item, "again").hidden = true;
   part(item, "file-flaw").hidden = true;
@@ -146,6 +150,12 @@ async function send(context, field, item) {
   }
   item.querySelector("progress").hidden = true;
   context.changed();
+}
+
+/** In the form of a space that is not made yet, a file goes nowhere. */
+function hold(item) {
+  known.set(item, { value: "/v1/files/preview", upload: null, preview: known.get(item).preview });
+  item.querySelector("progress").hidden = true;
 }
 
 function failed(context, field, item, problem) {

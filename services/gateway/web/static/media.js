@@ -98,13 +98,13 @@ function show(shown, mediaType, url, name, size) {
 function player(kind, url, name) {
   if (kind === "image") {
     const image = made("img");
-    Object.assign(image, { src: url, alt: name, loading: "lazy", decoding: "async" });
+    Object.assign(image, { src: url, alt: name, loading: "lazy", decoding: "async", translate: false });
     image.addEventListener("error", () => image.remove());
     return image;
   }
   if (kind !== "audio" && kind !== "video") return null;
   const media = made(kind);
-  Object.assign(media, { src: url, controls: true, preload: "metadata" });
+  Object.assign(media, { src: url, controls: true, preload: "metadata", translate: false });
   media.setAttribute("aria-label", name);
   return media;
 }

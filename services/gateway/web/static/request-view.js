@@ -43,6 +43,7 @@ export class RequestView {
     part("log-lines").textContent = state.log.length;
     this.#times();
     const { done, request } = state;
+    if (done && document.activeElement === part("cancel")) this.#root.focus({ preventScroll: true });
     part("cancel").hidden = done;
     for (const deed of [part("again"), part("edit")]) if (deed) deed.hidden = !done || !request?.input;
     part("details").href = `/requests/${encodeURIComponent(state.id)}`;
