@@ -4,7 +4,7 @@ import { call, Problem, told } from "./api.js";
 import { tree } from "./json-tree.js";
 import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
-import { place, waitReason } from "./request-words.js";
+import { place, statusName, waitReason } from "./request-words.js";
 import { Output, showLog, showProgress } from "./result.js";
 import { instant, t } from "./text.js";
 
@@ -37,7 +37,7 @@ function followed() {
     showProgress($("progress"), state.progress);
     if (link === "live" && state.progress && state.progress !== last) said(state.attempts.length, state.progress);
     last = state.progress;
-    changed(`${state.status} ${state.attempts.length}`);
+    changed(state.status, `${state.status} ${state.attempts.length}`);
     if (state.done && !state.log.length) showTail();
   });
   addEventListener("pagehide", end);
@@ -83,9 +83,10 @@ function said(attempt, { fraction, message }) {
   if ($("said").childElementCount < MOST_SAID) $("said").append(line);
 }
 
-function changed(now) {
-  if (now === stage || now.startsWith(" ")) return;
+function changed(status, now) {
+  if (now === stage || !status) return;
   stage = now;
+  $("announced").textContent = statusName(status); // the parts that are replaced would not be read out
   stale = true;
   look();
 }

@@ -10,6 +10,8 @@ const EVERY_MS = 2000;
 const TYPING_MS = 400;
 const $ = (id) => document.getElementById(id);
 const form = $("filters");
+/** Where there is room the other filters need no opening. */
+const wide = matchMedia("(width > 48rem)");
 /** The rows of the page by request, in order, each with the request as it was seen last. */
 const rows = new Map();
 let query = asked(location.search);
@@ -19,6 +21,8 @@ let loaded = false;
 let typing;
 
 choose(form, query);
+$("more").open = wide.matches || filtered(query);
+wide.addEventListener("change", () => ($("more").open ||= wide.matches));
 await load();
 whileVisible(EVERY_MS, look);
 
