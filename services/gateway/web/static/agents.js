@@ -12,6 +12,8 @@ import { t, tn } from "./text.js";
 const EVERY_MS = 2000;
 const MANY = 8;
 const SHOWN = 200;
+/** Of so many agents each news is large: they are looked at every second time, of twice as many every third, and so on. */
+const CROWD = 1000;
 /** How often it is looked up why an agent has moved. */
 const TRIES = 10;
 const some = document.getElementById("some");
@@ -21,11 +23,15 @@ const news = document.getElementById("news");
 /** By id: the row of an agent, what was said of it last, and its end when it has gone. */
 const known = new Map();
 let begun = false;
+/** So many turns are left out. */
+let resting = 0;
 
 const look = whileVisible(EVERY_MS, async () => {
+  if (resting-- > 0) return;
   const answer = await seen("/v1/agents");
   document.getElementById("silent").hidden = answer !== null;
   if (answer === null) return;
+  resting = Math.floor(answer.results.length / CROWD);
   take(answer.results);
   await Promise.all([...known.values()].flatMap((entry) => (entry.gone && !entry.end ? [learn(entry)] : entry.former ? [learnOfMove(entry)] : [])));
   show();
@@ -34,6 +40,7 @@ const look = whileVisible(EVERY_MS, async () => {
 
 asking((deed, id) => {
   tell(deed === "drain" ? t("%(agent)s is draining.", { agent: nameOf(id) }) : t("%(agent)s is disconnected.", { agent: nameOf(id) }));
+  resting = 0;
   look();
 });
 filter.addEventListener("input", show);
