@@ -205,11 +205,14 @@ class Fleet:
             self._unindex(agent)
             agent.report, agent.number, agent.held = new, report.number, held
         agent.released = {lease for lease in held if lease in self._over}
-        for lease, entry in held.items():
-            self.listed[lease] = Listing(new.conn, entry, now)
-            self.delisted.pop(lease, None)
-            agent.reserved.pop(entry.rid, None)
         self._by_identity.setdefault(new.agent, new.conn)
+        for lease, entry in held.items():
+            agent.reserved.pop(entry.rid, None)
+            listing = self.listed.get(lease)
+            # A former connection whose end was not noticed yet must not take the lease along when it is.
+            if listing is None or listing.conn == new.conn or self._current(new.conn):
+                self.listed[lease] = Listing(new.conn, entry, now)
+                self.delisted.pop(lease, None)
         self._index(agent)
 
     def _drop(self, conn: str, now: int) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from services.local.child import Child, stop_leftover
 from services.local.errors import MissingProgram, PortInUse, ServerFailed
+from services.local.memory import nats_memory, total_memory
 from services.local.ports import is_free
 
 USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "recovery", "operator")
@@ -66,7 +67,7 @@ class NatsServer:
         command = self.command()
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.stop_leftover()
-        self._child.start(command, {"PATH": os.defpath, **self.environment()})
+        self._child.start(command, {"PATH": os.defpath, "GOMEMLIMIT": self._memory_limit(), **self.environment()})
         try:
             self._child.wait_ready(self._answers, _START_TIMEOUT_S)
         except ServerFailed as error:
@@ -126,6 +127,11 @@ class NatsServer:
             values |= self._cluster_environment(self._membership)
         # Quoted like JSON: the server parses variables by its configuration's syntax, where 12e4… is a number.
         return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+
+    def _memory_limit(self) -> str:
+        """What the variable of Go's runtime says, as set for us or by the memory that there is."""
+        servers = 1 if self._membership is None else len(self._membership.ports)
+        return os.environ.get("GOMEMLIMIT") or str(nats_memory(total_memory(), servers))
 
     def _cluster_environment(self, membership: Membership) -> dict[str, str | int]:
         values: dict[str, str | int] = {

@@ -19,7 +19,8 @@ MAX_LOSSES = 5
 SECOND = 1_000_000_000
 GRACE = 20 * SECOND
 LATE = 1 * SECOND
-"""A report may be this much older for a dispatcher than for us, and listings are noted about twice a second."""
+"""A report may be this much older for a dispatcher than for us, and listings are noted about twice a second. What an agent
+came back with is taken from its own frame, which was on the wire before any dispatcher could hear of it."""
 
 
 def chains_of(history: History) -> dict[str, list[Event]]:
@@ -121,13 +122,17 @@ def grace(history: History) -> Iterator[Violation]:
 
 
 def _came_back_without(history: History, lease: Event, by: int, known: bool) -> bool:
-    first = next((one.boot_id for one in history.appearances if one.conn == lease.data["conn"]), "")
+    hellos = {frame.socket: frame for frame in history.frames if frame.type == "hello"}
+    welcomes = (frame for frame in history.frames if frame.type == "welcome" and frame.socket in hellos)
+    first = next(
+        (hellos[one.socket].data["boot_id"] for one in welcomes if one.data["session_id"] == lease.data["conn"]), ""
+    )
     return any(
-        one.agent == lease.data["agent"]
-        and lease.at - LATE <= one.at <= by
-        and lease.seq not in one.leases
-        and (one.boot_id != first or not known)
-        for one in history.appearances
+        lease.data["agent"].endswith(f"/{hello.data['agent_id']}")
+        and lease.at - LATE <= hello.at <= by
+        and lease.seq not in {work["lease"] for work in hello.data.get("in_flight", ())}
+        and (hello.data["boot_id"] != first or not known)
+        for hello in hellos.values()
     )
 
 

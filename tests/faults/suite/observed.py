@@ -104,16 +104,6 @@ class Frame(msgspec.Struct, frozen=True):
         return int(self.data.get("lease", 0))
 
 
-class Appearance(msgspec.Struct, frozen=True):
-    """A connection was reported for the first time, together with these leases."""
-
-    at: int
-    agent: str
-    conn: str
-    boot_id: str
-    leases: list[int]
-
-
 class Fault(msgspec.Struct, frozen=True):
     """What was done to the platform, and from when to when."""
 
@@ -144,7 +134,6 @@ class History(msgspec.Struct, kw_only=True):
     runs: list[Run] = []
     processes: list[Process] = []
     frames: list[Frame] = []
-    appearances: list[Appearance] = []
     listed: dict[int, list[int]] = {}
     faults: list[Fault] = []
     complaints: list[str] = []

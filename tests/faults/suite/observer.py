@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -11,9 +11,10 @@ from nats.aio.msg import Msg
 
 from services.contracts import subjects
 from services.contracts.reports import Report
+from services.runtime import bus
 from services.runtime.tail import Tail
 from tests.faults.suite import journal
-from tests.faults.suite.observed import Appearance, Event, History, Logged, Record
+from tests.faults.suite.observed import Event, History, Logged, Record
 from tests.faults.suite.platform import Platform
 
 _TRIES = 100
@@ -32,7 +33,9 @@ class Observer:
     def __init__(self, platform: Platform) -> None:
         self.history = History()
         self._platform = platform
-        self._conns: set[str] = set()
+        self.connected: set[str] = set()
+        """Connections that have been reported."""
+        self._numbers: dict[str, int] = {}
         self.open: set[str] = set()
         """Requests without an outcome."""
         self.outcomes = 0
@@ -58,17 +61,17 @@ class Observer:
                 self.history.records.append(Record(stored.seq, data["rid"], data["lease"], data["index"]))
 
     async def on_report(self, message: Msg) -> None:
-        """What a gateway reports of its agents."""
+        """What a gateway reports of its agents, when it is heard for the first time."""
         report, now = _report_decoder.decode(message.data), journal.now_ns()
+        if report.number <= self._numbers.get(report.gateway, -1):
+            return
+        self._numbers[report.gateway] = report.number
         for agent in report.agents:
             if agent.gone:
                 continue
-            leases = [held.lease for held in agent.held]
-            if agent.conn not in self._conns:
-                self._conns.add(agent.conn)
-                self.history.appearances.append(Appearance(now, agent.agent, agent.conn, agent.boot_id, leases))
-            for lease in leases:
-                listed = self.history.listed.setdefault(lease, [])
+            self.connected.add(agent.conn)
+            for held in agent.held:
+                listed = self.history.listed.setdefault(held.lease, [])
                 if not listed or now - listed[-1] >= _APART_NS:
                     listed.append(now)
 
@@ -119,18 +122,21 @@ def _whole(row: asyncpg.Record) -> dict[str, Any]:
 
 @asynccontextmanager
 async def observing(platform: Platform) -> AsyncIterator[Observer]:
-    """An observer that looks on while the block runs."""
+    """An observer that looks on while the block runs. It listens at each NATS server: one of them may stand still while a
+    dispatcher hears of everything through another."""
     observer = Observer(platform)
-    assert platform.operator is not None
-    reports = await platform.operator.subscribe(subjects.ALL_REPORTS, cb=observer.on_report)
-    loops = [asyncio.create_task(observer.follow_requests()), asyncio.create_task(observer.follow_output())]
-    try:
-        yield observer
-    finally:
-        for loop in loops:
-            loop.cancel()
-        ended = await asyncio.gather(*loops, return_exceptions=True)
-        await reports.unsubscribe()
+    async with AsyncExitStack() as ears:
+        for url in platform.servers.nats_url("operator").split(","):
+            nc = await bus.connect(url, "operator", "observer")
+            ears.push_async_callback(nc.close)
+            await nc.subscribe(subjects.ALL_REPORTS, cb=observer.on_report)
+        loops = [asyncio.create_task(observer.follow_requests()), asyncio.create_task(observer.follow_output())]
+        try:
+            yield observer
+        finally:
+            for loop in loops:
+                loop.cancel()
+            ended = await asyncio.gather(*loops, return_exceptions=True)
     for error in ended:
         if isinstance(error, Exception):
             raise error

@@ -82,8 +82,7 @@ class Stage:
         return max(self._welcomes())[1]
 
     def _agent_is_known(self) -> bool:
-        known = {appearance.conn for appearance in self.world.history.appearances}
-        return bool(welcomes := self._welcomes()) and max(welcomes)[2] in known
+        return bool(welcomes := self._welcomes()) and max(welcomes)[2] in self.world.observer.connected
 
     def _welcomes(self) -> list[tuple[int, int, str]]:
         welcomes = []

@@ -107,6 +107,25 @@ def test_a_lease_that_moved_to_another_gateway_stays_listed():
     assert 11 not in fleet.delisted
 
 
+def test_a_lease_that_moved_stays_listed_although_its_former_gateway_lists_it_until_it_notices():
+    fleet = a_fleet(agent_report(held(1, 11)))
+    fleet.fold(report(agent_report(held(1, 11), conn="conn-2"), gateway="gateway-2"), NOW)
+    fleet.fold(report(agent_report(held(1, 11)), number=1), NOW)
+    fleet.fold(report(agent_report(gone=True), number=2, full=False), NOW)
+    assert fleet.listed[11].conn == "conn-2"
+    assert 11 not in fleet.delisted
+
+
+def test_a_lease_whose_newest_connection_has_ended_is_listed_by_the_one_before():
+    fleet = a_fleet(agent_report(held(1, 11)))
+    fleet.fold(report(agent_report(held(1, 11), conn="conn-2"), gateway="gateway-2"), NOW)
+    fleet.fold(report(number=1, gateway="gateway-2"), NOW)
+    assert 11 not in fleet.listed
+    fleet.fold(report(agent_report(held(1, 11)), number=1), NOW)
+    assert fleet.listed[11].conn == CONN
+    assert 11 not in fleet.delisted
+
+
 def test_after_a_barrier_every_gateway_alive_then_must_report_in_full():
     fleet = a_fleet(agent_report())
     live = frozenset({GATEWAY, "gateway-2"})

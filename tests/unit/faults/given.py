@@ -8,7 +8,6 @@ from tests.faults.suite.chains import SECOND
 from tests.faults.suite.clients import said
 from tests.faults.suite.observed import (
     Answer,
-    Appearance,
     Event,
     Frame,
     History,
@@ -83,8 +82,13 @@ class Given:
     def listed(self, lease: int) -> None:
         self.history.listed.setdefault(lease, []).append(self.now)
 
-    def appears(self, conn: str, leases: list[int], boot: str = BOOT) -> None:
-        self.history.appearances.append(Appearance(self.now, IDENTITY, conn, boot, leases))
+    def connects(self, conn: str, leases: list[int], boot: str = BOOT) -> None:
+        """The agent's hello, and the welcome to what is its connection now."""
+        socket = SOCKET + len(self.history.frames)
+        hello = {"type": "hello", "agent_id": AGENT, "boot_id": boot, "slots": 1}
+        in_flight = [{"lease": lease, "request_id": RID, "state": "running"} for lease in leases]
+        self.history.frames.append(Frame(socket, self.now, True, hello | {"in_flight": in_flight}))
+        self.history.frames.append(Frame(socket, self.now, False, {"type": "welcome", "session_id": conn}))
 
     # Clients
 
@@ -119,7 +123,7 @@ class Given:
         self.history.frames.append(Frame(socket, self.now, by_agent, data))
 
     def hello(self, slots: int = 1, *, socket: int = SOCKET, in_flight: list[dict[str, Any]] | None = None) -> None:
-        self.frame("hello", socket=socket, boot_id=BOOT, slots=slots, in_flight=in_flight or [])
+        self.frame("hello", socket=socket, agent_id=AGENT, boot_id=BOOT, slots=slots, in_flight=in_flight or [])
 
 
 def shown(event: str, index: int = 0, *, id: str, attempt: int = 1, data: Any = "") -> Shown:

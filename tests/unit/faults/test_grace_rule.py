@@ -6,7 +6,7 @@ from tests.unit.faults.given import Given
 def _held() -> tuple[Given, int]:
     """A request that an agent runs, and its lease, which has just been listed."""
     given = Given()
-    given.appears("c1", [])
+    given.connects("c1", [])
     given.accepted()
     lease = given.assigned()
     given.run(seconds=None)
@@ -49,16 +49,16 @@ def test_a_listing_after_it_was_given_up_does_not_count() -> None:
 
 def test_an_agent_that_has_come_back_without_it_as_another_process_has_lost_it() -> None:
     given, _ = _held()
-    given.wait(1).appears("c2", [], boot="boot-2")
+    given.wait(1).connects("c2", [], boot="boot-2")
     given.requeued("agent_lost")
     assert given.violations("grace") == []
 
 
 def test_a_dispatcher_may_have_assigned_it_just_before_it_heard_of_the_return() -> None:
     given = Given()
-    given.appears("c1", [])
+    given.connects("c1", [])
     given.accepted()
-    given.appears("c2", [])  # a second before
+    given.connects("c2", [])  # a second before
     given.assigned()
     given.wait(1).requeued("agent_lost")
     assert given.violations("grace") == []
@@ -66,9 +66,9 @@ def test_a_dispatcher_may_have_assigned_it_just_before_it_heard_of_the_return() 
 
 def test_a_return_long_before_it_was_assigned_is_none() -> None:
     given = Given()
-    given.appears("c1", [])
+    given.connects("c1", [])
     given.accepted()
-    given.appears("c2", [])
+    given.connects("c2", [])
     given.wait(1).assigned()
     given.wait(1).requeued("agent_lost")
     assert given.violations("grace") == ["lease 2 was given up after 2.0 s"]
@@ -76,7 +76,7 @@ def test_a_return_long_before_it_was_assigned_is_none() -> None:
 
 def test_the_same_process_that_had_begun_it_has_not_lost_it() -> None:
     given, lease = _held()
-    given.wait(1).appears("c2", [])
+    given.wait(1).connects("c2", [])
     given.requeued("agent_lost")
     assert given.violations("grace") == [f"lease {lease} was given up after 2.0 s"]
 
@@ -84,14 +84,14 @@ def test_the_same_process_that_had_begun_it_has_not_lost_it() -> None:
 def test_the_same_process_that_had_never_heard_of_it_has_nothing_to_lose() -> None:
     given, _ = _held()
     given.history.runs.clear()
-    given.wait(1).appears("c2", [])
+    given.wait(1).connects("c2", [])
     given.requeued("agent_lost")
     assert given.violations("grace") == []
 
 
 def test_an_agent_that_has_come_back_with_it_holds_it() -> None:
     given, lease = _held()
-    given.wait(1).appears("c2", [lease], boot="boot-2")
+    given.wait(1).connects("c2", [lease], boot="boot-2")
     given.requeued("agent_lost")
     assert given.violations("grace") == [f"lease {lease} was given up after 2.0 s"]
 
