@@ -262,6 +262,7 @@ def test_on_a_phone_in_chinese_agents_are_within_reach(browser: Browser, stack: 
         page.get_by_label("电子邮箱").fill(li.email)
         page.get_by_label("密码").fill(PASSWORD)
         page.get_by_role("button", name="登录").tap()
+        at(somebody, "/agents")
         here = row(somebody, "gpu-9")
         expect(here.locator("[data-cell=state]")).to_have_text("就绪")
         assert somebody.findings() == []

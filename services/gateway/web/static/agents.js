@@ -12,6 +12,11 @@ import { t, tn } from "./text.js";
 const EVERY_MS = 2000;
 const MANY = 8;
 const SHOWN = 200;
+/** Of so many agents each news is large: they are looked at every second time, of twice as many every third, and so on. */
+const CROWD = 1000;
+/** So many that have gone stay in sight, and so many ends are looked up at once. */
+const KEPT = 50;
+const AT_ONCE = 10;
 /** How often it is looked up why an agent has moved. */
 const TRIES = 10;
 const some = document.getElementById("some");
@@ -21,19 +26,24 @@ const news = document.getElementById("news");
 /** By id: the row of an agent, what was said of it last, and its end when it has gone. */
 const known = new Map();
 let begun = false;
+/** So many turns are left out. */
+let resting = 0;
 
 const look = whileVisible(EVERY_MS, async () => {
+  if (resting-- > 0) return;
   const answer = await seen("/v1/agents");
   document.getElementById("silent").hidden = answer !== null;
   if (answer === null) return;
+  resting = Math.floor(answer.results.length / CROWD);
   take(answer.results);
-  await Promise.all([...known.values()].flatMap((entry) => (entry.gone && !entry.end ? [learn(entry)] : entry.former ? [learnOfMove(entry)] : [])));
+  await Promise.all([...known.values()].filter(unexplained).slice(0, AT_ONCE).map((entry) => (entry.gone ? learn(entry) : learnOfMove(entry))));
   show();
   begun = true;
 });
 
 asking((deed, id) => {
   tell(deed === "drain" ? t("%(agent)s is draining.", { agent: nameOf(id) }) : t("%(agent)s is disconnected.", { agent: nameOf(id) }));
+  resting = 0;
   look();
 });
 filter.addEventListener("input", show);
@@ -46,8 +56,18 @@ function take(agents) {
     if (entry.agent && entry.agent.connection !== agent.connection) Object.assign(entry, { former: entry.agent.connection, left: TRIES });
     known.set(agent.id, Object.assign(entry, { agent, gone: false, end: null }));
   }
-  for (const [id, entry] of known) if (!here.has(id)) entry.gone = true;
+  for (const [id, entry] of known) if (!here.has(id) && !entry.gone) leave(id, entry);
+  const gone = [...known].filter(([, entry]) => entry.gone);
+  for (const [id] of gone.slice(0, Math.max(0, gone.length - KEPT))) known.delete(id);
 }
+
+/** It is gone; behind those that went before. */
+function leave(id, entry) {
+  known.delete(id);
+  known.set(id, Object.assign(entry, { gone: true }));
+}
+
+const unexplained = ({ gone, end, former }) => (gone ? !end : former);
 
 /** Why an agent has gone. Until that is recorded there is nothing to say. */
 async function learn(entry) {
