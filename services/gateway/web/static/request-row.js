@@ -47,7 +47,7 @@ function offer(row, { id, done, status, erased }) {
   retry.hidden = !done || erased;
   retry.textContent = status === "succeeded" ? t("Run again") : t("Retry");
   for (const button of row.querySelectorAll("[data-does]")) {
-    button.setAttribute("aria-label", `${button.textContent} ${short(id)}`);
+    button.ariaLabel = t("%(deed)s: %(id)s", { deed: button.textContent, id: short(id) });
   }
 }
 
