@@ -125,7 +125,7 @@ def test_a_space_is_edited_paused_and_deleted(somebody: Visitor) -> None:
     page.get_by_label("Running at once").fill("2")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", name="Another <b>title</b>")).to_be_visible()
-    page.get_by_role("link", name="Agents").click()
+    page.get_by_role("navigation", name="Pages of the space").get_by_role("link", name="Agents").click()
     for does, then, state in (("Pause", "Resume", "Paused"), ("Disable", "Enable", "Disabled")):
         page.get_by_role("button", name=does).click()
         expect(page.get_by_role("dialog").get_by_role("button", name="Cancel")).to_be_focused()
@@ -236,7 +236,7 @@ def test_while_a_service_is_away_the_page_says_so_and_goes_on_by_itself(browser:
         page = somebody.page
         join(somebody, "away@example.org")
         make_space(somebody, "away")
-        page.get_by_role("link", name="Agents").click()
+        page.get_by_role("navigation", name="Pages of the space").get_by_role("link", name="Agents").click()
         expect(page.locator("[data-state]")).to_have_text("No agent")
         with without(stack, "registry"):
             page.get_by_role("button", name="Make an agent key").click()

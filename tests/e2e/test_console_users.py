@@ -219,6 +219,7 @@ def test_the_audit_goes_back_as_far_as_somebody_wants_to_look(root: Visitor) -> 
     page = root.page
     root.go("/spaces")
     make_space(root, "paused")
+    root.go("/spaces/paused/agents")
     for _ in range(11):
         confirm(page, "Pause")
         expect(page.get_by_role("button", name="Resume")).to_be_visible()
