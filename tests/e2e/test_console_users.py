@@ -49,6 +49,7 @@ def make_user(root: Visitor, email: str) -> str:
     expect(page.get_by_text("It is good until")).to_be_visible()
     link = page.locator("#password-link").inner_text()
     page.get_by_role("link", name="To the user").click()
+    page.wait_for_url(re.compile("/users/[0-9a-f]{16}$"))
     expect(page.get_by_role("heading", name=email)).to_be_visible()
     assert link not in page.content()
     return link
