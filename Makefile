@@ -15,7 +15,7 @@ help:
 	@echo "  make demo    see it work: starts everything, classifies 20 digits, stops everything"
 	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
 	@echo
-	@echo "  make test    every test, on real NATS and PostgreSQL (about 25 minutes on two cores)"
+	@echo "  make test    every test, on real NATS and PostgreSQL (about half an hour on two cores)"
 	@echo "  make faults  everything that can go wrong, made to go wrong (about 15 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
