@@ -122,7 +122,7 @@ export const kinds = { text, number, check, choice, many, const: constant, list,
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 /** Whether two values of JSON are the same. */
-export const same = (one, other) => json(sorted(one)) === json(sorted(other));
+const same = (one, other) => json(sorted(one)) === json(sorted(other));
 
 /** Whether a value has all that another has: null, which a field may leave out, does not count. */
 export function covers(whole, value) {
