@@ -89,7 +89,7 @@ def test_flaws_stand_beside_their_fields(somebody: Visitor) -> None:
     expect(page.get_by_label("Origins")).to_have_attribute("aria-invalid", "true")
 
 
-def test_a_space_is_made_and_turns_live_when_its_agent_connects(somebody: Visitor, tmp_path: Path) -> None:
+def test_who_signs_up_makes_a_space_connects_an_agent_and_is_answered(somebody: Visitor, tmp_path: Path) -> None:
     page = somebody.page
     join(somebody, "grace@example.org")
     make_space(somebody, "compiler")
@@ -104,6 +104,11 @@ def test_a_space_is_made_and_turns_live_when_its_agent_connects(somebody: Visito
         expect(page.locator("#connected")).to_contain_text("Connected: ")
         expect(state).to_have_text("Ready")
         expect(page.get_by_role("row", name="agent-")).to_contain_text("0 / 1")
+        page.get_by_role("navigation", name="Pages of the space").get_by_role("link", name="Use").click()
+        page.locator("#input-json").fill('{"prompt": "the first request"}')
+        page.get_by_role("button", name="Submit", exact=True).click()
+        expect(page.locator("#status")).to_have_text("Succeeded")
+        expect(page.locator("#output")).to_contain_text("the first request")
         page.get_by_role("link", name="Spaces").first.click()
         card = page.get_by_role("listitem").filter(has_text="Space compiler")
         expect(card.locator("[data-state]")).to_have_text("Ready")
