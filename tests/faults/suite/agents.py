@@ -31,15 +31,17 @@ def _runs_at_once(history: History) -> Iterator[Violation]:
 
 def _given_at_once(history: History) -> Iterator[Violation]:
     """By the frames of one process of an agent, whichever sockets they went over. An assignment that the agent turned down
-    counts until then."""
+    counts until then. What a hello says may have come to its end over another socket while the hello was on its way."""
     boots: dict[int, str] = {}
     slots: dict[str, int] = {}
     held: dict[str, set[int]] = {}
+    over: dict[str, set[int]] = {}
     for frame in sorted(history.frames, key=lambda frame: frame.at):
         if frame.type == "hello":
             boot = boots[frame.socket] = str(frame.data["boot_id"])
             slots[boot] = frame.data["slots"]
-            held[boot] = {work["lease"] for work in frame.data.get("in_flight", []) if work["state"] == "running"}
+            running = {work["lease"] for work in frame.data.get("in_flight", []) if work["state"] == "running"}
+            held[boot] = running - over.setdefault(boot, set())
         boot = boots.get(frame.socket, "")
         if frame.type == "assign":
             held[boot].add(frame.lease)
@@ -47,6 +49,7 @@ def _given_at_once(history: History) -> Iterator[Violation]:
                 yield Violation("within_slots", boot, f"given {len(held[boot])} leases with {slots[boot]} slots")
         elif frame.type in ("result", "stopped", "reject"):
             held[boot].discard(frame.lease)
+            over[boot].add(frame.lease)
 
 
 def given_once(history: History) -> Iterator[Violation]:

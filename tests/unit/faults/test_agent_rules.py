@@ -66,6 +66,15 @@ def test_a_result_that_waits_takes_no_slot() -> None:
     assert given.violations("within_slots") == []
 
 
+def test_what_a_late_hello_names_may_be_over_already() -> None:
+    given = _given()
+    given.frame("assign", 2)
+    given.frame("result", 2)
+    given.hello(socket=2, in_flight=[{"lease": 2, "state": "running"}])
+    given.frame("assign", 3, socket=2)
+    assert given.violations("within_slots") == []
+
+
 # given_once
 
 
