@@ -177,8 +177,8 @@ async def move_leader(operator: Client, stream: str, to: str | None = None) -> N
         leader = await leader_of(operator, stream)
         if leader != before if to is None else leader == to:
             return True
-        if leader == before:
-            await _asked(operator, f"STREAM.LEADER.STEPDOWN.{stream}", body)
+        # Again until it is: it may have been the third server that was elected.
+        await _asked(operator, f"STREAM.LEADER.STEPDOWN.{stream}", body)
         return False
 
     await until(moved, f"{stream} has another leader")
