@@ -132,7 +132,7 @@ class Submissions:
             space=order.space.space,
             prev_seq=0,
             attempt=0,
-            actor=f"user:{order.caller.user.user}",
+            actor=order.caller.actor,
             origin=self._origin,
             user=order.caller.user.user,
             key_id=key.key_id,

@@ -101,7 +101,7 @@ class Watching:
         of_both = [*of_spaces(attention, self._follower.directory.spaces, agents, end.at)]
         if platform is not None:
             of_both += of_platform(platform)
-        return ordered(iter(of_both))
+        return ordered(of_both)
 
     def administers(self, caller: Caller) -> bool:
         """Whether the caller may see how the platform is."""

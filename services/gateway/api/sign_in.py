@@ -68,9 +68,11 @@ def router(
 
     async def change(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), PasswordBody)
-        user = caller.user.user
         asked = ChangePassword(
-            user=user, current_password=body.current_password, new_password=body.new_password, actor=f"user:{user}"
+            user=caller.user.user,
+            current_password=body.current_password,
+            new_password=body.new_password,
+            actor=caller.actor,
         )
         recorded = await command(nc, follower, "change_password", asked)
         if caller.session is not None:
@@ -83,8 +85,7 @@ def router(
         if user is None:
             raise ApiProblem("not_found", "There is no such user.")
         token, expires_at = f"wsr_{secrets.token_hex(TOKEN_BYTES)}", rfc3339(clock.now_ns() + RESET_S * _NS)
-        actor = f"user:{caller.user.user}"
-        asked = MakePasswordReset(user=user.user, token_hash=secret_hash(token), expires_at=expires_at, actor=actor)
+        asked = MakePasswordReset(user=user.user, token_hash=secret_hash(token), expires_at=expires_at, actor=caller.actor)
         await command(nc, follower, "make_password_reset", asked)
         # In the fragment, which no browser sends: it must not come to stand in a log.
         url = f"{base_url(request.scope['scheme'], dict(request.scope['headers']))}{RESET_PAGE}#{token}"
