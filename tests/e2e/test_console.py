@@ -8,23 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import PASSWORD, agent_as_told, at, fill_in, join, make_space, without
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 
 NEW_PASSWORD = "battery staple"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
 
 
 @pytest.fixture

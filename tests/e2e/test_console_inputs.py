@@ -13,8 +13,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from services.gateway.web.input_starters import STARTERS
-from tests.e2e.test_console_pages import sign_in
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import without
 from tests.support.stack import Stack, fresh_home
 
@@ -74,19 +73,6 @@ def stack() -> Iterator[Stack]:
                 made = http.post("/v1/spaces", json={"id": id, **settings})
                 assert made.status_code == 201, made.text
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
-@pytest.fixture(scope="module")
-def signed_in(stack: Stack, browser: Browser) -> dict[str, Any]:
-    with visitor(browser, stack.ready.url) as somebody:
-        sign_in(somebody, stack)
-        return dict(somebody.context.storage_state())
 
 
 @pytest.fixture

@@ -12,25 +12,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from services.contracts.instants import nanoseconds
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
-from tests.support.console import at, fill_in, join
+from tests.support.browser import PHONE, Visitor, visitor
+from tests.support.console import at, join, sign_in
 from tests.support.proxy import proxy
-from tests.support.stack import Stack, eventually, fresh_home
+from tests.support.stack import Stack, eventually
 from tests.support.world import agent, client, kill_group, marker, spool, until
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
 
 
 @pytest.fixture
@@ -150,9 +138,7 @@ def test_an_administrator_sees_the_requests_of_all_and_chooses_a_user(
     email = somebody.page.locator(".email").inner_text()
     with visitor(somebody.context.browser, stack.ready.url) as root:  # type: ignore[arg-type]
         page = root.page
-        root.go("/sign-in")
-        fill_in(page, stack.ready.admin.email, stack.ready.admin.password)
-        page.wait_for_url("**/spaces")
+        sign_in(root, stack)
         root.go("/requests")
         expect(row(page, mine)).to_contain_text(email)
         expect(row(page, others)).to_contain_text(stack.ready.admin.email)
@@ -301,9 +287,7 @@ def test_a_frame_that_came_too_late_is_marked_on_the_lane_of_its_attempt(browser
         rid = elsewhere.submit(lambda: asyncio.run(late_result(stack))).result()
     with visitor(browser, stack.ready.url) as root:
         page = root.page
-        root.go("/sign-in")
-        fill_in(page, stack.ready.admin.email, stack.ready.admin.password)
-        page.wait_for_url("**/spaces")
+        sign_in(root, stack)
         root.go(f"/requests/{rid}")
         expect(page.locator(".lane").filter(has_text="Attempt 1").locator(".mark.refused")).to_have_count(1)
         expect(page.locator(".lane").filter(has_text="Attempt 2").locator(".mark.refused")).to_have_count(0)

@@ -32,6 +32,13 @@ def join(somebody: Visitor, email: str) -> None:
     somebody.page.wait_for_url("**/spaces")
 
 
+def sign_in(somebody: Visitor, stack: Stack) -> None:
+    """As the administrator, which ends on the list of spaces."""
+    somebody.go("/sign-in")
+    fill_in(somebody.page, stack.ready.admin.email, stack.ready.admin.password)
+    somebody.page.wait_for_url("**/spaces")
+
+
 def at(somebody: Visitor, path: str) -> None:
     expect(somebody.page).to_have_url(somebody.url + path)
 
