@@ -1,10 +1,6 @@
 """The form for a space's inputs, in a real browser: what is filled in becomes the input, files are uploaded."""
 
-import io
 import json
-import struct
-import wave
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from services.gateway.web.input_starters import STARTERS
+from tests.e2e import use_handlers
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import without
 from tests.support.stack import Stack, fresh_home
@@ -103,21 +100,12 @@ def value(page: Page) -> Any:
 
 def png(name: str = "dot.png", pad: int = 0) -> FilePayload:
     """A picture of one point, with so many bytes after it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
-    picture = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0\x80\x80\x80")) + chunk(b"IEND", b"")
+    picture = use_handlers.png(1, 1, lambda x, y: (128, 128, 128))
     return {"name": name, "mimeType": "image/png", "buffer": picture + bytes(pad)}
 
 
 def wav(name: str = "beep.wav") -> FilePayload:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(1600))
-    return {"name": name, "mimeType": "audio/wav", "buffer": buffer.getvalue()}
+    return {"name": name, "mimeType": "audio/wav", "buffer": use_handlers.wav(0.1)}
 
 
 def field(somebody: Visitor, title: str) -> Locator:
