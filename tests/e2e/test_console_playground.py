@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from services.gateway.web.languages import PSEUDO
 from tests.e2e.use_handlers import GO, HALF, STORY, dusk, png, wav
 from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, visitor
-from tests.support.console import PASSWORD, fill_in, join, without
+from tests.support.console import PASSWORD, calls_of, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
 
@@ -436,11 +436,9 @@ def test_who_is_signed_out_meanwhile_signs_in_and_sees_the_request_again(stack: 
         somebody.go(f"/spaces/{SPACE}")
         rid = submit(page, {"go": str(go)})
         shows(page, FIRST)
-        cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-        token = page.locator("meta[name=csrf-token]").get_attribute("content")
         somebody.foresees(401)
-        ended = httpx.delete(f"{somebody.url}/v1/session", cookies=cookies, headers={"X-CSRF-Token": str(token)})
-        assert ended.status_code == 204
+        with calls_of(somebody) as http:
+            assert http.delete("/v1/session").status_code == 204
         page.wait_for_url("**/sign-in?next=*")
         go.touch()
         fill_in(page, "leaves@example.org", PASSWORD)

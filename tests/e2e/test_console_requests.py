@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from services.contracts.instants import nanoseconds
 from tests.support.browser import PHONE, Visitor, visitor
-from tests.support.console import at, join, sign_in
+from tests.support.console import at, calls_of, join, sign_in
 from tests.support.proxy import proxy
 from tests.support.stack import Stack, eventually
 from tests.support.world import agent, client, kill_group, marker, spool, until
@@ -32,13 +32,6 @@ def somebody(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> 
 def api(somebody: Visitor) -> Iterator[httpx.Client]:
     with calls_of(somebody) as client:
         yield client
-
-
-def calls_of(somebody: Visitor) -> httpx.Client:
-    """A client of the API in the session of somebody who is signed in."""
-    token = somebody.page.locator("meta[name=csrf-token]").get_attribute("content")
-    cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-    return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=70.0)
 
 
 def submit(api: httpx.Client, input: dict[str, Any], *, wait: int = 0, space: str = "demo", **policy: Any) -> dict[str, Any]:
