@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,8 +28,9 @@ from services.history.verify import verify
 from services.runtime import jetstream
 from services.runtime.live import Liveness
 from services.runtime.rpc import Refused, serve
+from tests.integration.test_lists import servers, world
 from tests.support.bus import Bus, until
-from tests.support.history import World, world_on
+from tests.support.history import World
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -42,20 +43,9 @@ from tests.support.http_gateway import (
 )
 from tests.support.servers import Servers
 
+__all__ = ["servers", "world"]
 NS = 1_000_000_000
 OUTCOMES = ("succeeded", "failed", "canceled", "expired")
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
-        yield servers
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        yield world
 
 
 @pytest.fixture
