@@ -125,11 +125,11 @@ def test_who_has_submitted_nothing_learns_what_to_do(somebody: Visitor) -> None:
 
 
 def test_an_administrator_sees_the_requests_of_all_and_chooses_a_user(
-    somebody: Visitor, api: httpx.Client, stack: Stack
+    somebody: Visitor, browser: Browser, api: httpx.Client, stack: Stack
 ) -> None:
     mine, others = submit(api, {"n": 1})["id"], stack.submit({"n": 2}, wait=0)["id"]
     email = somebody.page.locator(".email").inner_text()
-    with visitor(somebody.context.browser, stack.ready.url) as root:  # type: ignore[arg-type]
+    with visitor(browser, stack.ready.url) as root:
         page = root.page
         sign_in(root, stack)
         root.go("/requests")
