@@ -253,10 +253,10 @@ async def test_an_administrator_sees_how_the_platform_is(world: World, gateway: 
         found = await get(gateway, "/v1/platform", ADMIN)
         return {each["service"]: each["instances"] for each in found["services"]}
 
-    for _ in range(100):
-        if (await instances())["dispatcher"]:
-            break
-        await asyncio.sleep(0.05)
+    async def there() -> bool:
+        return bool((await instances())["dispatcher"])
+
+    await until(there, "the dispatcher is seen")
     [dispatcher] = (await instances())["dispatcher"]
     assert (dispatcher["id"], dispatcher["current"]) == ("d1", True)
     assert dispatcher["version"] == (await get(gateway, "/v1/platform", ADMIN))["version"]
