@@ -36,7 +36,7 @@ def router(console: Console, follower: DirectoryFollower, watching: Watching) ->
             return Page("overview_state.html", StatePart(await state(caller)))
         charts = await drawn(caller, space, window)
         if part == "charts":
-            return Page("overview_charts.html", ChartsPart(charts, window))
+            return Page("overview_charts.html", ChartsPart(charts))
         view = OverviewView(
             window=window,
             windows=windows(window, space),

@@ -101,7 +101,6 @@ class ChartsPart:
     """Only the charts, likewise."""
 
     charts: ChartsView | None
-    window: str
 
 
 def windows(current: str, space: str) -> tuple[Link, ...]:
