@@ -1,5 +1,7 @@
 """The overview: how the whole does."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.requests import Request
 
@@ -52,10 +54,8 @@ def router(console: Console, follower: DirectoryFollower, watching: Watching) ->
     async def state(caller: Caller) -> StateView:
         platform = await watching.platform() if watching.administers(caller) else None
         found: list[Finding] | None = None
-        try:
+        with contextlib.suppress(NatsUnavailable):
             found = await watching.findings(caller, platform)
-        except NatsUnavailable:
-            found = None
         return state_view(found, platform)
 
     async def drawn(caller: Caller, space: str, window: str) -> ChartsView | None:
