@@ -1,5 +1,6 @@
 // What a request has come to, in an element of the page: text as it comes, values as a tree, files as what they are.
 
+import { made } from "./elements.js";
 import { filesIn, figure, link, saves } from "./media.js";
 import { duration } from "./request-words.js";
 import { t } from "./text.js";
@@ -154,11 +155,4 @@ async function copy(text) {
     area.remove();
     return copied;
   }
-}
-
-function made(tag, style = "", text = "") {
-  const element = document.createElement(tag);
-  if (style) element.className = style;
-  if (text) element.textContent = text;
-  return element;
 }
