@@ -27,11 +27,13 @@ if (!erased) followed();
 function followed() {
   const output = new Output($("output"));
   const input = new Output($("input"));
+  let given = null;
   let last = null;
   const end = follow(id, (state, link, problem) => {
     $("link").textContent = linkText(link, problem);
     $("why").textContent = state.queue ? [waitReason(state.queue.reason), place(state.queue)].filter(Boolean).join(" ") : "";
-    if (state.request) input.whole(state.request.input, `input-${id}`);
+    // Each reading of the request brings an equal one: that of the first stays, and what is open in it.
+    if (state.request) input.whole((given ??= state.request.input), `input-${id}`);
     showOutput(output, state);
     showLines(state);
     showProgress($("progress"), state.progress);
