@@ -1,6 +1,6 @@
 // One request: its output and log as they come, and what the server makes of its events, again and again until it has ended.
 
-import { call, Problem, told } from "./api.js";
+import { seen, told } from "./api.js";
 import { tree } from "./json-tree.js";
 import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
@@ -154,11 +154,4 @@ function rawEvent(key, event) {
   return item;
 }
 
-async function recorded() {
-  try {
-    return await call("GET", `/v1/requests/${id}/log`);
-  } catch (problem) {
-    if (problem instanceof Problem) return null;
-    throw problem;
-  }
-}
+const recorded = () => seen(`/v1/requests/${id}/log`);
