@@ -6,7 +6,8 @@ import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
 import { place, statusName, waitReason } from "./request-words.js";
 import { Output, showLog, showProgress } from "./result.js";
-import { instant, t } from "./text.js";
+import { served } from "./served.js";
+import { t } from "./text.js";
 
 const EVERY_MS = 2000;
 const MOST_SAID = 1000;
@@ -97,7 +98,7 @@ function changed(status, now) {
 async function refresh() {
   if (over && !stale) return;
   stale = false;
-  const made = await anew();
+  const made = await served(location.pathname + location.search);
   if (!made) return (stale = true);
   for (const part of made.querySelectorAll("[data-part]")) replace(part);
   over = made.querySelector("[data-request]").dataset.done === "yes";
@@ -109,21 +110,10 @@ async function refresh() {
   if ($("raw").open) showRaw();
 }
 
-async function anew() {
-  try {
-    const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return null;
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
-  } catch {
-    return null;
-  }
-}
-
 function replace(part) {
   const name = part.dataset.part;
   if (parts.get(name)?.isEqualNode(part)) return;
   parts.set(name, part.cloneNode(true));
-  for (const time of part.querySelectorAll("time")) time.textContent = instant(time.dateTime);
   page.querySelector(`[data-part=${name}]`).replaceWith(document.adoptNode(part));
 }
 

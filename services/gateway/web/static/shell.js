@@ -1,13 +1,13 @@
 // What every page has: forms, dialogs, copying, instants of here, light and dark.
 
 import "./form.js";
-import { instant, t } from "./text.js";
+import { showInstants, t } from "./text.js";
 
 const YEAR_S = 365 * 86400;
 const COPIED_MS = 2000;
 const root = document.documentElement;
 
-for (const time of document.querySelectorAll("time")) time.textContent = instant(time.dateTime);
+showInstants(document);
 
 document.querySelector("[data-theme-switch]")?.addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

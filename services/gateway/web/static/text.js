@@ -27,6 +27,11 @@ export const instant = (at) => toTheMinute.format(new Date(at));
 /** The same with its seconds. */
 export const exactInstant = (at) => toTheSecond.format(new Date(at));
 
+/** Show the instants that the server has written into a page, or a part of one. */
+export function showInstants(root) {
+  for (const time of root.querySelectorAll("time")) time.textContent = instant(time.dateTime);
+}
+
 const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"];
 
 /** A number of bytes as people read it, with so many digits behind the point at most. */
