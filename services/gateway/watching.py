@@ -116,8 +116,6 @@ class Watching:
             connections_since=end.at - round(CONNECTIONS_S * _NS),
             user=reach.user,
             spaces=reach.spaces,
-            owner=reach.user,
-            within=reach.spaces,
             recorded=end.position,
         )
         try:

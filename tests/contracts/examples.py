@@ -269,7 +269,7 @@ _RECORDED = platform.RecordedStream(
 _ATTENTION = platform.SpaceAttention(
     space="demo", waiting=3, oldest_at=1767323045678900000, depths=[1, 2], judged=20, failed=4
 )
-_CONNECTIONS = platform.AgentConnections(agent="u1/gpu", connections=5, spaces=["demo"])
+_CONNECTIONS = platform.AgentConnections(agent="u1/gpu", connections=5)
 _PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
 _DONE = audit.AuditEntry(
     place=lists.Place(at=1767323045678900000, key="ws.dir.key.k1.key_revoked"),
@@ -416,8 +416,6 @@ MESSAGES: list[msgspec.Struct] = [
         connections_since=1767323045678900001,
         user="u1",
         spaces=["demo"],
-        owner="u1",
-        within=["demo"],
         recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
     ),
     _ATTENTION,

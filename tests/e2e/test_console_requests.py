@@ -203,6 +203,18 @@ def test_a_request_is_followed_canceled_and_run_again_on_its_page(
     expect(events.nth(2)).to_contain_text("Succeeded")
 
 
+def test_what_is_open_in_an_input_stays_open_while_the_request_waits(somebody: Visitor, api: httpx.Client) -> None:
+    page = somebody.page
+    rid = submit(api, {"outer": {"inner": {"deep": 1}}})["id"]
+    somebody.go(f"/requests/{rid}")
+    page.locator("#input summary").last.click()
+    expect(page.locator("#input details").last).to_have_attribute("open", "")
+    for _ in range(2):
+        with page.expect_response(f"**/v1/requests/{rid}"):
+            pass  # it is read again and again, for its place in the queue
+    expect(page.locator("#input details").last).to_have_attribute("open", "")
+
+
 def test_two_attempts_are_shown_to_scale_with_the_reason(
     somebody: Visitor, api: httpx.Client, stack: Stack, tmp_path: Path
 ) -> None:
