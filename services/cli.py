@@ -192,11 +192,12 @@ def recover(home: Path | None, yes: bool, as_json: bool) -> None:
     from services.local.errors import LocalError
     from services.recover_command import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     logging.disable()  # what goes wrong is told in one line
-    if home is None and not os.environ.get("WS_DATABASE_URL"):
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and secret(os.environ, "WS_DATABASE_URL") is None:
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         status = run(home, os.environ, yes=yes, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)
@@ -253,13 +254,14 @@ def _on_the_log(work: "Work", home: Path | None, database_url: str | None, as_js
     from services.local.errors import LocalError
     from services.log_commands import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     if home is not None and database_url is not None:
         raise click.UsageError("give --home or --database-url, not both")
-    if home is None and database_url is None:
-        database_url = os.environ.get("WS_DATABASE_URL")
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and database_url is None:
+            database_url = secret(os.environ, "WS_DATABASE_URL")
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         clean = run(work, home, database_url, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)

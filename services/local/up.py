@@ -18,6 +18,7 @@ from services.local.messages import change_line, status_line, welcome
 from services.local.stack import Options, Ready, Stack
 from services.local.supervise import Exits, Supervisor
 from services.runtime.errors import SpacesError
+from services.runtime.secret_files import with_secrets
 from services.runtime.settings import read
 from services.runtime.telemetry import JsonLines
 from services.runtime.topology import RecoveryNeeded
@@ -73,7 +74,8 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
     """Run the stack until SIGINT, SIGTERM or SIGHUP. Raises LocalError."""
     try:
         read(environment)  # a typing error in a setting is told now
-        settings = {name: environment[name] for name in PASSED_ON if name in environment}
+        given = with_secrets(environment)
+        settings = {name: given[name] for name in PASSED_ON if name in given}
         home = Home(options.home.resolve())
         with home.lock():
             asyncio.run(_up(home, options, settings, json=json))

@@ -5,14 +5,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from services.runtime.errors import Final
+from services.runtime.secret_files import SECRETS, SettingsError, with_secrets
+
+__all__ = ["ELSEWHERE", "PREFIX", "Settings", "SettingsError", "read"]
 
 PREFIX = "WS_"
-
-
-class SettingsError(Final):
-    """A variable is missing or does not fit; the message names it."""
-
 
 _Limit = Annotated[str, msgspec.Meta(pattern="^([1-9][0-9]{0,6}/[1-9][0-9]{0,4})?$")]
 """Calls, and in how many seconds; empty: no limit."""
@@ -62,10 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """The settings in an environment. Raises SettingsError, also for an unknown `WS_` variable: a typing error must not
-    pass for a default."""
+    """The settings in an environment, secrets also from the files that it names. Raises SettingsError, also for an unknown
+    `WS_` variable: a typing error must not pass for a default."""
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
-    given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    given = {key: value for key, value in with_secrets(environment, SECRETS).items() if key.startswith(PREFIX)}
     unknown = sorted(set(given) - known - ELSEWHERE)
     if unknown:
         raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
@@ -75,5 +72,5 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(str(error)) from error
 
 
-ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_API_KEY", "WS_URL"})
+ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_AGENT_KEY_FILE", "WS_API_KEY", "WS_API_KEY_FILE", "WS_URL"})
 """Variables of the command line tools, which the services leave alone."""
