@@ -1,6 +1,7 @@
 """`spaces up`: one stack from start to stop, in the foreground."""
 
 import asyncio
+import dataclasses
 import logging
 import signal
 import sys
@@ -14,10 +15,11 @@ from services.local.errors import LocalError
 from services.local.guard import guarded
 from services.local.home import Home
 from services.local.leftovers import end_leftovers
-from services.local.messages import change_line, status_line, welcome
+from services.local.messages import cautions, change_line, status_line, welcome
 from services.local.stack import Options, Ready, Stack
 from services.local.supervise import Exits, Supervisor
 from services.runtime.errors import SpacesError
+from services.runtime.outside import public_origin
 from services.runtime.secret_files import with_secrets
 from services.runtime.settings import read
 from services.runtime.telemetry import JsonLines
@@ -29,7 +31,7 @@ T = TypeVar("T")
 PASSED_ON = (
     *("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES", "WS_OUTPUT_MAX_BYTES"),
     *("WS_FILES_MAX_BYTES", "WS_FILE_MAX_BYTES", "WS_FILES_KEY_MAX_BYTES", "WS_FILES_SPACE_MAX_BYTES"),
-    *("WS_FILES_KEEP", "WS_SECRET_KEY"),
+    *("WS_FILES_KEEP", "WS_SECRET_KEY", "WS_PUBLIC_URL", "WS_TRUSTED_PROXIES"),
     *("WS_SIGN_UP", "WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"),
     *("WS_RATE_LIMIT", "WS_RATE_LIMIT_UNKNOWN"),
 )
@@ -73,8 +75,9 @@ class Signals:
 def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
     """Run the stack until SIGINT, SIGTERM or SIGHUP. Raises LocalError."""
     try:
-        read(environment)  # a typing error in a setting is told now
-        given = with_secrets(environment)
+        given = with_secrets(environment) | {"WS_PUBLIC_URL": options.public_url}
+        public_url = public_origin(read(given).public_url)  # a typing error in a setting is told now
+        options = dataclasses.replace(options, public_url=public_url)
         settings = {name: given[name] for name in PASSED_ON if name in given}
         home = Home(options.home.resolve())
         with home.lock():
@@ -97,6 +100,8 @@ async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json
             console.line(change_line(supervisor.name, supervisor.state, detail))
 
         _log_to(home)
+        for line in cautions(options.host, options.public_url, settings.get("WS_TRUSTED_PROXIES", "")):
+            console.line(line)
         with guarded(home):  # before the ports are looked at: a killed stack's may still be taken
             stack = Stack(home, options, settings, exits, on_change)
             try:

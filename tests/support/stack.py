@@ -37,6 +37,7 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     urls: list[str]
+    public_url: str
     api_key: str
     agent_key: str
     admin: Admin
