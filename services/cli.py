@@ -118,7 +118,13 @@ requests.add_command(erase)
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--quiet", is_flag=True,
+    help="For service managers: say only what changes, without keys, and no status.",
+)  # fmt: skip
+def up(
+    home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
@@ -140,7 +146,7 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     servers = None if nats_servers is None else int(nats_servers)
     asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
-        running.up(asked, os.environ, json=as_json)
+        running.up(asked, os.environ, json=as_json, quiet=quiet)
     except errors.LocalError as error:
         _fail(str(error), error.exit_code)
 
