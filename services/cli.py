@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from services.admin_command import admin
+from services.backup.commands import backup, restore
 from services.commands.agents import agents
 from services.commands.audit import audit
 from services.commands.completion import completion
@@ -48,8 +49,9 @@ def main() -> None:
       spaces login --url https://spaces.example.com
       spaces status
       spaces doctor
-    Is what PostgreSQL holds complete and right?
-      spaces log verify"""
+    Is what PostgreSQL holds complete and right? And is there a copy of all of it?
+      spaces log verify
+      spaces backup spaces.backup"""
 
 
 for _command in (
@@ -74,6 +76,8 @@ for _command in (
 ):
     main.add_command(_command)
 main.add_command(admin)
+main.add_command(backup)
+main.add_command(restore)
 requests.add_command(ls)
 requests.add_command(erase)
 

@@ -64,6 +64,18 @@ def run(home: Path | None, environment: Mapping[str, str], *, yes: bool, as_json
     return DONE if recovered is None or not recovered.lost else NOT_ALL
 
 
+def look(settings: Settings) -> Outlook:
+    """What there is to recover on these servers; nothing is changed. Raises SpacesError."""
+    return asyncio.run(_outlook(_Target(settings, alone=False)))
+
+
+def recover_alone(settings: Settings, progress: Progress) -> Recovered | None:
+    """Recover what no service uses, without asking; None when nothing was lost. Raises SpacesError."""
+    target = _Target(settings, alone=True)
+    asyncio.run(_outlook(target))  # which waits for the servers of a cluster
+    return asyncio.run(_on(target, progress, lambda recovery: recovery.run(alone=True)))
+
+
 def prospect(outlook: Outlook) -> str:
     """What there is to recover, for a person."""
     if outlook.anew is None:

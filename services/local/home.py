@@ -15,8 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
+from services.local.errors import HalfRestored, HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
 from services.local.ports import free_port
+
+RESTORING = "restoring"
+"""A file that is in a home until all of a backup is restored there."""
 
 
 class Home:
@@ -48,6 +51,11 @@ class Home:
             yield
         finally:
             os.close(fd)
+
+    def require_whole(self) -> None:
+        """Raises HalfRestored when a restore has not come to its end here."""
+        if (self.path / RESTORING).exists():
+            raise HalfRestored(self.path)
 
     def directory(self, name: str) -> Path:
         """A subdirectory for the owner alone. Raises HomeUnwritable."""

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
+    "services.backup": {"manifest"},
     "services.dispatcher": {
         "decide",
         "eta",
@@ -151,7 +152,9 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"admin_command", "cli", "local", "log_commands", "provision", "recover_command", "reference"})
+COMPOSITION = frozenset(
+    {"admin_command", "backup", "cli", "local", "log_commands", "provision", "recover_command", "reference"}
+)
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})

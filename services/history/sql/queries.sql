@@ -635,3 +635,15 @@ SELECT data FROM event_log WHERE stream = 'DIRECTORY' AND subject = ANY ($1::tex
 -- First events of keys whose JSON has a text.
 SELECT data FROM event_log
 WHERE stream = 'DIRECTORY' AND NOT repeats AND type IN ('api_key_created', 'agent_key_created') AND position($1 IN data) > 0
+
+-- name: content
+-- What the database holds, and of which versions it is.
+SELECT current_setting('server_version') AS version,
+    (SELECT max(version) FROM schema_migrations) AS schema,
+    (SELECT count(*) FROM event_log) AS events,
+    (SELECT count(*) FROM requests) AS requests,
+    (SELECT count(*) FROM requests WHERE completed_at IS NULL) AS open_requests;
+
+-- name: positions
+-- How far each stream is recorded.
+SELECT stream, epoch, seq FROM log_position ORDER BY stream;
