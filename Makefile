@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads bench-footprint up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -20,6 +20,7 @@ help:
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo "  make bench-uploads  small requests alone, and beside 50 uploads at once"
+	@echo "  make bench-footprint  memory and processors of each service: idle, with 500 agents, under load"
 	@echo
 	@echo "  make setup   only make .venv (the others do it by themselves)"
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
@@ -78,6 +79,9 @@ bench: setup
 
 bench-uploads: setup
 	$(BIN)/python -m bench.uploads
+
+bench-footprint: setup
+	$(BIN)/python -m bench.footprint
 
 up: setup
 	$(BIN)/spaces up

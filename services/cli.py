@@ -140,7 +140,11 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
 
 
 @main.command(short_help="Make PostgreSQL's schema, NATS's streams and buckets.")
-def provision() -> None:
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+    help="How long to try again while PostgreSQL or NATS does not let us in  [default: not at all]",
+)  # fmt: skip
+def provision(wait_s: float) -> None:
     """Bring about what the services expect: PostgreSQL's schema, NATS's streams and buckets.
 
     For a stack of your own making, before its services start, and again after every upgrade; to repeat it does no harm.
@@ -160,7 +164,7 @@ def provision() -> None:
         settings = read(os.environ)
         if not settings.database_url:
             _fail("set WS_DATABASE_URL, and WS_NATS_URL for the user `provisioner`", 2)
-        made = asyncio.run(provision_all(settings))
+        made = asyncio.run(provision_all(settings, wait_s))
     except SpacesError as error:
         _fail(str(error), 1)
     print("\n".join(f"made {name}" for name in made) or "nothing to do")

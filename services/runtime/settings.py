@@ -28,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """The gateway's HTTP port."""
     health_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     """Where the other services answer /healthz, /readyz and /metrics; 0: nowhere."""
+    drain_delay: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
+    """How long a process that is told to stop goes on, no longer ready, before it drains."""
     log_level: str = "info"
     stream_keep: Annotated[float, msgspec.Meta(ge=600)] = 3600.0
     """How long closed requests stay in the stream at least."""
