@@ -26,6 +26,7 @@ from services.commands.signing_in import login, logout
 from services.commands.spaces import spaces
 from services.commands.status import status
 from services.commands.users import users
+from services.nats_context_command import nats_context
 
 if TYPE_CHECKING:
     from services.log_commands import Work
@@ -78,6 +79,7 @@ for _command in (
 main.add_command(admin)
 main.add_command(backup)
 main.add_command(restore)
+main.add_command(nats_context)
 requests.add_command(ls)
 requests.add_command(erase)
 

@@ -52,9 +52,9 @@ def outcome(lease: Lease, result: frames.Result, gateway: str) -> Succeeded | Fa
         "origin": lease.origin,
         "agent": lease.agent,
         "gateway": gateway,
-        "started_s": min(result.started_s, _LONGEST_S),
-        "run_s": min(result.run_s, _LONGEST_S),
-        "first_output_s": min(result.first_output_s, _LONGEST_S),
+        "started_s": _seconds(result.started_s),
+        "run_s": _seconds(result.run_s),
+        "first_output_s": _seconds(result.first_output_s),
         "last_index": result.last_index,
         "log_tail": result.log_tail,
     }
@@ -105,6 +105,11 @@ def requeued(lease: Lease, gateway: str, reason: RequeueReason, detail: str = ""
     """The event that makes a lease void so that another agent runs the request."""
     started = lease.started_at is not None
     return _requeued(lease, gateway, ids.outcome_id(lease.rid, lease.lease, f"requeued/{reason}"), reason, started, detail)
+
+
+def _seconds(duration: float) -> float:
+    # To the microsecond: what a monotonic clock has beyond that is noise, and people read events.
+    return round(min(duration, _LONGEST_S), 6)
 
 
 def _retry(lease: Lease, gateway: str, id: str, message: str) -> Requeued:

@@ -18,7 +18,7 @@ from services.local.errors import MissingProgram, PortInUse, ServerFailed
 from services.local.memory import nats_memory, total_memory
 from services.local.ports import is_free
 
-USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "recovery", "operator")
+USERS = ("gateway", "registry", "dispatcher", "history", "provisioner", "recovery", "operator", "observer")
 CONFIGS = Path(__file__).resolve().parents[2] / "deploy" / "nats"
 _START_TIMEOUT_S = 60.0  # it reads its streams before it listens
 _STOP_TIMEOUT_S = 20.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -9,12 +10,12 @@ from typing import Any, TypeVar
 import msgspec
 import nats.errors
 from nats.aio.client import Client
-from nats.micro import add_service
 from nats.micro.request import Request
-from nats.micro.service import Service
+from nats.micro.service import Service, ServiceConfig
 
 from services.contracts.rpc import RpcError
 from services.runtime.errors import Final, NatsUnavailable, Retryable
+from services.runtime.rpc_stats import CountingService, Tally
 
 log = logging.getLogger("services.rpc")
 T = TypeVar("T")
@@ -77,7 +78,8 @@ class Serving:
 
 async def serve(nc: Client, name: str, description: str, operations: Mapping[str, Operation]) -> Serving:
     """Answer the operations (by endpoint name) as the micro service `name`."""
-    service = await add_service(nc, name=name, version=VERSION, description=description)
+    service = CountingService(nc, ServiceConfig(name=name, version=VERSION, description=description))
+    await service.start()
     slots = asyncio.Semaphore(CONCURRENCY)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -87,10 +89,13 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
 
     for endpoint, operation in operations.items():
 
-        async def on_request(request: Request, operation: Operation = operation) -> None:
+        async def on_request(
+            request: Request, operation: Operation = operation, tally: Tally = service.tallies[endpoint]
+        ) -> None:
+            arrived = time.perf_counter_ns()
             # Callbacks of one subscription run one at a time: hand off, bounded.
             await slots.acquire()
-            task = asyncio.create_task(_answer(request, operation))
+            task = asyncio.create_task(_answer(request, operation, tally, arrived))
             tasks.add(task)
             task.add_done_callback(done)
 
@@ -103,18 +108,24 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
     return Serving(service, tasks)
 
 
-async def _answer(request: Request, operation: Operation) -> None:
+async def _answer(request: Request, operation: Operation, tally: Tally, arrived_ns: int) -> None:
+    answer = await _decided(request, operation)
+    if answer is not None:
+        # Before it is sent, so that who has the answer finds it counted.
+        tally.count(time.perf_counter_ns() - arrived_ns, answer.code if isinstance(answer, RpcError) else "")
+        await request.respond(msgspec.json.encode(answer))
+
+
+async def _decided(request: Request, operation: Operation) -> msgspec.Struct | None:
     try:
         message = msgspec.json.decode(request.data, type=operation.request)
-        answer: msgspec.Struct | None = await operation.handler(message)
+        return await operation.handler(message)
     except msgspec.MsgspecError as error:
-        answer = RpcError(code="invalid", message=str(error))
+        return RpcError(code="invalid", message=str(error))
     except Refused as error:
-        answer = RpcError(code=error.code, message=error.message, retry_after_s=error.retry_after_s)
+        return RpcError(code=error.code, message=error.message, retry_after_s=error.retry_after_s)
     except Retryable as error:
-        answer = RpcError(code="unavailable", message=str(error))
+        return RpcError(code="unavailable", message=str(error))
     except Exception:
         log.exception("%s failed", operation.subject)
-        answer = RpcError(code="unavailable", message="the operation failed; the service's log says why")
-    if answer is not None:
-        await request.respond(msgspec.json.encode(answer))
+        return RpcError(code="unavailable", message="the operation failed; the service's log says why")

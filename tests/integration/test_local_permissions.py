@@ -39,6 +39,8 @@ MAY_FOLLOW = {
     "recovery": {"REQUESTS", "CONNECTIONS", "DIRECTORY"},
     "operator": set(STREAMS),
 }
+OBSERVED = {"REQUESTS", "CONNECTIONS", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims"}
+"""What the observer reads, by direct gets: no stream that holds hashes of passwords, keys or sessions, and no files."""
 OTHERS = {
     "ws.evt.demo.accepted.x": set(),
     "ws.conn.c1.refused": {"gateway", "registry"},
@@ -48,9 +50,16 @@ OTHERS = {
     f"ws.out.{RID}": {"gateway"},
     "ws.ctl.g1": {"gateway", "dispatcher"},
     "ws.rpc.registry.attach": {"gateway", "operator"},
+    "ws.rpc.registry.create_user": {"gateway", "operator"},
+    "ws.rpc.registry.revoke_key": {"gateway", "operator"},
+    "ws.rpc.registry.agents": {"gateway", "operator", "observer"},
     "ws.rpc.history.request": {"gateway", "dispatcher", "operator"},
+    "ws.rpc.history.chain": {"gateway", "dispatcher", "operator", "observer"},
+    "ws.rpc.history.positions": {"gateway", "dispatcher", "operator", "observer"},
     "ws.rpc.dispatcher.00.queue": {"gateway"},
-    "$SRV.PING": {"operator"},
+    "ws.rpc.dispatcher.00.place": {"gateway", "observer"},
+    "$SRV.PING": {"operator", "observer"},
+    "$SRV.STATS.history": {"operator", "observer"},
     "$KV.ws_keys.k1": {"gateway"},
     "$KV.ws_sessions.s1": {"gateway"},
     "$KV.ws_sign_ins.a1": {"registry"},
@@ -75,7 +84,13 @@ OTHERS = {
     "$JS.API.STREAM.CREATE.REQUESTS": {"provisioner", "recovery"},
     "$JS.API.STREAM.UPDATE.KV_ws_leases": {"provisioner", "recovery"},
     "$JS.API.STREAM.CREATE.MINE": set(),
-    "$JS.API.STREAM.NAMES": {"operator"},
+    "$JS.API.STREAM.NAMES": {"operator", "observer"},
+    "$JS.API.STREAM.PURGE.KV_ws_live": set(),
+    "$JS.API.STREAM.UPDATE.REQUESTS": {"provisioner", "recovery"},
+    "$JS.API.CONSUMER.CREATE.REQUESTS": {"operator"},
+    "$JS.API.CONSUMER.DURABLE.CREATE.REQUESTS.mine": set(),
+    "$JS.API.CONSUMER.DELETE.REQUESTS.x": {"gateway", "dispatcher", "history", "recovery", "operator"},
+    "$JS.API.CONSUMER.LIST.REQUESTS": {"operator", "observer"},
     "$JS.API.STREAM.LEADER.STEPDOWN.REQUESTS": {"operator"},
     "$JS.API.META.LEADER.STEPDOWN": set(),
     "$JS.ACK.REQUESTS.viewer.1.1.1.1.0": {"operator"},
@@ -89,10 +104,10 @@ SUBSCRIPTIONS = {
     "_INBOX.>": {"operator"},
     "$JS.API.>": set(),
     "$KV.ws_keys.>": set(),
-    "ws.evt.>": {"operator"},
-    "ws.out.>": {"operator"},
-    "ws.conn.>": {"operator"},
-    "ws.agents.*": {"operator", "registry", "dispatcher"},
+    "ws.evt.>": {"operator", "observer"},
+    "ws.out.>": {"operator", "observer"},
+    "ws.conn.>": {"operator", "observer"},
+    "ws.agents.*": {"operator", "observer", "registry", "dispatcher"},
     "ws.ctl.*": {"gateway", "dispatcher"},
     "ws.rpc.registry.>": {"registry"},
     "ws.rpc.history.>": {"history"},
@@ -113,6 +128,7 @@ def publish_subjects() -> dict[str, set[str]]:
     table = {subject: set(users) for subject, users in OTHERS.items()}
     table |= {event(type): {user for user, types in MAY_APPEND.items() if type in types} for type in EVENTS}
     for stream in STREAMS:
+        table[f"$JS.API.DIRECT.GET.{stream}"] = {"operator"} | ({"observer"} if stream in OBSERVED else set())
         table[f"$JS.API.CONSUMER.CREATE.{stream}.tail.ws"] = {u for u, streams in MAY_FOLLOW.items() if stream in streams}
     return table
 
@@ -143,6 +159,8 @@ async def test_each_user_may_subscribe_what_the_table_says_and_nothing_else(serv
         ("dispatcher", "dispatcher", "ws.ctl.d1"),
         ("dispatcher", "history", "ws.rpc.history.open"),
         ("operator", "registry", "ws.rpc.registry.create"),
+        ("observer", "registry", "ws.rpc.registry.agents"),
+        ("observer", "dispatcher", "ws.rpc.dispatcher.00.place"),
     ],
 )
 async def test_an_answer_reaches_the_asker(servers: Servers, asker: str, answerer: str, subject: str) -> None:

@@ -191,3 +191,38 @@ async def test_a_process_that_stops_answers_what_it_was_asked(bus: Bus, caller: 
     await stopping
     await nc.close()
     assert (await question).seq == 1
+
+
+async def statistics(nc: Client) -> dict[str, Any]:
+    answer = msgspec.json.decode((await nc.request("$SRV.STATS.registry", b"", timeout=10)).data)
+    endpoint: dict[str, Any] = answer["endpoints"][0]
+    return endpoint
+
+
+async def test_statistics_count_the_time_that_answers_took(bus: Bus, caller: Client) -> None:
+    async def answer(message: RevokeKey) -> Recorded:
+        await asyncio.sleep(0.2)
+        return Recorded(seq=1, id=message.key_id)
+
+    await serving(bus, answer)
+    before = await statistics(caller)
+    await asyncio.gather(ask(caller), ask(caller))
+    after = await statistics(caller)
+    assert after["num_requests"] - before["num_requests"] == 2
+    assert after["num_errors"] == before["num_errors"]
+    assert after["processing_time"] - before["processing_time"] >= 400_000_000
+    assert after["average_processing_time"] > before["average_processing_time"]
+
+
+async def test_statistics_count_refusals_and_name_the_code_of_the_last_one_without_its_text(
+    bus: Bus, caller: Client
+) -> None:
+    async def refuse(message: RevokeKey) -> Recorded:
+        raise Refused("not_found", f"no key {message.key_id}")
+
+    await serving(bus, refuse)
+    before = await statistics(caller)
+    with pytest.raises(Refused):
+        await ask(caller, "secret")
+    after = await statistics(caller)
+    assert (after["num_errors"] - before["num_errors"], after["last_error"]) == (1, "not_found")

@@ -153,7 +153,10 @@ IMPURE_CALLS = {
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
 COMPOSITION = frozenset(
-    {"admin_command", "backup", "cli", "local", "log_commands", "provision", "recover_command", "reference"}
+    {
+        *("admin_command", "backup", "cli", "local", "log_commands"),
+        *("nats_context_command", "provision", "recover_command", "reference"),
+    }
 )
 """Parts of `services` that put services together, and so may import any of them."""
 

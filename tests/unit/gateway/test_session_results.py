@@ -24,6 +24,14 @@ def test_a_result_becomes_an_event_and_is_acknowledged_when_that_is_decided() ->
     assert given.table.get(5) is None
 
 
+def test_durations_are_recorded_to_the_microsecond() -> None:
+    given = Given().running(5)
+    given.session.receive(result(5, b"1", started_s=0.00024918599956436083, run_s=1 / 3, first_output_s=0.1 + 0.2), 1.0)
+    event = given.appended()
+    assert isinstance(event, Succeeded)
+    assert (event.started_s, event.run_s, event.first_output_s) == (0.000249, 0.333333, 0.3)
+
+
 def test_the_same_result_has_the_same_id_at_every_gateway() -> None:
     first, second = Given("c1").running(5), Given("c2").running(5)
     for given in (first, second):
