@@ -25,6 +25,7 @@ from services.dispatcher.partitions import Partitions
 from services.dispatcher.quotas import NO_LIMITS, SpaceLimits
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
+from services.runtime import tracing
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -211,10 +212,12 @@ class Dispatcher:
 
     async def _carry_out(self, partition: Partition, decision: Decision) -> None:
         event = event_of(decision, os.urandom(16).hex(), f"dispatcher:{self._me}")
-        rid = event.rid
+        rid, state = event.rid, decision.state
         try:
             async with self._slots:
-                seq = await append(self._nc, request_record(event, decision.state.traceparent), APPEND_S)
+                with tracing.appending(event, state.traceparent, state.tracestate) as span:
+                    event = tracing.carrying(event, span)
+                    seq = await append(self._nc, request_record(event, span.traceparent), APPEND_S)
         except Superseded as error:
             SUPERSEDED.inc()
             give_back(partition, decision)

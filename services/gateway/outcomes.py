@@ -10,7 +10,7 @@ from services.contracts.events import Succeeded, type_of
 from services.gateway.background import Background, Fail
 from services.gateway.decisions import Append
 from services.gateway.leases import Outcome
-from services.runtime import telemetry
+from services.runtime import telemetry, tracing
 from services.runtime.append import ChainClosed, Record, Superseded, append, request_record
 from services.runtime.errors import Retryable
 from services.runtime.jetstream import ApiError
@@ -42,9 +42,11 @@ class Outcomes:
     async def _run(self, decision: Append) -> None:
         telemetry.request_id.set(decision.event.rid)
         event = await self._vetted(decision)
-        record = request_record(event, decision.traceparent)
         began = time.monotonic()
-        recorded = await self._until_decided(record)
+        with tracing.appending(event, decision.traceparent) as span:
+            recorded = await self._until_decided(request_record(event, span.traceparent))
+            if not recorded:
+                span.failed("superseded")
         telemetry.APPEND_SECONDS.observe(time.monotonic() - began)
         telemetry.APPENDS.labels(type_of(event), "recorded" if recorded else "superseded").inc()
         self._decided(event, recorded)

@@ -25,6 +25,7 @@ from services.history.store import (
     skip_to,
     write_batch,
 )
+from services.runtime import tracing
 from services.runtime.errors import Final, NatsUnavailable
 from services.runtime.jetstream import Stored, StreamInfo, get, stream_info
 from services.runtime.kv import Bucket, Conflict
@@ -111,9 +112,11 @@ class Recorder:
                 await self._check(connection, position)
                 recreations = tail.recreations
             for first in range(0, len(batch.messages), BATCH):
-                messages = [_message(stored) for stored in batch.messages[first : first + BATCH]]
+                part = batch.messages[first : first + BATCH]
+                messages = [_message(stored) for stored in part]
                 async with self._writing:
-                    position = await self._write(connection, position, messages)
+                    with tracing.recording(self._stream, [stored.headers for stored in part]):
+                        position = await self._write(connection, position, messages)
             LAG.labels(self._stream).set(batch.pending)
             if batch.messages:
                 elapsed = time.monotonic() - started

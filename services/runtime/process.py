@@ -19,6 +19,7 @@ import nats.errors
 import uvloop
 from nats.aio.client import Client
 
+from services.runtime import spans
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
 from services.runtime.health import serve_health
@@ -142,6 +143,11 @@ def run(service: str, start: Start) -> None:
 async def _main(service: str, settings: Settings, start: Start) -> int:
     process_id = new_process_id(service)
     process: Process | None = None
+    try:
+        spans.set_up(service, process_id, os.environ)
+    except SettingsError as error:
+        log.error("%s", error)
+        return 1
 
     async def back() -> None:
         if process is not None:
@@ -171,6 +177,7 @@ async def _main(service: str, settings: Settings, start: Start) -> int:
         process.fail(str(error))
     process.stopping.set()
     await process.close()
+    await spans.close()
     if process.failure:
         log.error("stopped: %s", process.failure)
     return 1 if process.failure else 0

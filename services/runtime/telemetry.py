@@ -8,6 +8,8 @@ from contextvars import ContextVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from services.runtime import spans
+
 NATS_CONNECTED = Gauge("ws_nats_connected", "1 while connected to NATS")
 NATS_ERRORS = Counter("ws_nats_errors_total", "Errors that the NATS client reported")
 APPENDS = Counter("ws_appends_total", "Events appended", ["type", "result"])
@@ -20,7 +22,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, service, logger, message, request id, exception."""
+    """One JSON object a line: time, level, service, logger, message, ids of request and trace, exception."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -38,6 +40,8 @@ class JsonLines(logging.Formatter):
         rid = getattr(record, "request_id", "") or request_id.get()
         if rid:
             line["request_id"] = rid
+        if trace_id := spans.trace_id():
+            line["trace_id"] = trace_id
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

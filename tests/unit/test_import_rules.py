@@ -162,7 +162,7 @@ COMPOSITION = frozenset(
 
 SHARED = frozenset({"contracts", "runtime"})
 INSTALLABLE = {
-    "spaces_agent": frozenset({"click", "httpx", "msgspec", "websockets"}),
+    "spaces_agent": frozenset({"click", "httpx", "msgspec", "opentelemetry", "requests", "websockets"}),
     "spaces_client": frozenset({"httpx", "httpx_sse", "msgspec"}),
 }
 """Our distributions that are installed by themselves, and what each may import beside the standard library and itself."""
