@@ -168,6 +168,13 @@ async def test_an_agent_is_shown_with_its_own_address_whatever_it_says(door: Tls
         assert told["address"] == CLIENT
 
 
+def test_metrics_are_not_for_everybody(door: TlsProxy, stack: Stack) -> None:
+    with browser(door) as http:
+        assert http.get("/readyz").status_code == 200
+        assert http.get("/metrics").status_code == 404
+    assert httpx.get(f"{stack.ready.url}/metrics").status_code == 200
+
+
 def test_the_log_of_nginx_has_no_tokens_and_plain_http_leads_to_tls(door: TlsProxy) -> None:
     if door.name == "caddy":
         return  # it logs no calls, and leads on by itself where it has the usual ports
