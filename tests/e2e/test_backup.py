@@ -24,6 +24,8 @@ LARGE = os.urandom(9 * 1024 * 1024)
 BUSY = 20
 """So many requests come in before the backup begins, of a crowd that goes on meanwhile."""
 
+pytestmark = pytest.mark.timeout(300)
+
 
 class Drill:
     """What was done on the first stack, and what it showed when it was backed up."""
@@ -269,6 +271,39 @@ async def test_requests_that_waited_run_and_get_one_outcome(drill: Drill, restor
         assert submit(here, {"do": "say", "text": "new"})["status"] == "queued"
     assert known == drill.perhaps[: len(known)], "what is lost is what came in last"
     done(spaces("log", "verify", "--home", str(restored.home)))
+
+
+def checks(stack: Stack) -> dict[str, tuple[str, str]]:
+    said = json.loads(spaces("doctor", "--json", "--home", str(stack.home)).stdout)
+    return {each["check"]: (each["state"], each["told"]) for each in said["checks"]}
+
+
+def test_the_doctor_looks_at_the_stack_of_this_machine(restored: Stack) -> None:
+    found = checks(restored)
+    own = ("stack", "NATS", "PostgreSQL", "memory", "port", "secrets")
+    assert {name: found[name][0] for name in own} == dict.fromkeys(own, "ok")
+    assert found["stack"][1].startswith("6 processes run in ")
+    assert found["backup"] == ("note", "there was never one")
+    assert {"disk", "open files", "this clock"} <= found.keys()
+    said = done(spaces("status", "--home", str(restored.home)))
+    assert "\nmachine   6 processes, " in said
+    done(spaces("backup", str(restored.home.parent / "again.backup"), "--home", str(restored.home)))
+    (restored.home / "state.json").chmod(0o644)
+    try:
+        found = checks(restored)
+    finally:
+        (restored.home / "state.json").chmod(0o600)
+    assert found["backup"][0] == "ok"
+    assert found["secrets"] == ("bad", f"others can read {restored.home}/state.json")
+
+
+def test_the_doctor_says_what_does_not_run(drill: Drill, restored: Stack) -> None:
+    assert checks(drill.stack)["stack"] == ("bad", f"nothing runs in {drill.stack.home}")
+    with restored.without_postgres():
+        found = checks(restored)
+    assert (found["stack"][0], found["PostgreSQL"][0]) == ("bad", "bad")
+    assert found["stack"][1].startswith("postgres (")
+    assert found["NATS"][0] == "ok"
 
 
 def test_a_stack_that_is_down_is_backed_up_with_what_nobody_had_recorded(drill: Drill) -> None:
