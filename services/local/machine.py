@@ -23,13 +23,14 @@ from services.history.migrations import newest
 from services.local.database import NoDatabase, database_server
 from services.local.errors import HomeInUse, LocalError, NotRunning
 from services.local.home import LAST_BACKUP, RESTORING, Home, read_json
+from services.local.leftovers import nats_directories
 from services.local.servers import running_nats_url
 from services.runtime import bus
 from services.runtime.errors import SpacesError
 from services.runtime.jetstream import stream_info
 
 _TIMEOUT_S = 5.0
-_SECRETS = ("credentials.json", "state.json", "nats", "logs")
+_SECRETS = ("credentials.json", "state.json", "logs")
 _STREAMS = (subjects.REQUESTS, subjects.OUTPUT, subjects.FILES)
 
 
@@ -64,7 +65,7 @@ def facts(path: Path) -> Facts:
         running=running,
         half_restored=(home.path / RESTORING).exists(),
         processes=processes,
-        modes={str(path / name): _mode(home.path / name) for name in _SECRETS if (home.path / name).exists()},
+        modes=_modes(home, path),
         volumes=_volumes(home, path),
         streams=streams,
         nats=nats,
@@ -178,8 +179,11 @@ def _volumes(home: Home, shown: Path) -> list[Volume]:
     ]
 
 
-def _mode(path: Path) -> int:
-    return path.stat().st_mode & 0o777
+def _modes(home: Home, shown: Path) -> dict[str, int]:
+    """The modes of what holds secrets. The directories of three NATS servers are in one that holds nothing else."""
+    streams = [each for each in nats_directories(home) if (each / "jetstream").exists()]
+    there = [each for each in (*(home.path / name for name in _SECRETS), *streams) if each.exists()]
+    return {str(shown / each.relative_to(home.path)): each.stat().st_mode & 0o777 for each in there}
 
 
 def _clock_set() -> bool | None:

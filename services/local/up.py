@@ -75,7 +75,6 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
         read(environment)  # a typing error in a setting is told now
         settings = {name: environment[name] for name in PASSED_ON if name in environment}
         home = Home(options.home.resolve())
-        home.require_whole()
         with home.lock():
             asyncio.run(_up(home, options, settings, json=json))
     except RecoveryNeeded as error:

@@ -200,7 +200,7 @@ def drill() -> Iterator[Drill]:
 def restored(drill: Drill) -> Iterator[Stack]:
     """Another stack, of that backup; a first try was killed on its way."""
     home = drill.backup.parent / "restored"
-    kill_a_restore(drill.backup, home)
+    assert end_a_restore(drill.backup, home, signal.SIGKILL)[0] == -signal.SIGKILL
     stack = Stack(home, "--no-demo")
     with pytest.raises(AssertionError):
         stack.start()
@@ -213,14 +213,16 @@ def restored(drill: Drill) -> Iterator[Stack]:
         yield stack
 
 
-def kill_a_restore(backup: Path, home: Path) -> None:
+def end_a_restore(backup: Path, home: Path, number: signal.Signals) -> tuple[int, str]:
+    """Send it the signal as soon as it has begun to make something; its exit status, and what it said."""
     command = [sys.executable, "-m", "services.cli", "restore", str(backup), "--home", str(home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent"), str(ROOT / "client")])}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         eventually(lambda: (home / "postgres").exists() or process.poll() is not None, "it has begun")
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        process.send_signal(number)
+        _, said = process.communicate()
     eventually(lambda: not running(home), "its servers have ended")
+    return process.returncode, said.decode()
 
 
 def test_the_backup_is_for_its_owner_alone_and_whole(drill: Drill) -> None:
@@ -324,6 +326,12 @@ def test_a_backup_that_was_changed_leaves_nothing_behind(drill: Drill, tmp_path:
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.endswith(" was changed: nothing was restored\n")
     assert not home.exists()
+
+
+def test_a_restore_that_is_interrupted_leaves_nothing_behind(drill: Drill, tmp_path: Path) -> None:
+    status, said = end_a_restore(drill.backup, tmp_path / "home", signal.SIGTERM)
+    assert (status, said.splitlines()[-1]) == (2, "spaces: interrupted: nothing was left behind")
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_home_in_which_something_is_is_left_alone(drill: Drill) -> None:
