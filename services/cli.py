@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,10 +12,10 @@ import click
 
 from services.admin_command import admin
 from services.backup.commands import backup, restore
+from services.commands import doctor, status
 from services.commands.agents import agents
 from services.commands.audit import audit
 from services.commands.completion import completion
-from services.commands.doctor import doctor
 from services.commands.erasing import erase
 from services.commands.files import files
 from services.commands.keys import keys
@@ -24,12 +24,28 @@ from services.commands.monitoring import connections, stats, warnings
 from services.commands.requests import cancel, requests, retry, submit
 from services.commands.signing_in import login, logout
 from services.commands.spaces import spaces
-from services.commands.status import status
 from services.commands.users import users
 from services.nats_context_command import nats_context
 
 if TYPE_CHECKING:
+    from services.commands.checks import Finding
     from services.log_commands import Work
+
+
+def _machine(home: Path) -> "Iterator[Finding]":
+    """What there is to say of a stack on this machine."""
+    from services.local.machine import findings
+
+    logging.disable()  # what goes wrong is a finding
+    yield from findings(home)
+
+
+def _machine_line(home: Path) -> str:
+    from services.local.machine import line
+
+    logging.disable()
+    return line(home)
+
 
 _HOME = click.Path(file_okay=True, path_type=Path)
 
@@ -71,8 +87,8 @@ for _command in (
     audit,
     login,
     logout,
-    status,
-    doctor,
+    status.command(_machine_line),
+    doctor.command(_machine),
     completion,
 ):
     main.add_command(_command)

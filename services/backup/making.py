@@ -29,15 +29,13 @@ from services.history.database import DatabaseUnavailable, connect
 from services.history.recorder import FILTERS, record_rest
 from services.history.store import read_position
 from services.local.errors import HomeDamaged
-from services.local.home import Home, read_json, write_json
+from services.local.home import LAST_BACKUP, Home, read_json, write_json
 from services.local.servers import Servers, servers_of, url_at
 from services.local.up import PASSED_ON
 from services.recover_command import look
 from services.runtime.jetstream import stream_info
 from services.runtime.settings import Settings, read
 
-LAST = "last-backup.json"
-"""In the home: when the last backup was made, where, and how large."""
 _USER = "operator"
 _STUCK_S = 60.0
 """A recorder that records nothing for so long does not."""
@@ -68,7 +66,7 @@ def make(home: Home, target: Path, environment: Mapping[str, str], progress: Pro
         held, copied = asyncio.run(_taken(servers, settings.database_url, writer, progress))
         made = _manifest(home, writer, held, copied)
         size = writer.finish(made, target)
-    write_json(home.path / LAST, {"made_at": made.made_at, "file": str(target), "size": size})
+    write_json(home.path / LAST_BACKUP, {"made_at": made.made_at, "file": str(target), "size": size})
     return Made(made, target, size, copied.gone, time.monotonic() - began)
 
 

@@ -21,6 +21,9 @@ from services.local.ports import free_port
 RESTORING = "restoring"
 """A file that is in a home until all of a backup is restored there."""
 
+LAST_BACKUP = "last-backup.json"
+"""In the home: when the last backup was made, where, and how large."""
+
 
 class Home:
     """Where an embedded stack keeps everything.

@@ -93,6 +93,7 @@ class Stack:
         self._operator: Client | None = None
         self._agents_changed = asyncio.Event()
         self.observer = Observer(self._agents_changed.set)
+        home.require_whole()
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
         self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)

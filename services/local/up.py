@@ -83,7 +83,6 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool, quiet: b
         options = dataclasses.replace(options, public_url=public_url)
         settings = {name: given[name] for name in PASSED_ON if name in given}
         home = Home(options.home.resolve())
-        home.require_whole()
         with home.lock():
             asyncio.run(_up(home, options, settings, json=json, quiet=quiet))
     except RecoveryNeeded as error:

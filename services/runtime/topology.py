@@ -176,11 +176,18 @@ async def create(nc: Client, declaration: Declaration) -> None:
 
 
 async def update(nc: Client, declaration: Declaration) -> None:
-    """Make an existing stream what is declared. Raises ApiError, NatsUnavailable."""
-    # The epoch is a stream's own history, not ours to reset.
-    current = await stream_info(nc, declaration.name)
-    metadata = declaration.config.get("metadata", {}) | current.config.metadata
-    await _administer(nc, "UPDATE", declaration.name, declaration.config | {"name": declaration.name, "metadata": metadata})
+    """Make an existing stream what is declared. Raises ApiError; NatsUnavailable, also when the stream is not there any more:
+    one server of a cluster may know of a stream, or of its end, before another does, so who asks should look again."""
+    try:
+        # The epoch is a stream's own history, not ours to reset.
+        current = await stream_info(nc, declaration.name)
+        metadata = declaration.config.get("metadata", {}) | current.config.metadata
+        config = declaration.config | {"name": declaration.name, "metadata": metadata}
+        await _administer(nc, "UPDATE", declaration.name, config)
+    except ApiError as error:
+        if error.err_code != STREAM_NOT_FOUND:
+            raise
+        raise NatsUnavailable(f"{declaration.name}: {error}") from error
 
 
 async def delete(nc: Client, name: str) -> None:

@@ -24,6 +24,8 @@ LARGE = os.urandom(9 * 1024 * 1024)
 BUSY = 20
 """So many requests come in before the backup begins, of a crowd that goes on meanwhile."""
 
+pytestmark = pytest.mark.timeout(300)
+
 
 class Drill:
     """What was done on the first stack, and what it showed when it was backed up."""
@@ -198,7 +200,7 @@ def drill() -> Iterator[Drill]:
 def restored(drill: Drill) -> Iterator[Stack]:
     """Another stack, of that backup; a first try was killed on its way."""
     home = drill.backup.parent / "restored"
-    kill_a_restore(drill.backup, home)
+    assert end_a_restore(drill.backup, home, signal.SIGKILL)[0] == -signal.SIGKILL
     stack = Stack(home, "--no-demo")
     with pytest.raises(AssertionError):
         stack.start()
@@ -211,14 +213,16 @@ def restored(drill: Drill) -> Iterator[Stack]:
         yield stack
 
 
-def kill_a_restore(backup: Path, home: Path) -> None:
+def end_a_restore(backup: Path, home: Path, number: signal.Signals) -> tuple[int, str]:
+    """Send it the signal as soon as it has begun to make something; its exit status, and what it said."""
     command = [sys.executable, "-m", "services.cli", "restore", str(backup), "--home", str(home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent"), str(ROOT / "client")])}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         eventually(lambda: (home / "postgres").exists() or process.poll() is not None, "it has begun")
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        process.send_signal(number)
+        _, said = process.communicate()
     eventually(lambda: not running(home), "its servers have ended")
+    return process.returncode, said.decode()
 
 
 def test_the_backup_is_for_its_owner_alone_and_whole(drill: Drill) -> None:
@@ -271,6 +275,39 @@ async def test_requests_that_waited_run_and_get_one_outcome(drill: Drill, restor
     done(spaces("log", "verify", "--home", str(restored.home)))
 
 
+def checks(stack: Stack) -> dict[str, tuple[str, str]]:
+    said = json.loads(spaces("doctor", "--json", "--home", str(stack.home)).stdout)
+    return {each["check"]: (each["state"], each["told"]) for each in said["checks"]}
+
+
+def test_the_doctor_looks_at_the_stack_of_this_machine(restored: Stack) -> None:
+    found = checks(restored)
+    own = ("stack", "NATS", "PostgreSQL", "memory", "port", "secrets")
+    assert {name: found[name][0] for name in own} == dict.fromkeys(own, "ok")
+    assert found["stack"][1].startswith("6 processes run in ")
+    assert found["backup"] == ("note", "there was never one")
+    assert {"disk", "open files", "this clock"} <= found.keys()
+    said = done(spaces("status", "--home", str(restored.home)))
+    assert "\nmachine   6 processes, " in said
+    done(spaces("backup", str(restored.home.parent / "again.backup"), "--home", str(restored.home)))
+    (restored.home / "state.json").chmod(0o644)
+    try:
+        found = checks(restored)
+    finally:
+        (restored.home / "state.json").chmod(0o600)
+    assert found["backup"][0] == "ok"
+    assert found["secrets"] == ("bad", f"others can read {restored.home}/state.json")
+
+
+def test_the_doctor_says_what_does_not_run(drill: Drill, restored: Stack) -> None:
+    assert checks(drill.stack)["stack"] == ("bad", f"nothing runs in {drill.stack.home}")
+    with restored.without_postgres():
+        found = checks(restored)
+    assert (found["stack"][0], found["PostgreSQL"][0]) == ("bad", "bad")
+    assert found["stack"][1].startswith("postgres (")
+    assert found["NATS"][0] == "ok"
+
+
 def test_a_stack_that_is_down_is_backed_up_with_what_nobody_had_recorded(drill: Drill) -> None:
     later = drill.backup.with_name("later.backup")
     made = json.loads(done(spaces("backup", str(later), "--home", str(drill.stack.home), "--json")))
@@ -289,6 +326,12 @@ def test_a_backup_that_was_changed_leaves_nothing_behind(drill: Drill, tmp_path:
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.endswith(" was changed: nothing was restored\n")
     assert not home.exists()
+
+
+def test_a_restore_that_is_interrupted_leaves_nothing_behind(drill: Drill, tmp_path: Path) -> None:
+    status, said = end_a_restore(drill.backup, tmp_path / "home", signal.SIGTERM)
+    assert (status, said.splitlines()[-1]) == (2, "spaces: interrupted: nothing was left behind")
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_home_in_which_something_is_is_left_alone(drill: Drill) -> None:

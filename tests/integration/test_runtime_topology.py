@@ -10,9 +10,10 @@ from nats.aio.client import Client
 from services.contracts import subjects
 from services.runtime import bus as runtime_bus
 from services.runtime.append import append
+from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import api, stream_info
 from services.runtime.settings import Settings
-from services.runtime.topology import EPOCH, PARTITIONS, RecoveryNeeded, provision, streams
+from services.runtime.topology import EPOCH, PARTITIONS, RecoveryNeeded, provision, streams, update
 from tests.support.bus import Bus
 from tests.support.chains import record
 from tests.support.topologies import Topology
@@ -79,6 +80,12 @@ async def test_a_streams_epoch_is_kept(bus: Bus, topology: Topology) -> None:
     await api(provisioner, "STREAM.UPDATE.REQUESTS", config)
     await provision(provisioner, topology.settings(), recorded=True)
     assert (await stream_info(provisioner, "REQUESTS")).config.metadata[EPOCH] == "7"
+
+
+async def test_a_stream_that_was_seen_and_is_not_there_is_to_be_looked_for_again(empty: Client) -> None:
+    """As when one server of a cluster has not heard of its end yet, and another has."""
+    with pytest.raises(NatsUnavailable, match="stream not found"):
+        await update(empty, streams(Settings())[0])
 
 
 async def test_a_stream_that_the_log_remembers_is_not_made_anew(empty: Client, topology: Topology) -> None:

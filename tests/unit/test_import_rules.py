@@ -66,6 +66,7 @@ PURE = {
         "checks",
         "file_showing",
         "inputs",
+        "machine_checks",
         "instants",
         "showing",
         "space_tables",
