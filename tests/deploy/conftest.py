@@ -1,5 +1,6 @@
 """Each overlay, rendered once."""
 
+from collections.abc import Callable
 from functools import cache
 
 import pytest
@@ -9,9 +10,6 @@ from tests.deploy.suite.render import rendered
 
 
 @pytest.fixture(scope="session")
-def overlay():
+def overlay() -> Callable[[str], Stack]:
     """Gives an overlay by its name."""
     return cache(rendered)
-
-
-__all__ = ["Stack", "overlay"]

@@ -77,7 +77,7 @@ def _ports(rule: Object, at: Pods | None) -> Iterator[int]:
 
 
 def needed(stack: Stack) -> set[Edge]:
-    """What there must be, from addresses in the programs' environment, routes, and what is known of the programs of others."""
+    """What there must be, from addresses in the environment, routes, and what is known of the programs of others."""
     inside = [edge for pods in stack.pods for edge in _told(stack, pods)]
     return {*inside, *_names(stack), *_scrapes(stack), *_ways_in(stack), *_postgres(stack)}
 
