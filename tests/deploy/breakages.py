@@ -1,4 +1,4 @@
-"""For each rule, what breaks it. Paths go from the object down; since labels have slashes, whole maps of them are put there."""
+"""For each rule, what breaks it. Paths go from the object down; labels have slashes, so whole maps of them are put there."""
 
 from typing import Any
 
@@ -253,6 +253,13 @@ SCHEMAS = [
     Broken("schema-custom", ROUTE, "apiVersion", "gateway.networking.k8s.io/v1alpha1"),
     Broken("schema-custom", "ObjectStore/postgres-backups", "spec/configuration/destinationpath", "s3://elsewhere"),
     Broken("schema-custom", "ObjectStore/postgres-backups", "spec/configuration/wal/compression", "rar"),
+    Broken("schema-custom", "Cluster/postgres", "spec/instance", 3),
+    Broken("schema-custom", "Cluster/postgres", "spec/instances", "3"),
+    Broken("schema-custom", "Cluster/postgres", "spec/instances"),
+    Broken("schema-custom", "Cluster/postgres", "spec/bootstrap/initdb/dataChecksum", True),
+    Broken("schema-custom", "Cluster/postgres", "spec/primaryUpdateMethod", "reboot"),
+    Broken("schema-custom", "ScheduledBackup/postgres", "spec/method", "plug"),
+    Broken("schema-custom", "ScheduledBackup/postgres", "spec/schedule"),
 ]
 
 GO_TYPES = [

@@ -11,24 +11,21 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import yaml
-from kubernetes_validate.utils import SchemaNotFoundError, ValidationError
+from referencing import Registry, Resource
 
+from tests.deploy.suite import postgres
 from tests.deploy.suite.findings import Finding
+from tests.deploy.suite.missing import SchemaMissing
 from tests.deploy.suite.objects import Object, Stack, shown
 
+BUNDLED = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
 OLDEST, NEWEST = "1.31", "1.37"
 """Before 1.31, matchLabelKeys of spread constraints and unhealthyPodEvictionPolicy were not for everybody."""
 CRDS = {
     "sigs.k8s.io/gateway-api@v1.6.3": "config/crd/standard",
     "github.com/cloudnative-pg/plugin-barman-cloud@v0.15.0": "config/crd/bases",
 }
-WITHOUT_SCHEMA = {"postgresql.cnpg.io"}
-"""Groups whose schemas are not to be had by a package registry; see tests/deploy/suite/postgres.py."""
 DOWNLOAD_S = 120.0
-
-
-class SchemaMissing(Exception):
-    """A module with schemas cannot be had; the message says which and why."""
 
 
 def group_of(found: Object) -> str:
@@ -46,13 +43,31 @@ def is_builtin(found: Object) -> bool:
 def builtin_findings(stack: Stack, version: str) -> Iterator[Finding]:
     """What Kubernetes of this version would refuse: unknown fields, wrong types, kinds that are gone."""
     for each in filter(is_builtin, stack.objects):
-        try:
-            kubernetes_validate.validate(each, version, strict=True)
-        except SchemaNotFoundError:
+        validator = _validator(version, str(each["apiVersion"]), str(each["kind"]))
+        if validator is None:
             yield _finding(f"schema-{version}", each, f"Kubernetes {version} has no {each['apiVersion']} {each['kind']}")
-        except ValidationError as error:
+            continue
+        for error in validator.iter_errors(each):
             where = ".".join(str(step) for step in error.absolute_path)
             yield _finding(f"schema-{version}", each, f"{where or 'the object'}: {error.message[:300]}")
+
+
+@cache
+def _validator(version: str, api_version: str, kind: str) -> jsonschema.Draft202012Validator | None:
+    # As the package does it itself, but for reading megabytes of definitions anew for each object.
+    group, _, name = api_version.rpartition("/")
+    prefix = f"{group.partition('.')[0]}-" if group else ""
+    file = BUNDLED / f"v{version}.0-local-strict" / f"{kind.lower()}-{prefix}{name}.json"
+    if not file.is_file():
+        return None
+    schema = json.loads(file.read_text())
+    return jsonschema.Draft202012Validator(schema, registry=Resource.from_contents(schema) @ _definitions(version))
+
+
+@cache
+def _definitions(version: str) -> Registry[Any]:
+    text = (BUNDLED / f"v{version}.0-local-strict" / "_definitions.json").read_text()
+    return Resource.from_contents(json.loads(text)) @ Registry()
 
 
 def _finding(rule: str, found: Object, problem: str) -> Finding:
@@ -62,9 +77,11 @@ def _finding(rule: str, found: Object, problem: str) -> Finding:
 def custom_findings(stack: Stack) -> Iterator[Finding]:
     """What the API server would refuse by the custom resources' own schemas."""
     for each in stack.objects:
-        if is_builtin(each) or group_of(each) in WITHOUT_SCHEMA:
+        if is_builtin(each):
             continue
-        schema = schemas().get((str(each["apiVersion"]), str(each["kind"])))
+        schema = (postgres.schemas() if group_of(each) == postgres.GROUP else schemas()).get(
+            (str(each["apiVersion"]), str(each["kind"]))
+        )
         if schema is None:
             yield _finding(
                 "schema-custom", each, f"no published schema of {each['apiVersion']} {each['kind']} is known here"

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.deploy.suite import postgres
 from tests.deploy.suite.containerfiles import LinterMissing, containerfiles, linting_findings
 from tests.deploy.suite.decoded import DecoderMissing, decoding_findings
 from tests.deploy.suite.findings import Finding
+from tests.deploy.suite.missing import SchemaMissing
 from tests.deploy.suite.objects import Stack
-from tests.deploy.suite.published import CRDS, NEWEST, OLDEST, SchemaMissing, builtin_findings, custom_findings, is_builtin
+from tests.deploy.suite.published import CRDS, NEWEST, OLDEST, builtin_findings, custom_findings, is_builtin
 from tests.deploy.suite.render import OVERLAYS, ROOT, CannotRender, overlays, rendered
 from tests.deploy.suite.rules import RULES
 
@@ -39,7 +41,8 @@ def all_findings(stack: Stack) -> Iterator[Finding]:
 def validate() -> Report:
     """Look at everything. Raises CannotRender, DecoderMissing, SchemaMissing, LinterMissing."""
     report = Report()
-    report.lines.append(f"Kubernetes {OLDEST} and {NEWEST}; schemas of custom resources: {', '.join(CRDS)}")
+    sources = [*CRDS, f"{postgres.CRATE}@{postgres.CRATE_VERSION}"]
+    report.lines.append(f"Kubernetes {OLDEST} and {NEWEST}; schemas of custom resources: {', '.join(sources)}")
     for name in overlays():
         stack = rendered(name)
         found = list(all_findings(stack))
