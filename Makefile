@@ -43,7 +43,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-test: setup browser tools
+test: setup browser
 	@# What takes longest begins first, so that no worker is left alone with it at the end.
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/deploy tests/contracts tests/unit
 

@@ -1,5 +1,6 @@
 """The overlays keep every rule, and each rule sees it when something is broken."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.deploy.breakages import BREAKAGES
 from tests.deploy.suite.breaking import Broken, broken
 from tests.deploy.suite.objects import Stack
-from tests.deploy.suite.render import overlays
+from tests.deploy.suite.render import ROOT, overlays
 from tests.deploy.suite.rules import RULES
 
 BY_NAME = {each.name: each for each in RULES}
@@ -29,3 +30,9 @@ def test_a_rule_sees_what_is_broken(overlay: Callable[[str], Stack], how: Broken
 def test_every_rule_is_broken_by_something() -> None:
     assert {how.rule for how in BREAKAGES} == set(BY_NAME)
     assert len(BY_NAME) == len(RULES), "two rules have one name"
+
+
+def test_every_rule_is_documented() -> None:
+    text = (ROOT / "docs" / "kubernetes-validation.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| (`[^|]+) \|$", text, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == set(BY_NAME)
