@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.deploy.suite import postgres
 from tests.deploy.suite.containerfiles import LinterMissing, containerfiles, linting_findings
@@ -38,13 +39,13 @@ def all_findings(stack: Stack) -> Iterator[Finding]:
         yield from rule.findings(stack)
 
 
-def validate() -> Report:
-    """Look at everything. Raises CannotRender, DecoderMissing, SchemaMissing, LinterMissing."""
+def validate(root: Path = ROOT) -> Report:
+    """Look at everything below a checkout. Raises CannotRender, DecoderMissing, SchemaMissing, LinterMissing."""
     report = Report()
     sources = [*CRDS, f"{postgres.CRATE}@{postgres.CRATE_VERSION}"]
     report.lines.append(f"Kubernetes {OLDEST} and {NEWEST}; schemas of custom resources: {', '.join(sources)}")
-    for name in overlays():
-        stack = rendered(name)
+    for name in overlays(root):
+        stack = rendered(name, root)
         found = list(all_findings(stack))
         report.add(f"{OVERLAYS / name}", found)
         kinds = Counter(each["kind"] for each in stack.objects)
@@ -53,18 +54,18 @@ def validate() -> Report:
         report.lines.append(
             f"{OVERLAYS / name}: {len(stack.objects)} objects ({custom} custom), {len(found)} findings\n    {shown}"
         )
-    files = containerfiles()
+    files = containerfiles(root)
     for file in files:
-        report.add(str(file.relative_to(ROOT)), list(linting_findings([file])))
+        report.add(str(file.relative_to(root)), list(linting_findings([file])))
     report.lines.append(f"deploy/images: {len(files)} files by hadolint")
     report.lines.append(f"{len(RULES)} rules of our own, {len(report.findings)} findings in all")
     return report
 
 
-def main() -> int:
+def main(root: Path = ROOT) -> int:
     """Print the report; 1 when something is wrong, 2 when it cannot be known."""
     try:
-        report = validate()
+        report = validate(root)
     except (CannotRender, DecoderMissing, SchemaMissing, LinterMissing) as error:
         print(f"k8s-validate: {error}", file=sys.stderr)
         return 2
@@ -73,4 +74,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*(Path(each) for each in sys.argv[1:])))

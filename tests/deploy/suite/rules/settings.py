@@ -12,6 +12,12 @@ from tests.deploy.suite.objects import Object, Stack, pods_of, template_of
 
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 EVERYWHERE = "0.0.0.0"
+NEEDED_BY = {
+    "WS_DATABASE_URL": {"history", code.PROVISIONER},
+    "WS_SECRET_KEY": {"gateway"},
+    "WS_ADMIN_PASSWORD": {"registry"},
+}
+"""Which services read a secret."""
 SERVICES = "websocket-spaces"
 """The name that the pods of our services have in common."""
 
@@ -91,6 +97,15 @@ def gateways_share_a_key(stack: Stack) -> Iterator[Problem]:
             yield owner, "each gateway would sign links with a key of its own: WS_SECRET_KEY is not set"
 
 
+def secrets_go_where_they_are_needed(stack: Stack) -> Iterator[Problem]:
+    for owner, container, service in _services(stack):
+        for name in sorted(environment(stack, container)):
+            if service not in NEEDED_BY.get(name, {service}):
+                yield owner, f"{service} gets {name}, which it does not need"
+        if any("secretRef" in each for each in container.get("envFrom") or []):
+            yield owner, f"{service} gets a whole Secret as variables, and needs single keys"
+
+
 def metrics_are_scraped(stack: Stack) -> Iterator[Problem]:
     for owner, _, service in _services(stack):
         annotations = template_of(owner).get("metadata", {}).get("annotations") or {}
@@ -122,6 +137,7 @@ RULES = (
         "nats-user", nats_users_fit, "Each service connects as its own user, with that user's password from nats-passwords."
     ),
     Rule("shared-key", gateways_share_a_key, "Set WS_SECRET_KEY from a Secret, the same at all gateways."),
+    Rule("least-secrets", secrets_go_where_they_are_needed, "Give each service only the keys of Secrets that it reads."),
     Rule("scraped", metrics_are_scraped, "Annotate the pods prometheus.io/scrape and prometheus.io/port."),
     Rule("agent-options", agents_are_told_what_they_take, "`spaces-agent run --help` lists the options."),
 )
