@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads bench-footprint up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -27,6 +27,7 @@ help:
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
+	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
@@ -70,6 +71,10 @@ browser:
 # In Go, so not in .venv. Nothing is changed outside .tools and Go's own caches.
 tools:
 	@requirements/tools.sh .tools/bin
+
+# Unpacked, not installed: no server is started.
+proxies:
+	@requirements/proxies.sh .tools/bin
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo
