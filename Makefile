@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools k8s-validate demo bench bench-uploads bench-footprint up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies k8s-validate demo bench bench-uploads bench-footprint up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -27,6 +27,7 @@ help:
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
+	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
@@ -76,6 +77,10 @@ tools:
 # Without a cluster: what docs/kubernetes-validation.md says.
 k8s-validate: setup tools
 	$(BIN)/python -m tests.deploy.suite.validate
+
+# Unpacked, not installed: no server is started.
+proxies:
+	@requirements/proxies.sh .tools/bin
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo

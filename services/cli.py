@@ -91,6 +91,10 @@ requests.add_command(erase)
     "--host", default="127.0.0.1", show_default=True, metavar="ADDR",
     help="The address on which the gateways listen. 0.0.0.0: every one, so that agents and users elsewhere reach them.",
 )  # fmt: skip
+@click.option(
+    "--public-url", default="", envvar="WS_PUBLIC_URL", show_envvar=True, metavar="URL",
+    help="Where people and agents elsewhere find this, like https://spaces.example.com: that of a proxy with TLS before it.",
+)  # fmt: skip
 @click.option("--gateways", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many gateways.")
 @click.option(
     "--dispatchers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many dispatchers."
@@ -114,7 +118,13 @@ requests.add_command(erase)
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--quiet", is_flag=True,
+    help="For service managers: say only what changes, without keys, and no status.",
+)  # fmt: skip
+def up(
+    home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
@@ -126,7 +136,9 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     Try it:
       spaces up
     In another terminal, in the same directory:
-      spaces submit demo prompt=hello --follow"""
+      spaces submit demo prompt=hello --follow
+    For people and agents elsewhere, behind nginx or Caddy:
+      WS_TRUSTED_PROXIES=127.0.0.1 spaces up --public-url https://spaces.example.com"""
     from services.local import errors, stack
     from services.local import up as running
 
@@ -134,7 +146,7 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     servers = None if nats_servers is None else int(nats_servers)
     asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
-        running.up(asked, os.environ, json=as_json)
+        running.up(asked, os.environ, json=as_json, quiet=quiet)
     except errors.LocalError as error:
         _fail(str(error), error.exit_code)
 
@@ -196,11 +208,12 @@ def recover(home: Path | None, yes: bool, as_json: bool) -> None:
     from services.local.errors import LocalError
     from services.recover_command import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     logging.disable()  # what goes wrong is told in one line
-    if home is None and not os.environ.get("WS_DATABASE_URL"):
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and secret(os.environ, "WS_DATABASE_URL") is None:
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         status = run(home, os.environ, yes=yes, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)
@@ -257,13 +270,14 @@ def _on_the_log(work: "Work", home: Path | None, database_url: str | None, as_js
     from services.local.errors import LocalError
     from services.log_commands import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     if home is not None and database_url is not None:
         raise click.UsageError("give --home or --database-url, not both")
-    if home is None and database_url is None:
-        database_url = os.environ.get("WS_DATABASE_URL")
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and database_url is None:
+            database_url = secret(os.environ, "WS_DATABASE_URL")
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         clean = run(work, home, database_url, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)

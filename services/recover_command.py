@@ -24,6 +24,7 @@ from services.local.up import PASSED_ON
 from services.runtime import bus
 from services.runtime.append import StreamFull
 from services.runtime.errors import Final, NatsUnavailable
+from services.runtime.secret_files import with_secrets
 from services.runtime.settings import Settings, read
 
 _CONNECT_S = 10.0
@@ -119,7 +120,7 @@ def _target(home: Path | None, environment: Mapping[str, str]) -> Iterator[_Targ
     if home is None:
         yield _Target(settings, alone=False)
         return
-    settings = read({name: environment[name] for name in PASSED_ON if name in environment})
+    settings = read({name: value for name, value in with_secrets(environment).items() if name in PASSED_ON})
     with servers_of(Home(home.resolve())) as servers:
         settings = msgspec.structs.replace(
             settings,
