@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -29,6 +29,7 @@ help:
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
 	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
+	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
 	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
@@ -45,7 +46,7 @@ check: setup
 
 test: setup browser
 	@# What takes longest begins first, so that no worker is left alone with it at the end.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/contracts tests/unit
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/deploy tests/contracts tests/unit
 
 faults: setup
 	$(BIN)/python -m pytest -n 2 tests/faults
@@ -71,6 +72,11 @@ browser:
 # In Go, so not in .venv. Nothing is changed outside .tools and Go's own caches.
 tools:
 	@requirements/tools.sh .tools/bin
+	@go build -C tests/deploy/decode -trimpath -o $(CURDIR)/.tools/bin/k8s-decode .
+
+# Without a cluster: what docs/kubernetes-validation.md says.
+k8s-validate: setup tools
+	$(BIN)/python -m tests.deploy.suite.validate
 
 # Unpacked, not installed: no server is started.
 proxies:

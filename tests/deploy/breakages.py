@@ -1,8 +1,9 @@
-"""For each rule, what breaks it. Paths go from the object down; labels' slashes would be steps, so whole maps are put there."""
+"""For each rule, what breaks it. Paths go from the object down; labels have slashes, so whole maps of them are put there."""
 
 from typing import Any
 
-from tests.deploy.suite.breaking import GONE, Broken
+from tests.deploy.suite.breaking import Broken
+from tests.deploy.suite.published import NEWEST, OLDEST
 
 POD = "spec/template/spec"
 FIRST = f"{POD}/containers/0"
@@ -13,7 +14,10 @@ ROUTE, HPA, BUDGET = "HTTPRoute/gateway", "HorizontalPodAutoscaler/gateway", "Po
 
 def with_env(name: str, value: Any) -> Any:
     """The list of variables with one more, or with another value."""
-    return lambda old: [*(each for each in old or [] if each["name"] != name), *([{"name": name, "value": value}] if value else [])]
+    return lambda old: [
+        *(each for each in old or [] if each["name"] != name),
+        *([{"name": name, "value": value}] if value else []),
+    ]
 
 
 def without(key: str) -> Any:
@@ -80,8 +84,10 @@ def _key(variable: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 SETTINGS = [
+    Broken("service-command", GATEWAY, f"{FIRST}/args", ["gatevay"]),
+    Broken("service-command", GATEWAY, f"{FIRST}/args"),
     Broken("settings", GATEWAY, f"{FIRST}/env", with_env("WS_RATELIMIT", "1/1")),
-    Broken("settings", GATEWAY, f"{FIRST}/env", with_env("WS_LOG_LEVEL", "info") and with_env("WS_PORT", "http")),
+    Broken("settings", GATEWAY, f"{FIRST}/env", with_env("WS_PORT", "http")),
     Broken("settings", HISTORY, f"{FIRST}/env", with_env("WS_DATABASE_URL", None)),
     Broken("settings", "ConfigMap/settings", "data", plus(WS_REPLICA="3")),
     Broken("settings-elsewhere", "StatefulSet/agent", f"{FIRST}/env", with_env("WS_PORT", "1"), overlay="agent"),
@@ -92,6 +98,8 @@ SETTINGS = [
     Broken("settings-ports", "ConfigMap/settings", "data", plus(WS_HOST="127.0.0.1")),
     Broken("nats-user", GATEWAY, f"{FIRST}/env", with_env("WS_NATS_URL", "nats://registry:$(NATS_PASSWORD)@nats:4222")),
     Broken("nats-user", GATEWAY, f"{FIRST}/env", lambda old: [_key(each, "WS_NATS_REGISTRY_PASSWORD") for each in old]),
+    Broken("least-secrets", GATEWAY, f"{FIRST}/env", with_env("WS_DATABASE_URL", "postgresql://postgres-rw/spaces")),
+    Broken("least-secrets", GATEWAY, f"{FIRST}/envFrom/0", {"secretRef": {"name": "nats-passwords"}}),
     Broken("shared-key", GATEWAY, f"{FIRST}/env", with_env("WS_SECRET_KEY", None)),
     Broken("scraped", GATEWAY, "spec/template/metadata/annotations", {}),
     Broken("agent-options", "StatefulSet/agent", f"{FIRST}/args/1", "--urls=https://spaces.example.com", overlay="agent"),
@@ -131,7 +139,9 @@ SECURITY = [
     Broken("no-service-links", GATEWAY, f"{POD}/enableServiceLinks"),
     Broken("namespace-enforces", "Namespace/websocket-spaces", "metadata/labels", {}),
     Broken("no-secret-written", GATEWAY, f"{FIRST}/env", with_env("WS_SECRET_KEY", "0123456789abcdef")),
-    Broken("no-secret-written", HISTORY, f"{FIRST}/env", with_env("WS_DATABASE_URL", "postgresql://spaces:hunter2@db/spaces")),
+    Broken(
+        "no-secret-written", HISTORY, f"{FIRST}/env", with_env("WS_DATABASE_URL", "postgresql://spaces:hunter2@db/spaces")
+    ),
     Broken("no-secret-written", "ConfigMap/settings", "data", plus(WS_ADMIN_PASSWORD="hunter2")),
     Broken("no-secret-written", "Secret/gateway", "data", {"secret-key": "aHVudGVyMg=="}, overlay="dev"),
     Broken("image-pinned", GATEWAY, f"{FIRST}/image", "registry.example.com/websocket-spaces:latest"),
@@ -140,7 +150,11 @@ SECURITY = [
 ]
 
 RESOURCES = [
-    *(Broken("resources", GATEWAY, f"{FIRST}/resources/{part}/{kind}") for part in ("requests", "limits") for kind in ("cpu", "memory")),
+    *(
+        Broken("resources", GATEWAY, f"{FIRST}/resources/{part}/{kind}")
+        for part in ("requests", "limits")
+        for kind in ("cpu", "memory")
+    ),
     Broken("resources", "Cluster/postgres", "spec/resources"),
     Broken("requests-fit", GATEWAY, f"{FIRST}/resources/requests/memory", "2Gi"),
     Broken("gomemlimit", NATS, f"{FIRST}/env", with_env("GOMEMLIMIT", "4GiB")),
@@ -186,6 +200,11 @@ NETWORK = [
     Broken("default-deny", f"{POLICY}/default-deny", "spec/policyTypes", ["Ingress"]),
     Broken("policy-types", f"{POLICY}/to-nats", "spec/policyTypes", ["Ingress"]),
     Broken("edge-ports", f"{POLICY}/to-nats", "spec/egress/0/ports"),
+    Broken("edge-ports", f"{POLICY}/to-nats", "spec/egress/0/ports/0/endPort", 65535),
+    Broken("edge-needed", f"{POLICY}/to-nats", "spec/egress/0/ports/0/protocol", "UDP"),
+    Broken("edge-needed", f"{POLICY}/dns", "spec/egress/0/ports/0"),
+    Broken("edge-superfluous", f"{POLICY}/to-nats", "spec/egress/0/to/0", {"ipBlock": {"cidr": "0.0.0.0/0"}}),
+    Broken("edge-superfluous", f"{POLICY}/scrape", "spec/ingress/0/from/0/namespaceSelector", {}),
     Broken("edge-needed", f"{POLICY}/to-nats"),
     Broken("edge-needed", f"{POLICY}/nats"),
     Broken("edge-needed", f"{POLICY}/dns"),
@@ -210,9 +229,19 @@ SERVERS = [
     Broken("nats-sync", NATS, f"{FIRST}/env", with_env("WS_NATS_SYNC_INTERVAL", "2m")),
     Broken("nats-replicas", "ConfigMap/settings", "data", plus(WS_REPLICAS="1")),
     Broken("nats-replicas", NATS, "spec/replicas", 1),
-    Broken("nats-routes", NATS, f"{FIRST}/env", with_env("WS_NATS_ROUTE_3", "nats-route://routes:$(ROUTES_PASSWORD)@nats-3.nats:6222")),
+    Broken(
+        "nats-routes",
+        NATS,
+        f"{FIRST}/env",
+        with_env("WS_NATS_ROUTE_3", "nats-route://routes:$(ROUTES_PASSWORD)@nats-3.nats:6222"),
+    ),
     Broken("nats-names", CONFIG, "data", with_text("permissions.conf", "$KV.ws_leases.", "$KV.ws_lease.")),
-    Broken("nats-names", CONFIG, "data", with_text("permissions.conf", "$JS.API.STREAM.INFO.OUTPUT", "$JS.API.STREAM.INFO.OUTPUTS")),
+    Broken(
+        "nats-names",
+        CONFIG,
+        "data",
+        with_text("permissions.conf", "$JS.API.STREAM.INFO.OUTPUT", "$JS.API.STREAM.INFO.OUTPUTS"),
+    ),
     Broken("nats-names", CONFIG, "data", with_text("permissions.conf", "ws.req.*.*.assigned", "ws.request.*.*.assigned")),
     Broken("nats-names", CONFIG, "data", with_text("permissions.conf", "ws_sign_ins", "ws_sessions")),
     Broken("nats-users", CONFIG, "data", with_text("permissions.conf", "user: dispatcher", "user: scheduler")),
@@ -220,5 +249,40 @@ SERVERS = [
     Broken("nats-disk", CONFIG, "data", with_text("server.conf", "max_file_store: 32GB", "max_file_store: 16GB")),
 ]
 
+SCHEMAS = [
+    *(Broken(f"schema-{version}", GATEWAY, "spec/replica", 3) for version in (OLDEST, NEWEST)),
+    *(Broken(f"schema-{version}", GATEWAY, "spec/minReadySeconds", "5") for version in (OLDEST, NEWEST)),
+    *(Broken(f"schema-{version}", BUDGET, "apiVersion", "policy/v1beta1") for version in (OLDEST, NEWEST)),
+    Broken(f"schema-{OLDEST}", GATEWAY, f"{POD}/hostnameOverride", "gateway"),
+    Broken("schema-custom", ROUTE, "spec/rules/1/timeout", "0s"),
+    Broken("schema-custom", ROUTE, "spec/rules/1/timeouts/request", "for ever"),
+    Broken("schema-custom", ROUTE, "spec/rules/0/matches/0/path/type", "Glob"),
+    Broken("schema-custom", ROUTE, "apiVersion", "gateway.networking.k8s.io/v1alpha1"),
+    Broken("schema-custom", "ObjectStore/postgres-backups", "spec/configuration/destinationpath", "s3://elsewhere"),
+    Broken("schema-custom", "ObjectStore/postgres-backups", "spec/configuration/wal/compression", "rar"),
+    Broken("schema-custom", "Cluster/postgres", "spec/instance", 3),
+    Broken("schema-custom", "Cluster/postgres", "spec/instances", "3"),
+    Broken("schema-custom", "Cluster/postgres", "spec/instances"),
+    Broken("schema-custom", "Cluster/postgres", "spec/bootstrap/initdb/dataChecksum", True),
+    Broken("schema-custom", "Cluster/postgres", "spec/primaryUpdateMethod", "reboot"),
+    Broken("schema-custom", "ScheduledBackup/postgres", "spec/method", "plug"),
+    Broken("schema-custom", "ScheduledBackup/postgres", "spec/schedule"),
+]
+
+GO_TYPES = [
+    Broken("go-types", GATEWAY, f"{FIRST}/resources/limits/memory", "1Gb"),
+    Broken("go-types", GATEWAY, "spec/replica", 3),
+    Broken("go-types", GATEWAY, "spec/selector/matchLabels", {"app name": "gateway"}),
+    Broken("go-types", GATEWAY, "metadata/labels", labelled(component="the gateway")),
+    Broken("go-types", f"{POLICY}/to-nats", "spec/podSelector/matchExpressions/0/operator", "Within"),
+    Broken("go-types", GATEWAY, "metadata/name", "Gateway"),
+    Broken("go-types", GATEWAY, f"{FIRST}/ports/0/name", "http-and-websockets"),
+    Broken("go-types", GATEWAY, f"{FIRST}/ports/0/containerPort", 70000),
+    Broken("go-types", GATEWAY, f"{FIRST}/name", "the gateway"),
+    Broken("go-types", GATEWAY, f"{FIRST}/env", with_env("WS=PORT", "1")),
+    Broken("go-types", GATEWAY, f"{POD}/volumes/0/name", "tmp_files"),
+    Broken("go-types", "Service/gateway", "spec/ports/0/port", 0),
+    Broken("go-types", BUDGET, "apiVersion", "policy/v1beta1"),
+]
+
 BREAKAGES = [*WIRING, *SETTINGS, *PROBES, *SECURITY, *RESOURCES, *AVAILABILITY, *NETWORK, *SERVERS]
-__all__ = ["BREAKAGES", "GONE"]

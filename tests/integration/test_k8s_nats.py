@@ -1,6 +1,7 @@
 """The NATS servers of deploy/k8s: would the real one start with what their pods are told, and how does it end?"""
 
 import asyncio
+import json
 import re
 import signal
 import subprocess
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from services.local.nats_server import CONFIGS, USERS, find_nats_server
+from services.local.nats_server import CONFIGS, USERS, NatsServer, find_nats_server
+from services.local.ports import free_port
 from services.runtime.bus import connect
+from tests.support.health import fetched
 from tests.support.servers import Servers
 
 K8S = CONFIGS.parent / "k8s"
@@ -75,6 +78,20 @@ def test_made_secrets_are_those_of_the_examples() -> None:
     examples = keys(list(yaml.safe_load_all((K8S / "overlays/prod/secrets.example.yaml").read_text())))
     assert keys(made_secrets("prod", "ada@example.org")).items() <= examples.items()
     assert set(examples) - {"backup-credentials"} == set(keys(made_secrets("prod", "ada@example.org")))
+
+
+async def test_the_probes_ask_what_the_server_answers(tmp_path: Path) -> None:
+    monitor = free_port()
+    server = NatsServer(tmp_path / "nats", free_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=monitor)
+    await asyncio.to_thread(server.start)
+    try:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            asked = container("base/nats/statefulset.yaml")[probe]["httpGet"]
+            assert asked["port"] == "monitor"
+            status, body = await asyncio.to_thread(fetched, f"http://127.0.0.1:{monitor}{asked['path']}")
+            assert (status, json.loads(body)) == (200, {"status": "ok"}), probe
+    finally:
+        await asyncio.to_thread(server.stop)
 
 
 async def test_a_server_that_is_to_go_lets_its_clients_go_first_whatever_sigterm_says() -> None:

@@ -52,10 +52,7 @@ def _found(objects: list[Object], target: str) -> Object:
 
 def _put(holder: Any, path: list[str], value: Any) -> None:
     for step in path[:-1]:
-        if isinstance(holder, list):
-            holder = holder[int(step)]
-        else:
-            holder = holder.setdefault(step, {})
+        holder = holder[int(step)] if isinstance(holder, list) else holder.setdefault(step, {})
     last: Any = int(path[-1]) if isinstance(holder, list) else path[-1]
     if value is GONE:
         del holder[last]

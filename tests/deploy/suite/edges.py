@@ -22,32 +22,33 @@ class Edge:
     source: str
     target: str
     port: int
+    protocol: str = "TCP"
 
     def __str__(self) -> str:
-        return f"{self.source} → {self.target}, port {self.port or 'any'}"
+        return f"{self.source} → {self.target}, {self.protocol} port {self.port or 'any'}"
 
 
 def leaving(stack: Stack) -> set[Edge]:
     """What policies let out of our pods."""
     return {
-        Edge(shown(pods.owner), who, port)
+        Edge(shown(pods.owner), who, port, protocol)
         for policy in stack.of("NetworkPolicy")
         for pods in stack.selected(policy["spec"].get("podSelector"))
         for rule in policy["spec"].get("egress") or []
         for who, at in _peers(stack, rule.get("to"))
-        for port in _ports(rule, at)
+        for port, protocol in _ports(rule, at)
     }
 
 
 def arriving(stack: Stack) -> set[Edge]:
     """What policies let in to our pods."""
     return {
-        Edge(who, shown(pods.owner), port)
+        Edge(who, shown(pods.owner), port, protocol)
         for policy in stack.of("NetworkPolicy")
         for pods in stack.selected(policy["spec"].get("podSelector"))
         for rule in policy["spec"].get("ingress") or []
         for who, _ in _peers(stack, rule.get("from"))
-        for port in _ports(rule, pods)
+        for port, protocol in _ports(rule, pods)
     }
 
 
@@ -65,19 +66,21 @@ def _peers(stack: Stack, peers: list[Object] | None) -> Iterator[tuple[str, Pods
             yield from ((shown(pods.owner), pods) for pods in stack.selected(peer.get("podSelector")))
 
 
-def _ports(rule: Object, at: Pods | None) -> Iterator[int]:
+def _ports(rule: Object, at: Pods | None) -> Iterator[tuple[int, str]]:
     if not rule.get("ports"):
-        yield ALL_PORTS
+        yield ALL_PORTS, "TCP"
     for each in rule.get("ports") or []:
-        port = each.get("port", ALL_PORTS)
-        if isinstance(port, int):
-            yield port
+        port, protocol = each.get("port", ALL_PORTS), each.get("protocol", "TCP")
+        if "endPort" in each:
+            yield ALL_PORTS, protocol
+        elif isinstance(port, int):
+            yield port, protocol
         elif at is not None and (found := at.port(port)) is not None:
-            yield found
+            yield found, protocol
 
 
 def needed(stack: Stack) -> set[Edge]:
-    """What there must be, from addresses in the programs' environment, routes, and what is known of the programs of others."""
+    """What there must be, from addresses in the environment, routes, and what is known of the programs of others."""
     inside = [edge for pods in stack.pods for edge in _told(stack, pods)]
     return {*inside, *_names(stack), *_scrapes(stack), *_ways_in(stack), *_postgres(stack)}
 
@@ -126,7 +129,7 @@ def _told(stack: Stack, pods: Pods) -> Iterator[Edge]:
 
 
 def _names(stack: Stack) -> Iterator[Edge]:
-    yield from (Edge(shown(pods.owner), DNS, 53) for pods in stack.pods)
+    yield from (Edge(shown(pods.owner), DNS, 53, protocol) for pods in stack.pods for protocol in ("TCP", "UDP"))
 
 
 def _scrapes(stack: Stack) -> Iterator[Edge]:

@@ -96,8 +96,8 @@ def pods_of(workload: Object) -> Pods:
 
 @dataclass(frozen=True)
 class Stack:
-    """All objects of one rendered overlay. `promised` are the Secrets that people or operators make there, which the overlay's
-    examples name; `production`: people's work depends on it."""
+    """All objects of one rendered overlay. `promised` are the Secrets that people make there, which the overlay's examples
+    name; `production`: people's work depends on it."""
 
     objects: tuple[Object, ...]
     promised: tuple[Object, ...] = ()

@@ -49,7 +49,9 @@ def _may_go(budget: Object, count: int) -> int:
 def budgets_never_block(stack: Stack) -> Iterator[Problem]:
     for workload in _running(stack):
         budgets = [
-            each for each in stack.of("PodDisruptionBudget") if matches(each["spec"].get("selector"), pods_of(workload).labels)
+            each
+            for each in stack.of("PodDisruptionBudget")
+            if matches(each["spec"].get("selector"), pods_of(workload).labels)
         ]
         count = fewest(stack, workload)
         if len(budgets) > 1 or (count > 1 and not budgets):
@@ -82,7 +84,10 @@ def replicas_are_spread(stack: Stack) -> Iterator[Problem]:
             wanted = set((each.get("labelSelector") or {}).get("matchLabels") or {}) | set(each.get("matchLabelKeys") or [])
             others = [other for other in stack.selected(each.get("labelSelector")) if other.owner is not workload]
             if others and "app.kubernetes.io/component" not in wanted:
-                yield workload, f"the constraint of {each['topologyKey']} counts the pods of {shown(others[0].owner)} as well"
+                yield (
+                    workload,
+                    f"the constraint of {each['topologyKey']} counts the pods of {shown(others[0].owner)} as well",
+                )
 
 
 def there_are_enough(stack: Stack) -> Iterator[Problem]:
@@ -100,7 +105,10 @@ def autoscalers_scale(stack: Stack) -> Iterator[Problem]:
             yield found, f"there is no {target.get('kind', DEPLOYMENT)}/{target['name']} to scale"
         elif "replicas" in workload["spec"]:
             yield workload, f"it says replicas, and {shown(found)} does: each apply would undo the other"
-        fewest_, most = spec.get("minReplicas", spec.get("minReplicaCount", 1)), spec.get("maxReplicas", spec.get("maxReplicaCount", 100))
+        fewest_, most = (
+            spec.get("minReplicas", spec.get("minReplicaCount", 1)),
+            spec.get("maxReplicas", spec.get("maxReplicaCount", 100)),
+        )
         if fewest_ > most:
             yield found, f"at least {fewest_} and at most {most}"
         for metric in spec.get("metrics") or []:
@@ -173,13 +181,25 @@ def routes_have_no_time_limit(stack: Stack) -> Iterator[Problem]:
 
 
 RULES = (
-    Rule("budget", budgets_never_block, "One budget for each workload, maxUnavailable: 1, unhealthyPodEvictionPolicy: AlwaysAllow."),
+    Rule(
+        "budget",
+        budgets_never_block,
+        "One budget for each workload, maxUnavailable: 1, unhealthyPodEvictionPolicy: AlwaysAllow.",
+    ),
     Rule("budget-majority", budgets_keep_a_majority, "Let one server go at a time."),
     Rule("spread", replicas_are_spread, "Spread over kubernetes.io/hostname, counting by name and component."),
     Rule("enough", there_are_enough, "Raise the replicas, or the autoscaler's minimum."),
     Rule("autoscaler", autoscalers_scale, "Scale what exists, by a metric that exists, and take `replicas` out of it."),
     Rule("rollout", rollouts_keep_capacity, "maxUnavailable: 0, maxSurge: 1 or more, minReadySeconds: 1 or more."),
-    Rule("grace", grace_covers_the_drain, "Raise terminationGracePeriodSeconds: preStop, WS_DRAIN_DELAY, the drain, and some to spare."),
-    Rule("drain-delay", routed_pods_outlive_their_readiness, "Raise WS_DRAIN_DELAY over failureThreshold × (period + timeout)."),
+    Rule(
+        "grace",
+        grace_covers_the_drain,
+        "Raise terminationGracePeriodSeconds: preStop, WS_DRAIN_DELAY, the drain, and some to spare.",
+    ),
+    Rule(
+        "drain-delay",
+        routed_pods_outlive_their_readiness,
+        "Raise WS_DRAIN_DELAY over failureThreshold × (period + timeout).",
+    ),
     Rule("route-timeouts", routes_have_no_time_limit, "Set timeouts.request: 0s."),
 )

@@ -26,5 +26,7 @@ def jobs_can_run_again(stack: Stack) -> Iterator[Problem]:
 
 RULES = (
     Rule("job-ends", jobs_end, "Say restartPolicy, backoffLimit and activeDeadlineSeconds."),
-    Rule("job-again", jobs_can_run_again, "Say ttlSecondsAfterFinished, or a policy by which the deploying tool deletes it."),
+    Rule(
+        "job-again", jobs_can_run_again, "Say ttlSecondsAfterFinished, or a policy by which the deploying tool deletes it."
+    ),
 )

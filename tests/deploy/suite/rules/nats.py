@@ -110,7 +110,9 @@ def permissions_name_what_there_is(stack: Stack) -> Iterator[Problem]:
             yield workload, f"permissions name the stream {name}, which the code does not make"
         for name in sorted(known - named):
             yield workload, f"no permission names the stream {name}"
-        for each in sorted({each for each in quoted if each.startswith("ws.") and tuple(each.split(".")[:2]) not in prefixes}):
+        for each in sorted(
+            {each for each in quoted if each.startswith("ws.") and tuple(each.split(".")[:2]) not in prefixes}
+        ):
             yield workload, f"permissions name the subject {each}, which the code does not use"
 
 
@@ -124,7 +126,13 @@ def _stream_of(subject: str) -> str | None:
 
 def _prefixes() -> set[tuple[str, ...]]:
     used = [
-        *(subjects.ALL_REQUESTS, subjects.ALL_CONNECTIONS, subjects.ALL_DIRECTORY, subjects.ALL_OUTPUT, subjects.ALL_REPORTS),
+        *(
+            subjects.ALL_REQUESTS,
+            subjects.ALL_CONNECTIONS,
+            subjects.ALL_DIRECTORY,
+            subjects.ALL_OUTPUT,
+            subjects.ALL_REPORTS,
+        ),
         *(subjects.ALL_FOR_PEOPLE, subjects.FENCE, subjects.control("any"), subjects.registry_rpc("any")),
     ]
     return {tuple(each.split(".")[:2]) for each in used}
@@ -155,8 +163,12 @@ RULES = (
     Rule("nats-variables", variables_are_set, "deploy/nats/server.conf and cluster.conf name all variables at their head."),
     Rule("nats-sync", writes_are_synced, "Set WS_NATS_SYNC_INTERVAL=always."),
     Rule("nats-replicas", replicas_fit_servers, "WS_REPLICAS=3 with three servers, else 1."),
-    Rule("nats-routes", routes_name_the_servers, "One WS_NATS_ROUTE_n for each server, by its name at the headless Service."),
-    Rule("nats-names", permissions_name_what_there_is, "Names are in services/contracts/subjects.py and runtime/topology.py."),
+    Rule(
+        "nats-routes", routes_name_the_servers, "One WS_NATS_ROUTE_n for each server, by its name at the headless Service."
+    ),
+    Rule(
+        "nats-names", permissions_name_what_there_is, "Names are in services/contracts/subjects.py and runtime/topology.py."
+    ),
     Rule("nats-users", every_service_is_a_user, "Add the user to deploy/nats/permissions.conf."),
     Rule("nats-disk", streams_fit_the_disk, "Lower WS_…_MAX_BYTES or ask for a larger volume."),
 )

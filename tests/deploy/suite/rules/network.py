@@ -64,7 +64,11 @@ def addresses_lead_somewhere(stack: Stack) -> Iterator[Problem]:
 
 
 RULES = (
-    Rule("default-deny", nothing_is_allowed_by_default, "Add a policy with an empty podSelector for Ingress and Egress, without rules."),
+    Rule(
+        "default-deny",
+        nothing_is_allowed_by_default,
+        "Add a policy with an empty podSelector for Ingress and Egress, without rules.",
+    ),
     Rule("policy-types", policies_say_their_types, "Name the direction in policyTypes."),
     Rule("edge-ports", ports_are_named, "Name the ports."),
     Rule("edge-needed", needed_edges_are_allowed, "Allow it where it leaves and where it arrives: see base/network."),

@@ -9,13 +9,13 @@ from tests.deploy.suite.findings import Problem, Rule
 from tests.deploy.suite.objects import JOB, Object, Pods, Stack, pods_of
 
 KINDS = ("startupProbe", "livenessProbe", "readinessProbe")
-OURS = {route.path for route in routes(lambda: [])}
+OURS = {route.path for route in routes(list)}
 NATS = {"/healthz", "/varz"}
 """What the monitoring port of nats-server answers."""
 
 
 def _probed(stack: Stack) -> Iterator[tuple[Pods, Object]]:
-    """Containers that somebody connects to. One that nobody does says by its end, and by nothing else, that it does not work."""
+    """Containers that somebody connects to. One that nobody does shows only by its end that it does not work."""
     for workload in stack.workloads:
         pods = pods_of(workload)
         if workload["kind"] not in (JOB, "CronJob"):
@@ -46,7 +46,10 @@ def probes_reach_something(stack: Stack) -> Iterator[Problem]:
             probe = container.get(kind) or {}
             for asked in (probe.get("httpGet"), probe.get("tcpSocket")):
                 if asked and pods.port(asked["port"]) is None:
-                    yield pods.owner, f"container {container['name']}: {kind} asks the port {asked['port']}, which is not there"
+                    yield (
+                        pods.owner,
+                        f"container {container['name']}: {kind} asks the port {asked['port']}, which is not there",
+                    )
 
 
 def probes_ask_real_paths(stack: Stack) -> Iterator[Problem]:

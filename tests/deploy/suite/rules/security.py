@@ -109,7 +109,9 @@ def images_are_pinned(stack: Stack) -> Iterator[Problem]:
 RULES = (
     Rule("restricted", pods_are_restricted, "See base/pods/restricted.yaml, and Kubernetes' Pod Security Standards."),
     Rule("read-only-root", roots_are_read_only, "Set it, and mount an emptyDir where the program writes."),
-    Rule("no-token", no_tokens_are_mounted, "Set automountServiceAccountToken: false; nothing here asks the Kubernetes API."),
+    Rule(
+        "no-token", no_tokens_are_mounted, "Set automountServiceAccountToken: false; nothing here asks the Kubernetes API."
+    ),
     Rule("no-service-links", no_service_links, "Set enableServiceLinks: false; services refuse variables they do not know."),
     Rule("namespace-enforces", namespaces_enforce, "Label the Namespace pod-security.kubernetes.io/enforce: restricted."),
     Rule("no-secret-written", no_secret_is_written, "Take it from a Secret that is made outside of git."),

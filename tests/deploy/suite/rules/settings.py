@@ -12,12 +12,28 @@ from tests.deploy.suite.objects import Object, Stack, pods_of, template_of
 
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 EVERYWHERE = "0.0.0.0"
+NEEDED_BY = {
+    "WS_DATABASE_URL": {"history", code.PROVISIONER},
+    "WS_SECRET_KEY": {"gateway"},
+    "WS_ADMIN_PASSWORD": {"registry"},
+}
+"""Which services read a secret."""
+SERVICES = "websocket-spaces"
+"""The name that the pods of our services have in common."""
 
 
 def _services(stack: Stack) -> Iterator[tuple[Object, Object, str]]:
     for owner, container in stack.containers:
         if service := code.service_of(container):
             yield owner, container, service
+
+
+def images_are_told_what_to_run(stack: Stack) -> Iterator[Problem]:
+    for pods in stack.pods:
+        ours = pods.labels.get("app.kubernetes.io/name") == SERVICES
+        if ours and not any(code.service_of(each) for each in pods.containers):
+            said = [each.get("args") for each in pods.containers]
+            yield pods.owner, f"its containers run {said}, which is none of our services"
 
 
 def settings_are_accepted(stack: Stack) -> Iterator[Problem]:
@@ -81,6 +97,15 @@ def gateways_share_a_key(stack: Stack) -> Iterator[Problem]:
             yield owner, "each gateway would sign links with a key of its own: WS_SECRET_KEY is not set"
 
 
+def secrets_go_where_they_are_needed(stack: Stack) -> Iterator[Problem]:
+    for owner, container, service in _services(stack):
+        for name in sorted(environment(stack, container)):
+            if service not in NEEDED_BY.get(name, {service}):
+                yield owner, f"{service} gets {name}, which it does not need"
+        if any("secretRef" in each for each in container.get("envFrom") or []):
+            yield owner, f"{service} gets a whole Secret as variables, and needs single keys"
+
+
 def metrics_are_scraped(stack: Stack) -> Iterator[Problem]:
     for owner, _, service in _services(stack):
         annotations = template_of(owner).get("metadata", {}).get("annotations") or {}
@@ -101,12 +126,18 @@ def agents_are_told_what_they_take(stack: Stack) -> Iterator[Problem]:
 
 
 RULES = (
+    Rule("service-command", images_are_told_what_to_run, "Say one service, or `provision`, in args."),
     Rule("settings", settings_are_accepted, "docs/operations.md lists all settings; set what it needs and nothing else."),
     Rule("settings-elsewhere", no_other_settings, "Delete the variable, or give it to the service that reads it."),
     Rule("references-set", references_are_set, "Define the variable before the one that uses it."),
-    Rule("settings-ports", ports_are_those_of_settings, "Make WS_PORT, WS_HEALTH_PORT, WS_HOST and the container ports agree."),
-    Rule("nats-user", nats_users_fit, "Each service connects as its own user, with that user's password from nats-passwords."),
+    Rule(
+        "settings-ports", ports_are_those_of_settings, "Make WS_PORT, WS_HEALTH_PORT, WS_HOST and the container ports agree."
+    ),
+    Rule(
+        "nats-user", nats_users_fit, "Each service connects as its own user, with that user's password from nats-passwords."
+    ),
     Rule("shared-key", gateways_share_a_key, "Set WS_SECRET_KEY from a Secret, the same at all gateways."),
+    Rule("least-secrets", secrets_go_where_they_are_needed, "Give each service only the keys of Secrets that it reads."),
     Rule("scraped", metrics_are_scraped, "Annotate the pods prometheus.io/scrape and prometheus.io/port."),
     Rule("agent-options", agents_are_told_what_they_take, "`spaces-agent run --help` lists the options."),
 )

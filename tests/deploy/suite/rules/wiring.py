@@ -171,12 +171,20 @@ def namespaces_are_ours(stack: Stack) -> Iterator[Problem]:
 
 RULES = (
     Rule("service-pods", services_lead_to_pods, "Make the Service's selector and targetPort those of one workload's pods."),
-    Rule("selector-template", selectors_match_templates, "Give selector and template the same labels, and no other workload."),
+    Rule(
+        "selector-template", selectors_match_templates, "Give selector and template the same labels, and no other workload."
+    ),
     Rule("selector-stable", selectors_never_change, "Select by name, instance and component only."),
     Rule("source-exists", sources_exist, "Name what a generator makes, or add it to the overlay's secrets example."),
     Rule("volume-exists", volumes_exist, "Declare each volume that is mounted, and mount each that is declared."),
-    Rule("service-account-exists", service_accounts_exist, "Add the ServiceAccount, or use the default one without a token."),
-    Rule("governing-service", governing_services_exist, "Add a Service with clusterIP None that selects the StatefulSet's pods."),
+    Rule(
+        "service-account-exists", service_accounts_exist, "Add the ServiceAccount, or use the default one without a token."
+    ),
+    Rule(
+        "governing-service",
+        governing_services_exist,
+        "Add a Service with clusterIP None that selects the StatefulSet's pods.",
+    ),
     Rule("route-backend", routes_lead_to_services, "Name a Service of this overlay and one of its ports."),
     Rule("selector-selects", selectors_select_something, "Select pods that exist, or delete what selects none."),
     Rule("backup-refers", backups_refer_to_clusters, "Name a Cluster, ObjectStore and Secret that are here or promised."),
