@@ -91,6 +91,10 @@ requests.add_command(erase)
     "--host", default="127.0.0.1", show_default=True, metavar="ADDR",
     help="The address on which the gateways listen. 0.0.0.0: every one, so that agents and users elsewhere reach them.",
 )  # fmt: skip
+@click.option(
+    "--public-url", default="", envvar="WS_PUBLIC_URL", show_envvar=True, metavar="URL",
+    help="Where people and agents elsewhere find this, like https://spaces.example.com: that of a proxy with TLS before it.",
+)  # fmt: skip
 @click.option("--gateways", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many gateways.")
 @click.option(
     "--dispatchers", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many dispatchers."
@@ -114,7 +118,13 @@ requests.add_command(erase)
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--quiet", is_flag=True,
+    help="For service managers: say only what changes, without keys, and no status.",
+)  # fmt: skip
+def up(
+    home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
@@ -126,7 +136,9 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     Try it:
       spaces up
     In another terminal, in the same directory:
-      spaces submit demo prompt=hello --follow"""
+      spaces submit demo prompt=hello --follow
+    For people and agents elsewhere, behind nginx or Caddy:
+      WS_TRUSTED_PROXIES=127.0.0.1 spaces up --public-url https://spaces.example.com"""
     from services.local import errors, stack
     from services.local import up as running
 
@@ -134,7 +146,7 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     servers = None if nats_servers is None else int(nats_servers)
     asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
-        running.up(asked, os.environ, json=as_json)
+        running.up(asked, os.environ, json=as_json, quiet=quiet)
     except errors.LocalError as error:
         _fail(str(error), error.exit_code)
 

@@ -99,11 +99,8 @@ def _run(command: Callable[..., int], found: Place, arguments: dict[str, Any]) -
 def place(url: str | None, key_file: Path | None, home: Path | None) -> Place:
     """Where to connect. A key is sent to the gateway that it was given with, and to no other. Raises NoPlace."""
     if home is None:
-        url, source = url or os.environ.get("WS_URL"), "WS_API_KEY"
-        if key_file is not None:
-            key, source = _key_in(key_file), str(key_file)
-        else:
-            key = _key_of_environment()
+        url = url or os.environ.get("WS_URL")
+        key, source = (_key_of_environment(), "WS_API_KEY") if key_file is None else (_key_in(key_file), str(key_file))
         if url and key:
             return Place(url, key, source)
         if url:

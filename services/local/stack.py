@@ -38,7 +38,10 @@ _THREADS = 32
 
 NOTHING: Mapping[str, str] = {}
 OnChange = Callable[[Supervisor, str], None]
-_ONLY: Mapping[str, str] = {"WS_ADMIN_EMAIL": "registry", "WS_ADMIN_PASSWORD": "registry", "WS_SECRET_KEY": "gateway"}
+_ONLY: Mapping[str, str] = {
+    **dict.fromkeys(("WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"), "registry"),
+    **dict.fromkeys(("WS_SECRET_KEY", "WS_PUBLIC_URL", "WS_TRUSTED_PROXIES"), "gateway"),
+}
 """Settings that only one kind of service is told."""
 
 
@@ -49,6 +52,8 @@ class Options:
     home: Path
     host: str = LOOPBACK
     port: int = 5001
+    public_url: str = ""
+    """Under which URL people and agents elsewhere know the gateways; empty: there is none."""
     gateways: int = 1
     dispatchers: int = 1
     registries: int = 1
@@ -61,10 +66,12 @@ class Options:
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What `spaces up --json` prints."""
+    """What `spaces up --json` prints. `url` is for programs on this machine, `public_url` for all others; empty: there is
+    none."""
 
     url: str
     urls: list[str]
+    public_url: str
     api_key: str
     agent_key: str
     admin: dict[str, str]
@@ -93,7 +100,7 @@ class Stack:
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
-        credentials = keep_credentials(self._home, self.urls[0])
+        credentials = keep_credentials(self._home, self.urls[0], self._options.public_url)
         await asyncio.gather(self._start_nats(), self._start_server("postgres", self._postgres))
         await provision_all(self._provisioner_settings())
         self._operator = await connect(url_at(self._nats, "operator"), "operator", "spaces-up")
@@ -109,6 +116,7 @@ class Stack:
         return Ready(
             url=self.urls[0],
             urls=self.urls,
+            public_url=self._options.public_url,
             api_key=credentials.api_key,
             agent_key=credentials.agent_key,
             admin=msgspec.to_builtins(credentials.admin),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from services.runtime.outside import networks, public_origin
 from services.runtime.secret_files import SECRETS, SettingsError, with_secrets
 
 __all__ = ["ELSEWHERE", "PREFIX", "Settings", "SettingsError", "read"]
@@ -45,6 +46,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     secret_key: str = ""
     """What links to files are signed with, the same at all gateways; several separated by commas: the last one signs, all
     are recognised. Empty: each gateway makes one for itself."""
+    public_url: str = ""
+    """Under which URL people and agents know the gateways, like https://spaces.example.com; empty: whatever they ask for."""
+    trusted_proxies: str = ""
+    """Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto gateways believe; empty:
+    nobody's."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
     sign_up: Literal["open", "closed"] = "open"
@@ -67,9 +73,18 @@ def read(environment: Mapping[str, str]) -> Settings:
     if unknown:
         raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
-        return msgspec.convert({k: v for k, v in given.items() if k in known}, Settings, strict=False)
+        settings = msgspec.convert({k: v for k, v in given.items() if k in known}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from error
+    for name, check, value in (
+        ("WS_PUBLIC_URL", public_origin, settings.public_url),
+        ("WS_TRUSTED_PROXIES", networks, settings.trusted_proxies),
+    ):
+        try:
+            check(value)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from error
+    return settings
 
 
 ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_AGENT_KEY_FILE", "WS_API_KEY", "WS_API_KEY_FILE", "WS_URL"})

@@ -26,7 +26,7 @@ PURE = {
         "state",
     },
     "services.gateway": {
-        *("health", "predecessor", "queue_view"),
+        *("health", "outside", "predecessor", "queue_view"),
         *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
