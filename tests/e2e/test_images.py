@@ -1,6 +1,7 @@
 """The images, built and run: agent, gateway, registry, dispatcher and history each a container without any right, on a root
 that cannot be written."""
 
+import asyncio
 import io
 import json
 import shutil
@@ -14,7 +15,7 @@ from PIL import Image
 
 from services.local.bootstrap import Credentials
 from services.local.ports import free_port
-from tests.support.images import AGENT, BASE, SERVICE, USER, ContainerStack, build, build_flags
+from tests.support.images import AGENT, BASE, SERVICE, USER, ContainerStack, build, build_flags, states
 from tests.support.podman import Podman, podman
 from tests.support.stack import ROOT, eventually
 
@@ -49,8 +50,8 @@ def stack(built: Podman) -> Iterator[ContainerStack]:
 
 
 @pytest.fixture(scope="module")
-async def credentials(stack: ContainerStack) -> Credentials:
-    return await stack.credentials()
+def credentials(stack: ContainerStack) -> Credentials:
+    return asyncio.run(stack.credentials())
 
 
 @pytest.fixture
@@ -139,7 +140,7 @@ def test_the_image_says_what_is_wrong_with_a_setting(built: Podman) -> None:
         assert "unknown setting WS_PROT" in container.logs()
 
 
-def test_provisioning_again_has_nothing_to_do(stack: ContainerStack) -> None:
+def test_provision_says_what_it_has_made(stack: ContainerStack) -> None:
     assert "made REQUESTS" in stack.provisioned
 
 
@@ -161,7 +162,7 @@ def test_a_handler_on_top_of_the_agents_image_serves_requests_that_are_recorded(
         done = submitted(client, credentials, {"file": stored.json()["urls"]["self"], "width": 64}, wait=30)
         assert (done["status"], done["error"]) == ("succeeded", None)
         assert (done["output"]["width"], done["output"]["height"]) == (64, 48)
-        recorded = [each["type"] for each in client.get(f"/v1/requests/{done['id']}/log").json()["events"]]
+        recorded = [each["type"] for each in client.get(f"/v1/requests/{done['id']}/log").json()["results"]]
         assert recorded == ["accepted", "assigned", "succeeded"]
         assert (
             stack.podman.command("exec", gateway.name, "/opt/spaces/bin/python", "-m", "services", "probe", str(stack.port))
@@ -196,7 +197,7 @@ def test_an_agent_that_is_told_to_end_finishes_what_it_runs(
     ):
         rid = started(client, credentials, shared)
         agent.terminate()
-        eventually(lambda: "drain" in agent.logs(), "it says that it drains")
+        eventually(lambda: states(client) == ["draining"], "it says that it takes no more")
         (shared / "go").touch()
         assert agent.wait() == 0, agent.logs()
         request = ended(client, rid)

@@ -88,7 +88,7 @@ class ContainerStack:
         words = ["run", "--url", self.url, "--space", credentials.space, "--key-file", "/run/secrets/agent-key"]
         with self.podman.container("agent", image, *words, *arguments, options=(*mounts, *options)) as container:
             with self.client(credentials) as client:
-                eventually(lambda: _online(client), "the agent is connected")
+                eventually(lambda: states(client) == ["ready"], "the agent is ready")
             yield container
 
     def client(self, credentials: Credentials) -> httpx.Client:
@@ -146,5 +146,6 @@ def ready(port: int) -> None:
     eventually(answers, f"the service at port {port} is ready")
 
 
-def _online(client: httpx.Client) -> bool:
-    return any(agent["state"] == "ready" for agent in client.get("/v1/agents").json()["results"])
+def states(client: httpx.Client) -> list[str]:
+    """What the agents that are connected say of themselves."""
+    return [agent["state"] for agent in client.get("/v1/agents").json()["results"]]

@@ -151,7 +151,9 @@ IMPURE_CALLS = {
 }
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
-COMPOSITION = frozenset({"__main__", "admin_command", "cli", "local", "log_commands", "provision", "recover_command", "reference"})
+COMPOSITION = frozenset(
+    {"__main__", "admin_command", "cli", "local", "log_commands", "provision", "recover_command", "reference"}
+)
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})
