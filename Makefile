@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate containers images up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -30,6 +30,8 @@ help:
 	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
+	@echo "  make containers  install podman, runc and mmdebstrap for the tests, on Debian, unless they are there"
+	@echo "  make images  build the images of the services and of the agent (BASE=… TAG=… ENGINE=podman|buildah|docker)"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
 	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
@@ -81,6 +83,13 @@ k8s-validate: setup tools
 # Unpacked, not installed: no server is started.
 proxies:
 	@requirements/proxies.sh .tools/bin
+
+containers:
+	@requirements/containers.sh
+
+# docs/containers.md
+images:
+	@deploy/images/build.sh
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo

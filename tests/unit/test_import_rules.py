@@ -155,7 +155,7 @@ IMPURE_CALLS = {
 
 COMPOSITION = frozenset(
     {
-        *("admin_command", "backup", "cli", "local", "log_commands"),
+        *("__main__", "admin_command", "backup", "cli", "local", "log_commands"),
         *("nats_context_command", "provision", "recover_command", "reference"),
     }
 )
