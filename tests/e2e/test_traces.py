@@ -231,6 +231,7 @@ async def test_nothing_is_lost_while_the_collector_hangs_and_each_service_says_s
             while collector.asked < asked + 8:
                 await here.submit({}, wait=30)
         assert len(await warned()) == 1
+        assert not [line for line in _log(stack, "dispatcher-1") if '"logger": "opentelemetry' in line]
         collector.mode = "takes"
 
         async def over() -> bool:
