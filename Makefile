@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools observability demo bench bench-uploads up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -26,6 +26,7 @@ help:
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
+	@echo "  make observability  put prometheus and promtool into .tools/bin, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
@@ -41,7 +42,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-test: setup browser
+test: setup browser observability
 	@# What takes longest begins first, so that no worker is left alone with it at the end.
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/contracts tests/unit
 
@@ -61,6 +62,10 @@ reference: setup
 
 messages: setup
 	$(BIN)/python -m services.gateway.web.messages
+
+# Prometheus and promtool in .tools/bin. Nothing is installed, no daemon started.
+observability:
+	@requirements/observability.sh
 
 # Chromium, and fonts without which pictures of the pages are not what people see. Nothing is changed where they are there.
 browser:

@@ -21,7 +21,9 @@ from nats.aio.client import Client
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
 from services.runtime.health import serve_health
+from services.runtime.live import own_version
 from services.runtime.loops import cancel
+from services.runtime.metrics import BUILD, READY, watch_loop
 from services.runtime.settings import Settings, SettingsError, read
 from services.runtime.telemetry import set_up_logging
 
@@ -38,7 +40,8 @@ class Process:
         self.service, self.settings, self.nc, self.id = service, settings, nc, id
         self.stopping = asyncio.Event()
         self.failure: str | None = None
-        self._ready: dict[str, Callable[[], bool]] = {"nats": lambda: nc.is_connected}
+        self._ready: dict[str, Callable[[], bool]] = {}
+        self.ready_when("nats", lambda: nc.is_connected)
         self._drain_steps: list[Step] = []
         self._on_reconnect: list[Callable[[], None]] = []
         self._loops: set[asyncio.Task[None]] = set()
@@ -53,6 +56,7 @@ class Process:
     def ready_when(self, name: str, condition: Callable[[], bool]) -> None:
         """The process is ready when all such conditions hold."""
         self._ready[name] = condition
+        READY.labels(name).set_function(lambda: float(condition()))
 
     def on_drain(self, step: Step) -> None:
         """Do this when the process is asked to stop; the last registered comes first."""
@@ -129,6 +133,8 @@ async def _main(service: str, settings: Settings, start: Callable[[Process], Awa
         return 1
     process = Process(service, settings, nc, process_id)
     _handle_signals(process)
+    BUILD.labels(service, own_version()).set(1)
+    process.spawn("event loop", watch_loop())
     try:
         if settings.health_port:
             await serve_health(process.spawn, settings.host, settings.health_port, process.not_ready)

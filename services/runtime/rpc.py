@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from nats.micro.request import Request
 from nats.micro.service import Service
 
 from services.contracts.rpc import RpcError
+from services.runtime import metrics
 from services.runtime.errors import Final, NatsUnavailable, Retryable
 
 log = logging.getLogger("services.rpc")
@@ -53,6 +55,7 @@ async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T
     try:
         reply = await nc.request(subject, msgspec.json.encode(message), timeout=timeout_s)
     except (nats.errors.Error, TimeoutError) as error:
+        metrics.unanswered(subject)
         raise NatsUnavailable(f"nobody answered {subject}") from error
     if msgspec.json.decode(reply.data, type=_Probe).type == "error":
         refusal = msgspec.json.decode(reply.data, type=RpcError)
@@ -104,6 +107,7 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
 
 
 async def _answer(request: Request, operation: Operation) -> None:
+    began = time.perf_counter()
     try:
         message = msgspec.json.decode(request.data, type=operation.request)
         answer: msgspec.Struct | None = await operation.handler(message)
@@ -116,5 +120,7 @@ async def _answer(request: Request, operation: Operation) -> None:
     except Exception:
         log.exception("%s failed", operation.subject)
         answer = RpcError(code="unavailable", message="the operation failed; the service's log says why")
+    code = "not_mine" if answer is None else answer.code if isinstance(answer, RpcError) else ""
+    metrics.answered(operation.subject, code, time.perf_counter() - began)
     if answer is not None:
         await request.respond(msgspec.json.encode(answer))

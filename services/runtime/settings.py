@@ -75,5 +75,5 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(str(error)) from error
 
 
-ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_API_KEY", "WS_URL"})
+ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_AGENT_METRICS_PORT", "WS_AGENT_METRICS_HOST", "WS_API_KEY", "WS_URL"})
 """Variables of the command line tools, which the services leave alone."""
