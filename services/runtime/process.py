@@ -17,6 +17,7 @@ from typing import Any
 import nats.errors
 import uvloop
 from nats.aio.client import Client
+from prometheus_client import disable_created_metrics
 
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
@@ -114,6 +115,7 @@ def run(service: str, start: Callable[[Process], Awaitable[None]]) -> None:
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     set_up_logging(service, settings.log_level)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
     sys.exit(uvloop.run(_main(service, settings, start)))
 
 
