@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate containers images up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate containers images observability up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -28,6 +28,7 @@ help:
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
 	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
+	@echo "  make observability  put prometheus and promtool into .tools/bin, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
 	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
 	@echo "  make containers  install podman, runc and mmdebstrap for the tests, on Debian, unless they are there"
@@ -46,7 +47,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-test: setup browser
+test: setup browser observability
 	@# What takes longest begins first, so that no worker is left alone with it at the end.
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/deploy tests/contracts tests/unit
 
@@ -66,6 +67,10 @@ reference: setup
 
 messages: setup
 	$(BIN)/python -m services.gateway.web.messages
+
+# Prometheus and promtool in .tools/bin. Nothing is installed, no daemon started.
+observability:
+	@requirements/observability.sh
 
 # Chromium, and fonts without which pictures of the pages are not what people see. Nothing is changed where they are there.
 browser:

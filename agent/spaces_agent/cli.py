@@ -72,6 +72,14 @@ def main() -> None:
     help="Where identity and unsent results are kept [default: $XDG_STATE_HOME/spaces-agent or"
     " ~/.local/state/spaces-agent].",
 )  # fmt: skip
+@click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), envvar="WS_AGENT_METRICS_PORT", show_envvar=True, metavar="PORT",
+    help="Show Prometheus how this agent is, at /metrics on this port [default: nowhere].",
+)  # fmt: skip
+@click.option(
+    "--metrics-host", envvar="WS_AGENT_METRICS_HOST", show_envvar=True, default="127.0.0.1", show_default=True,
+    metavar="ADDR", help="The address to listen on for that; anybody who reaches it can read it.",
+)  # fmt: skip
 def run(
     urls: tuple[str, ...],
     key: str | None,
@@ -84,6 +92,8 @@ def run(
     drain_s: float,
     name: str | None,
     state_dir: Path | None,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
@@ -99,7 +109,9 @@ def run(
       spaces-agent run --url https://spaces.example.com --key-file agent.key \\
         --space demo --slots 4 --engine python:model:answer"""
     try:
-        agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir, drain_s, isolate)
+        agent = Agent(
+            urls, _key(key, key_file), spaces, slots, name, state_dir, drain_s, isolate, metrics_port or 0, metrics_host
+        )
         agent.handler(engines.named(engine))
         if setup is not None:
             agent.setup(setup)

@@ -55,6 +55,10 @@ class Jobs:
         """All runs that have not ended."""
         return [job.in_flight() for job in self._running.values()]
 
+    def count(self) -> int:
+        """How many runs have not ended; may be asked in any thread."""
+        return len(self._running)
+
     async def idle(self) -> None:
         """Wait until nothing runs."""
         await self._idle.wait()

@@ -84,6 +84,7 @@ class Delivery:
                 start,
                 keep_s=self._keep_s,
                 name="delivery",
+                lasting=True,
             )
             try:
                 async for batch in tail.batches():

@@ -28,6 +28,7 @@ from services.gateway.purging import Purges
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.sessions import Sessions
+from services.gateway.stream_sizes import watch_sizes
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.values import Values
@@ -112,6 +113,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     process.spawn("uses of keys", uses.watch())
     process.spawn("recording uses of keys", uses.keep_recording())
     process.spawn("admission", admission.keep_looking())
+    process.spawn("stream sizes", watch_sizes(nc))
     process.spawn("waiting", waiting.follow())
     process.spawn("streams", streams.keep_looking())
     await agents.start()

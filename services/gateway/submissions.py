@@ -26,7 +26,7 @@ from services.gateway.values import Admitted, Values
 from services.gateway.waiting import Waiting
 from services.runtime import telemetry, tracing
 from services.runtime.append import Record, Superseded, append, request_record
-from services.runtime.errors import NatsUnavailable, SpacesError
+from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError, get
 
 
@@ -114,14 +114,7 @@ class Submissions:
 
     async def _append(self, record: Record) -> int:
         # Nobody cancels this when the client hangs up: the server runs an answer to its end.
-        started = time.perf_counter()
-        try:
-            seq = await append(self._nc, record)
-        except SpacesError as error:
-            telemetry.APPENDS.labels("accepted", type(error).__name__.lower()).inc()
-            raise
-        telemetry.APPEND_SECONDS.observe(time.perf_counter() - started)
-        telemetry.APPENDS.labels("accepted", "stored").inc()
+        seq = await append(self._nc, record)
         ACCEPTED.inc()
         return seq
 

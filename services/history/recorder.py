@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.history.database import Connection, Pool
-from services.history.metrics import BATCH_SECONDS, HALTED, LAG, LOST
+from services.history.metrics import BATCH_SECONDS, CONFLICTS, HALTED, LAG, LOST
 from services.history.positions import Position, Stamp, contradiction, passes_milestone
 from services.history.requests import Message
 from services.history.statements import sql
@@ -60,6 +60,8 @@ class Recorder:
 
     def __init__(self, nc: Client, pool: Pool, stream: str) -> None:
         self._nc, self._pool, self._stream = nc, pool, stream
+        for never_yet in (LOST, CONFLICTS):
+            never_yet.labels(stream)  # shows 0, so that Prometheus sees the first one
         self._writing = asyncio.Lock()
         self.halted = False
 
@@ -103,7 +105,7 @@ class Recorder:
         return position
 
     async def _follow(self, connection: Connection, position: Position) -> None:
-        tail = Tail(self._nc, self._stream, [FILTERS[self._stream]], position.seq + 1, name="recorder")
+        tail = Tail(self._nc, self._stream, [FILTERS[self._stream]], position.seq + 1, name="recorder", lasting=True)
         recreations = 0
         async for batch in tail.batches():
             started = time.monotonic()

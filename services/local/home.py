@@ -145,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: Any) -> None:
     """Replace a file in one step, so that a crash leaves the old or the new one, mode 0600. Raises OSError."""
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:

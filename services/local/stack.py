@@ -24,6 +24,7 @@ from services.local.postgres import PostgresServer
 from services.local.program import Program, answers_ready
 from services.local.servers import nats_servers, url_at
 from services.local.supervise import Exits, Server, Supervisor
+from services.local.targets import Targets
 from services.provision import provision_all
 from services.runtime.bus import connect
 from services.runtime.settings import Settings
@@ -96,6 +97,7 @@ class Stack:
         home.require_whole()
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
+        self._targets = Targets(home.path)
         self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
@@ -184,6 +186,7 @@ class Stack:
 
         def settings() -> Mapping[str, str]:
             chosen[0] = self._home.port(name)
+            self._targets.put(kind, name, LOOPBACK, chosen[0])
             return {**self._service_settings(kind), "WS_HEALTH_PORT": str(chosen[0]), **more}
 
         await self._keep(kind, name, self._program(kind, name, settings), lambda: answers_ready(LOOPBACK, chosen[0]))
@@ -193,6 +196,7 @@ class Stack:
         own = {"WS_HOST": host, "WS_PORT": str(port)}
         settings = {"WS_SECRET_KEY": self._home.secret("links")} | self._service_settings("gateway") | own
         program = self._program("gateway", f"gateway-{number}", lambda: settings)
+        self._targets.put("gateway", program.name, reachable_host(host), port)
         await self._keep("gateway", program.name, program, functools.partial(answers_ready, reachable_host(host), port))
 
     async def count_requests(self) -> None:
@@ -206,8 +210,13 @@ class Stack:
         arguments += ["--state-dir", str(self._home.directory("agent"))]
         for url in self.urls:
             arguments += ["--url", url]
-        settings = {"WS_AGENT_KEY": credentials.agent_key}
-        program = Program(self._home, "agent-1", "spaces_agent", lambda: settings, arguments=tuple(arguments))
+
+        def settings() -> Mapping[str, str]:
+            port = self._home.port("agent-1")
+            self._targets.put("agent", "agent-1", LOOPBACK, port)
+            return {"WS_AGENT_KEY": credentials.agent_key, "WS_AGENT_METRICS_PORT": str(port)}
+
+        program = Program(self._home, "agent-1", "spaces_agent", settings, arguments=tuple(arguments))
         await self._keep("agent", program.name, program)
         try:
             async with asyncio.timeout(_AGENT_TIMEOUT_S):

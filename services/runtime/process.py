@@ -18,12 +18,15 @@ from typing import Any
 import nats.errors
 import uvloop
 from nats.aio.client import Client
+from prometheus_client import disable_created_metrics
 
 from services.runtime import spans
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
 from services.runtime.health import serve_health
+from services.runtime.live import own_version
 from services.runtime.loops import cancel
+from services.runtime.metrics import BUILD, READY, watch_loop
 from services.runtime.settings import Settings, SettingsError, read
 from services.runtime.telemetry import set_up_logging
 from services.runtime.topology import wait_until_provisioned
@@ -43,7 +46,8 @@ class Process:
         self.stopping = asyncio.Event()
         self.failure: str | None = None
         self.started = False
-        self._ready: dict[str, Callable[[], bool]] = {"nats": lambda: nc.is_connected}
+        self._ready: dict[str, Callable[[], bool]] = {}
+        self.ready_when("nats", lambda: nc.is_connected)
         self._drain_steps: list[Step] = []
         self._on_reconnect: list[Callable[[], None]] = []
         self._loops: set[asyncio.Task[None]] = set()
@@ -58,6 +62,7 @@ class Process:
     def ready_when(self, name: str, condition: Callable[[], bool]) -> None:
         """The process is ready when all such conditions hold."""
         self._ready[name] = condition
+        READY.labels(name).set_function(lambda: float(condition()))
 
     def on_drain(self, step: Step) -> None:
         """Do this when the process is asked to stop; the last registered comes first."""
@@ -137,6 +142,7 @@ def run(service: str, start: Start) -> None:
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     set_up_logging(service, settings.log_level)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
     sys.exit(uvloop.run(_main(service, settings, start)))
 
 
@@ -162,6 +168,8 @@ async def _main(service: str, settings: Settings, start: Start) -> int:
     process = Process(service, settings, nc, process_id)
     _handle_signals(process)
     process.ready_when("start", lambda: process.started)
+    BUILD.labels(service, own_version()).set(1)
+    process.spawn("event loop", watch_loop())
     try:
         if settings.health_port:
             await serve_health(process.spawn, settings.host, settings.health_port, process.not_ready)

@@ -89,5 +89,10 @@ def read(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_AGENT_KEY_FILE", "WS_API_KEY", "WS_API_KEY_FILE", "WS_URL"})
+ELSEWHERE = frozenset(
+    {
+        *("WS_HOME", "WS_URL", "WS_API_KEY", "WS_API_KEY_FILE"),
+        *("WS_AGENT_KEY", "WS_AGENT_KEY_FILE", "WS_AGENT_METRICS_PORT", "WS_AGENT_METRICS_HOST"),
+    }
+)
 """Variables of the command line tools, which the services leave alone."""

@@ -12,7 +12,8 @@ from services.runtime import spans
 
 NATS_CONNECTED = Gauge("ws_nats_connected", "1 while connected to NATS")
 NATS_ERRORS = Counter("ws_nats_errors_total", "Errors that the NATS client reported")
-APPENDS = Counter("ws_appends_total", "Events appended", ["type", "result"])
+APPENDS = Counter("ws_appends_total", "Appends of events, by how they were decided", ["type", "result"])
+APPEND_RETRIES = Counter("ws_append_retries_total", "Tries of appends that decided nothing", ["type"])
 APPEND_SECONDS = Histogram(
     "ws_append_seconds", "Time until an append was decided", buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 60)
 )

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "services.backup": {"manifest"},
     "services.dispatcher": {
+        "measures",
         "decide",
         "eta",
         "events",

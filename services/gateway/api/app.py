@@ -43,4 +43,4 @@ def application(
         # Ours are on /metrics and in the events; the framework's look for a provider costs time on every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    return Boundary(traced(around(app), every))
+    return Boundary(traced(around(app), every), every)
