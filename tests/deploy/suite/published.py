@@ -19,7 +19,7 @@ from tests.deploy.suite.missing import SchemaMissing
 from tests.deploy.suite.objects import Object, Stack, shown
 
 BUNDLED = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-OLDEST, NEWEST = "1.30", "1.37"
+OLDEST, NEWEST = "1.31", "1.37"
 """What docs/kubernetes.md promises, and the newest one that there was when this was written."""
 CRDS = {
     "sigs.k8s.io/gateway-api@v1.6.3": "config/crd/standard",
