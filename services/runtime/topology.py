@@ -176,7 +176,7 @@ async def create(nc: Client, declaration: Declaration) -> None:
 
 
 async def update(nc: Client, declaration: Declaration) -> None:
-    """Make an existing stream what is declared. Raises ApiError; NatsUnavailable, also when the stream is not there any more:
+    """Make an existing stream what is declared. Raises ApiError; NatsUnavailable, also when the stream is not there:
     one server of a cluster may know of a stream, or of its end, before another does, so who asks should look again."""
     try:
         # The epoch is a stream's own history, not ours to reset.
