@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser demo bench bench-uploads up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -25,8 +25,9 @@ help:
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
+	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
-	@echo "  make clean   remove .venv and caches; data in .spaces stays"
+	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
 	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
 
@@ -65,6 +66,10 @@ messages: setup
 browser:
 	@requirements/browser.sh
 
+# In Go, so not in .venv. Nothing is changed outside .tools and Go's own caches.
+tools:
+	@requirements/tools.sh .tools/bin
+
 demo: setup
 	$(BIN)/python -m examples.digits.demo
 
@@ -84,6 +89,6 @@ lock: setup
 	  --no-emit-trusted-host --no-emit-find-links --output-file requirements/lock.txt -
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '*.egg-info' -type d -prune -exec rm -rf {} +
