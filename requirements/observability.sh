@@ -16,8 +16,6 @@ if [ "$(id -u)" != 0 ]; then root=sudo; fi
 $root apt-get update --quiet=2
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked"' EXIT
-# apt's own user must be able to write there.
-chmod 755 "$unpacked"
-(cd "$unpacked" && apt-get download --quiet=2 prometheus 2>/dev/null && dpkg-deb --extract prometheus_*.deb files)
+(cd "$unpacked" && apt-get download --quiet=2 -o APT::Sandbox::User=root prometheus && dpkg-deb --extract prometheus_*.deb files)
 mkdir -p "$bin"
 mv "$unpacked/files/usr/bin/prometheus" "$unpacked/files/usr/bin/promtool" "$bin/"
