@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -78,6 +79,22 @@ def test_made_secrets_are_those_of_the_examples() -> None:
     examples = keys(list(yaml.safe_load_all((K8S / "overlays/prod/secrets.example.yaml").read_text())))
     assert keys(made_secrets("prod", "ada@example.org")).items() <= examples.items()
     assert set(examples) - {"backup-credentials"} == set(keys(made_secrets("prod", "ada@example.org")))
+
+
+def test_the_secrets_of_dev_are_made_once_and_are_those_of_its_examples(tmp_path: Path) -> None:
+    shutil.copytree(K8S, tmp_path / "k8s", ignore=shutil.ignore_patterns("secrets"))
+
+    def made() -> dict[str, str]:
+        subprocess.run([tmp_path / "k8s/secrets.sh", "dev"], check=True, capture_output=True)
+        return {each.name: each.read_text() for each in (tmp_path / "k8s/overlays/dev/secrets").iterdir()}
+
+    def keys(files: dict[str, str]) -> dict[str, list[str]]:
+        return {name: [line.partition("=")[0] for line in text.splitlines()] for name, text in files.items()}
+
+    first = made()
+    assert made() == first
+    assert keys(first) == keys({each.name: each.read_text() for each in (K8S / "overlays/dev/secrets.example").iterdir()})
+    assert {each.stat().st_mode & 0o077 for each in (tmp_path / "k8s/overlays/dev/secrets").iterdir()} == {0}
 
 
 async def test_the_probes_ask_what_the_server_answers(tmp_path: Path) -> None:
