@@ -7,7 +7,7 @@ INPUTS := requirements/lock.txt pyproject.toml agent/pyproject.toml client/pypro
 SOURCES := services agent client examples bench tests requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools demo bench bench-uploads up lock clean
+.PHONY: help setup check test faults faults-long faults-matrix reference messages browser tools proxies demo bench bench-uploads bench-footprint k8s-validate containers images observability up lock clean
 
 help:
 	@echo "WebSocket Spaces"
@@ -20,13 +20,19 @@ help:
 	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo "  make bench-uploads  small requests alone, and beside 50 uploads at once"
+	@echo "  make bench-footprint  memory and processors of each service: idle, with 500 agents, under load"
 	@echo
 	@echo "  make setup   only make .venv (the others do it by themselves)"
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
 	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
 	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
+	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
+	@echo "  make observability  put prometheus and promtool into .tools/bin, on Debian, unless they are there"
 	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
+	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
+	@echo "  make containers  install podman, runc and mmdebstrap for the tests, on Debian, unless they are there"
+	@echo "  make images  build the images of the services and of the agent (BASE=… TAG=… ENGINE=podman|buildah|docker)"
 	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
 	@echo
 	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
@@ -41,9 +47,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
 
-test: setup browser
+test: setup browser observability
 	@# What takes longest begins first, so that no worker is left alone with it at the end.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/contracts tests/unit
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests/e2e tests/integration tests/deploy tests/contracts tests/unit
 
 faults: setup
 	$(BIN)/python -m pytest -n 2 tests/faults
@@ -62,6 +68,10 @@ reference: setup
 messages: setup
 	$(BIN)/python -m services.gateway.web.messages
 
+# Prometheus and promtool in .tools/bin. Nothing is installed, no daemon started.
+observability:
+	@requirements/observability.sh
+
 # Chromium, and fonts without which pictures of the pages are not what people see. Nothing is changed where they are there.
 browser:
 	@requirements/browser.sh
@@ -69,6 +79,22 @@ browser:
 # In Go, so not in .venv. Nothing is changed outside .tools and Go's own caches.
 tools:
 	@requirements/tools.sh .tools/bin
+	@go build -C tests/deploy/decode -trimpath -o $(CURDIR)/.tools/bin/k8s-decode .
+
+# Without a cluster: what docs/kubernetes-validation.md says.
+k8s-validate: setup tools
+	$(BIN)/python -m tests.deploy.suite.validate
+
+# Unpacked, not installed: no server is started.
+proxies:
+	@requirements/proxies.sh .tools/bin
+
+containers:
+	@requirements/containers.sh
+
+# docs/containers.md
+images:
+	@deploy/images/build.sh
 
 demo: setup
 	$(BIN)/python -m examples.digits.demo
@@ -78,6 +104,9 @@ bench: setup
 
 bench-uploads: setup
 	$(BIN)/python -m bench.uploads
+
+bench-footprint: setup
+	$(BIN)/python -m bench.footprint
 
 up: setup
 	$(BIN)/spaces up

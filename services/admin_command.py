@@ -40,12 +40,13 @@ def create(email: str, home: Path | None, password_stdin: bool) -> None:
       spaces admin create ada@example.org"""
     from services.local.errors import LocalError
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     logging.disable()  # what goes wrong is told in one line
-    if home is None and not os.environ.get("WS_NATS_URL"):
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
-    password = _password(from_stdin=password_stdin)
     try:
+        if home is None and secret(os.environ, "WS_NATS_URL") is None:
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
+        password = _password(from_stdin=password_stdin)
         user = asyncio.run(_create(_nats_url(home, os.environ), email, password))
     except (LocalError, SpacesError) as error:
         _fail(str(error))

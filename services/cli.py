@@ -4,17 +4,18 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from services.admin_command import admin
+from services.backup.commands import backup, restore
+from services.commands import doctor, status
 from services.commands.agents import agents
 from services.commands.audit import audit
 from services.commands.completion import completion
-from services.commands.doctor import doctor
 from services.commands.erasing import erase
 from services.commands.files import files
 from services.commands.keys import keys
@@ -23,12 +24,28 @@ from services.commands.monitoring import connections, stats, warnings
 from services.commands.requests import cancel, requests, retry, submit
 from services.commands.signing_in import login, logout
 from services.commands.spaces import spaces
-from services.commands.status import status
 from services.commands.users import users
 from services.nats_context_command import nats_context
 
 if TYPE_CHECKING:
+    from services.commands.checks import Finding
     from services.log_commands import Work
+
+
+def _machine(home: Path) -> "Iterator[Finding]":
+    """What there is to say of a stack on this machine."""
+    from services.local.machine import findings
+
+    logging.disable()  # what goes wrong is a finding
+    yield from findings(home)
+
+
+def _machine_line(home: Path) -> str:
+    from services.local.machine import line
+
+    logging.disable()
+    return line(home)
+
 
 _HOME = click.Path(file_okay=True, path_type=Path)
 
@@ -49,8 +66,9 @@ def main() -> None:
       spaces login --url https://spaces.example.com
       spaces status
       spaces doctor
-    Is what PostgreSQL holds complete and right?
-      spaces log verify"""
+    Is what PostgreSQL holds complete and right? And is there a copy of all of it?
+      spaces log verify
+      spaces backup spaces.backup"""
 
 
 for _command in (
@@ -69,12 +87,14 @@ for _command in (
     audit,
     login,
     logout,
-    status,
-    doctor,
+    status.command(_machine_line),
+    doctor.command(_machine),
     completion,
 ):
     main.add_command(_command)
 main.add_command(admin)
+main.add_command(backup)
+main.add_command(restore)
 main.add_command(nats_context)
 requests.add_command(ls)
 requests.add_command(erase)
@@ -92,6 +112,10 @@ requests.add_command(erase)
 @click.option(
     "--host", default="127.0.0.1", show_default=True, metavar="ADDR",
     help="The address on which the gateways listen. 0.0.0.0: every one, so that agents and users elsewhere reach them.",
+)  # fmt: skip
+@click.option(
+    "--public-url", default="", envvar="WS_PUBLIC_URL", show_envvar=True, metavar="URL",
+    help="Where people and agents elsewhere find this, like https://spaces.example.com: that of a proxy with TLS before it.",
 )  # fmt: skip
 @click.option("--gateways", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="How many gateways.")
 @click.option(
@@ -116,7 +140,13 @@ requests.add_command(erase)
     "--json", "as_json", is_flag=True,
     help="For programs: once ready, one line of JSON with URLs, keys and process ids, and nothing else on standard output.",
 )  # fmt: skip
-def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, **options: Any) -> None:
+@click.option(
+    "--quiet", is_flag=True,
+    help="For service managers: say only what changes, without keys, and no status.",
+)  # fmt: skip
+def up(
+    home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_json: bool, quiet: bool, **options: Any
+) -> None:
     """Run the whole stack on this machine, in the foreground.
 
     It starts nats-server, PostgreSQL, histories, registries, dispatchers, gateways and a demo agent, starts again what
@@ -128,7 +158,9 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     Try it:
       spaces up
     In another terminal, in the same directory:
-      spaces submit demo prompt=hello --follow"""
+      spaces submit demo prompt=hello --follow
+    For people and agents elsewhere, behind nginx or Caddy:
+      WS_TRUSTED_PROXIES=127.0.0.1 spaces up --public-url https://spaces.example.com"""
     from services.local import errors, stack
     from services.local import up as running
 
@@ -136,13 +168,17 @@ def up(home: Path, no_demo: bool, nats_servers: str | None, nats_sync: str, as_j
     servers = None if nats_servers is None else int(nats_servers)
     asked = stack.Options(home, demo=not no_demo, nats_servers=servers, nats_sync=sync, **options)
     try:
-        running.up(asked, os.environ, json=as_json)
+        running.up(asked, os.environ, json=as_json, quiet=quiet)
     except errors.LocalError as error:
         _fail(str(error), error.exit_code)
 
 
 @main.command(short_help="Make PostgreSQL's schema, NATS's streams and buckets.")
-def provision() -> None:
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS",
+    help="How long to try again while PostgreSQL or NATS does not let us in  [default: not at all]",
+)  # fmt: skip
+def provision(wait_s: float) -> None:
     """Bring about what the services expect: PostgreSQL's schema, NATS's streams and buckets.
 
     For a stack of your own making, before its services start, and again after every upgrade; to repeat it does no harm.
@@ -162,7 +198,7 @@ def provision() -> None:
         settings = read(os.environ)
         if not settings.database_url:
             _fail("set WS_DATABASE_URL, and WS_NATS_URL for the user `provisioner`", 2)
-        made = asyncio.run(provision_all(settings))
+        made = asyncio.run(provision_all(settings, wait_s))
     except SpacesError as error:
         _fail(str(error), 1)
     print("\n".join(f"made {name}" for name in made) or "nothing to do")
@@ -194,11 +230,12 @@ def recover(home: Path | None, yes: bool, as_json: bool) -> None:
     from services.local.errors import LocalError
     from services.recover_command import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     logging.disable()  # what goes wrong is told in one line
-    if home is None and not os.environ.get("WS_DATABASE_URL"):
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and secret(os.environ, "WS_DATABASE_URL") is None:
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         status = run(home, os.environ, yes=yes, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)
@@ -255,13 +292,14 @@ def _on_the_log(work: "Work", home: Path | None, database_url: str | None, as_js
     from services.local.errors import LocalError
     from services.log_commands import run
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     if home is not None and database_url is not None:
         raise click.UsageError("give --home or --database-url, not both")
-    if home is None and database_url is None:
-        database_url = os.environ.get("WS_DATABASE_URL")
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and database_url is None:
+            database_url = secret(os.environ, "WS_DATABASE_URL")
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         clean = run(work, home, database_url, as_json=as_json)
     except (LocalError, SpacesError) as error:
         _fail(str(error), 2)

@@ -15,17 +15,30 @@ from services.runtime.topology import RecoveryNeeded, provision
 
 _CONNECT_S = 10.0
 _CLUSTER_S, _AGAIN_S = 30.0, 0.25
+_UNREACHABLE_S = 1.0
 
 
 class Unreachable(Retryable):
     """NATS or PostgreSQL did not let us in."""
 
 
-async def provision_all(settings: Settings) -> list[str]:
-    """Bring about everything that the services expect and return what was made: migrations and streams.
+async def provision_all(settings: Settings, wait_s: float = 0.0) -> list[str]:
+    """Bring about everything that the services expect and return what was made: migrations and streams. It tries again for
+    `wait_s` seconds while NATS or PostgreSQL does not let us in.
 
     The NATS user is to be `provisioner`, PostgreSQL's the owner of the database. Raises Unreachable, RecoveryNeeded,
     SpacesError."""
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            return await _provision_all(settings)
+        except Unreachable:
+            if time.monotonic() >= end:
+                raise
+        await asyncio.sleep(_UNREACHABLE_S)
+
+
+async def _provision_all(settings: Settings) -> list[str]:
     try:
         made = await migrate(settings.database_url)
         recorded = await is_recorded(settings.database_url)

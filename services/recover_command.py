@@ -24,6 +24,7 @@ from services.local.up import PASSED_ON
 from services.runtime import bus
 from services.runtime.append import StreamFull
 from services.runtime.errors import Final, NatsUnavailable
+from services.runtime.secret_files import with_secrets
 from services.runtime.settings import Settings, read
 
 _CONNECT_S = 10.0
@@ -61,6 +62,18 @@ def run(home: Path | None, environment: Mapping[str, str], *, yes: bool, as_json
     console.end_status()
     print(json.dumps(_values(outlook, recovered)) if as_json else result(recovered))
     return DONE if recovered is None or not recovered.lost else NOT_ALL
+
+
+def look(settings: Settings) -> Outlook:
+    """What there is to recover on these servers; nothing is changed. Raises SpacesError."""
+    return asyncio.run(_outlook(_Target(settings, alone=False)))
+
+
+def recover_alone(settings: Settings, progress: Progress) -> Recovered | None:
+    """Recover what no service uses, without asking; None when nothing was lost. Raises SpacesError."""
+    target = _Target(settings, alone=True)
+    asyncio.run(_outlook(target))  # which waits for the servers of a cluster
+    return asyncio.run(_on(target, progress, lambda recovery: recovery.run(alone=True)))
 
 
 def prospect(outlook: Outlook) -> str:
@@ -119,7 +132,7 @@ def _target(home: Path | None, environment: Mapping[str, str]) -> Iterator[_Targ
     if home is None:
         yield _Target(settings, alone=False)
         return
-    settings = read({name: environment[name] for name in PASSED_ON if name in environment})
+    settings = read({name: value for name, value in with_secrets(environment).items() if name in PASSED_ON})
     with servers_of(Home(home.resolve())) as servers:
         settings = msgspec.structs.replace(
             settings,

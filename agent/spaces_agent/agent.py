@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +21,7 @@ from spaces_agent.files import Places
 from spaces_agent.handler import Function, Handler
 from spaces_agent.jobs import Jobs
 from spaces_agent.logs import log_to_stderr
+from spaces_agent.metrics import serving_metrics
 from spaces_agent.profile import Profile
 from spaces_agent.runner import Listener, Runner
 from spaces_agent.serving import Serving
@@ -49,7 +51,8 @@ class Agent:
     Context; one that yields streams. `name` fixes the identity, which is random and kept in `state_dir` otherwise;
     `drain_s` is how long what runs may take to finish when the agent is told to end. `isolate` runs the handler in
     processes of its own, one for each slot, so that one that crashes or does not end takes nothing with it: then it
-    must be a function of a module that they can import. Raises ConfigError."""
+    must be a function of a module that they can import. `metrics_port`: where Prometheus reads `/metrics`, at `metrics_host`
+    (0: nowhere). Raises ConfigError."""
 
     def __init__(
         self,
@@ -61,6 +64,8 @@ class Agent:
         state_dir: str | os.PathLike[str] | None = None,
         drain_s: float = 30.0,
         isolate: bool = False,
+        metrics_port: int = 0,
+        metrics_host: str = "127.0.0.1",
     ) -> None:
         self._urls = [connect_url(address) for address in _several(url, "an address of a gateway")]
         self._key = _checked_key(key)
@@ -74,6 +79,7 @@ class Agent:
         self._state_dir = Path(state_dir) if state_dir is not None else identity.default_state_dir(os.environ)
         self._drain_s = drain_s
         self._isolate = isolate
+        self._metrics = (metrics_host, metrics_port)
         self._handler: Function | str | None = None
         self._setup: Function | str | None = None
         self._serving: Serving | None = None
@@ -113,11 +119,23 @@ class Agent:
             loading = self._isolate or self._setup is not None
             self._serving = Serving(profile, self._urls, self._key, spool, partial(runner, places), loading, self._drain_s)
             try:
-                await self._serving.run()
+                with self._showing_metrics(self._serving):
+                    await self._serving.run()
             finally:
                 self._unfinished = self._serving.unfinished
                 self._serving = None
                 scratch.remove(held.files_directory)
+
+    @contextmanager
+    def _showing_metrics(self, serving: Serving) -> Iterator[None]:
+        """Serve metrics, if they are wanted. Raises ConfigError."""
+        host, port = self._metrics
+        if not port:
+            yield
+            return
+        with serving_metrics(host, port, serving.metrics):
+            logger.info("metrics on %s port %d", host, port)
+            yield
 
     def drain(self) -> None:
         """Take no more work, finish what runs, then let `serve` return. Call it in the event loop of `serve`."""

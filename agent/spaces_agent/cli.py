@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from spaces_agent import engines
 from spaces_agent.agent import Agent
@@ -28,8 +29,8 @@ def main() -> None:
     help="A gateway, like https://spaces.example.com. Repeat it for several: any that answers will do.",
 )  # fmt: skip
 @click.option(
-    "--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-    help="A file that holds the agent's key (wsa_…).",
+    "--key-file", envvar="WS_AGENT_KEY_FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    show_envvar=True, help="A file that holds the agent's key (wsa_…).",
 )  # fmt: skip
 @click.option(
     "--key", envvar="WS_AGENT_KEY", metavar="KEY", show_envvar=True,
@@ -71,6 +72,14 @@ def main() -> None:
     help="Where identity and unsent results are kept [default: $XDG_STATE_HOME/spaces-agent or"
     " ~/.local/state/spaces-agent].",
 )  # fmt: skip
+@click.option(
+    "--metrics-port", type=click.IntRange(1, 65535), envvar="WS_AGENT_METRICS_PORT", show_envvar=True, metavar="PORT",
+    help="Show Prometheus how this agent is, at /metrics on this port [default: nowhere].",
+)  # fmt: skip
+@click.option(
+    "--metrics-host", envvar="WS_AGENT_METRICS_HOST", show_envvar=True, default="127.0.0.1", show_default=True,
+    metavar="ADDR", help="The address to listen on for that; anybody who reaches it can read it.",
+)  # fmt: skip
 def run(
     urls: tuple[str, ...],
     key: str | None,
@@ -83,6 +92,8 @@ def run(
     drain_s: float,
     name: str | None,
     state_dir: Path | None,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
@@ -98,7 +109,9 @@ def run(
       spaces-agent run --url https://spaces.example.com --key-file agent.key \\
         --space demo --slots 4 --engine python:model:answer"""
     try:
-        agent = Agent(urls, _key(key, key_file), spaces, slots, name, state_dir, drain_s, isolate)
+        agent = Agent(
+            urls, _key(key, key_file), spaces, slots, name, state_dir, drain_s, isolate, metrics_port or 0, metrics_host
+        )
         agent.handler(engines.named(engine))
         if setup is not None:
             agent.setup(setup)
@@ -109,14 +122,32 @@ def run(
 
 
 def _key(key: str | None, key_file: Path | None) -> str:
+    if key is not None and key_file is not None:
+        asked = [name for name in ("key", "key_file") if _is_option(name)]
+        if len(asked) != 1:
+            raise ConfigError(
+                "the agent's key is given twice: keep one of --key-file (WS_AGENT_KEY_FILE) and --key (WS_AGENT_KEY)"
+            )
+        key_file = key_file if asked == ["key_file"] else None
     if key_file is not None:
-        try:
-            return key_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the key file {key_file} cannot be read: {error}") from error
+        return _text_of(key_file)
     if key is None:
-        raise ConfigError("give the agent's key: by --key-file or the variable WS_AGENT_KEY")
+        raise ConfigError("give the agent's key: by --key-file, or the variable WS_AGENT_KEY_FILE or WS_AGENT_KEY")
     return key
+
+
+def _is_option(name: str) -> bool:
+    """Whether a parameter stood on the command line, and not only in the environment."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"the key file {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:  # neither is the cause told: it quotes the content
+        raise ConfigError(f"the key file {file} is no text in UTF-8") from None
 
 
 if __name__ == "__main__":

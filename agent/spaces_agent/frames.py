@@ -263,6 +263,7 @@ class Assign(RequestFrame, frozen=True, kw_only=True, tag="assign"):
     input: msgspec.Raw
     user: str = ""
     traceparent: str = ""
+    tracestate: str = ""
     metadata: dict[str, Any] = {}
     files: tuple[FileAccess, ...] = ()
     input_file: FileAccess | None = None

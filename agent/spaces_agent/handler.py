@@ -35,10 +35,12 @@ class Context:
     space: str
     user: str
     traceparent: str
-    """The W3C trace context of the submission; empty when there was none."""
+    """The W3C trace context of this run, for what the handler calls; empty when there is none."""
     deadline_s: float
     """So many seconds after the start of the handler the request is given up."""
     metadata: dict[str, Any] = field(default_factory=dict)
+    tracestate: str = ""
+    """What belongs to `traceparent`, if anything."""
     cancelled: bool = False
     """Becomes true when the outcome is no longer wanted; a long sync handler looks at it and returns."""
     files: Files = field(default_factory=Files, repr=False, compare=False)
@@ -59,14 +61,15 @@ class Context:
             self._listener.log(handler_log.lines_of(text))
 
     @classmethod
-    def of(cls, assign: frames.Assign, listener: Listener, files: Files) -> Context:
-        """The context of an assignment."""
+    def of(cls, assign: frames.Assign, listener: Listener, files: Files, trace: tuple[str, str]) -> Context:
+        """The context of an assignment; `trace` is traceparent and tracestate of its run."""
         return cls(
             request_id=assign.request_id,
             attempt=assign.attempt,
             space=assign.space,
             user=assign.user,
-            traceparent=assign.traceparent,
+            traceparent=trace[0],
+            tracestate=trace[1],
             deadline_s=assign.deadline_s,
             metadata=assign.metadata,
             files=files,

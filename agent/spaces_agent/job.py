@@ -15,6 +15,7 @@ from spaces_agent.files import Files, Places
 from spaces_agent.handler import Context
 from spaces_agent.producer import Producer
 from spaces_agent.runner import Limits, Listener
+from spaces_agent.tracing import Run
 
 _FIRST_CHUNK_LEAVES_S = 0.0005
 """A thread that computes gives the interpreter lock away only every 5 ms, and the loop needs it several times to send
@@ -28,14 +29,21 @@ class Job:
     """One run of the handler."""
 
     def __init__(
-        self, assign: frames.Assign, received_at: float, limits: Limits, listener: Listener, places: Places
+        self,
+        assign: frames.Assign,
+        received_at: float,
+        limits: Limits,
+        listener: Listener,
+        places: Places,
+        trace: Run,
     ) -> None:
         self.assign = assign
+        self.trace = trace
         self.limits = limits
         self.started_at = time.monotonic()
         self.files = Files.of(assign, places, limits.address, self.started_at)
         self.producer = Producer(assign, self.started_at, limits.window, listener.produced)
-        self.context = Context.of(assign, self.producer, self.files)
+        self.context = Context.of(assign, self.producer, self.files, trace.context_of(assign))
         self.started_s = max(0.0, self.started_at - received_at)
         self.run_s = 0.0
         self.task: asyncio.Task[Any] | None = None

@@ -18,6 +18,7 @@ from spaces_agent.job import Job, Outcome
 from spaces_agent.loading import load
 from spaces_agent.pool import HandlerThreads
 from spaces_agent.runner import Limits, Listener
+from spaces_agent.tracing import Tracing
 
 logger = logging.getLogger("spaces_agent")
 
@@ -33,6 +34,7 @@ class Jobs:
         self._places = places
         self._threads = HandlerThreads(slots)
         self._listener = listener
+        self._tracing = Tracing()
         self._limits = Limits()
         self._running: dict[int, Job] = {}
         self._loop = asyncio.get_running_loop()
@@ -53,6 +55,10 @@ class Jobs:
         """All runs that have not ended."""
         return [job.in_flight() for job in self._running.values()]
 
+    def count(self) -> int:
+        """How many runs have not ended; may be asked in any thread."""
+        return len(self._running)
+
     async def idle(self) -> None:
         """Wait until nothing runs."""
         await self._idle.wait()
@@ -66,7 +72,7 @@ class Jobs:
 
     def start(self, assign: frames.Assign, received_at: float) -> None:
         """Run the handler for this assignment. The link gives out no more of them than there are slots."""
-        job = Job(assign, received_at, self._limits, self._listener, self._places)
+        job = Job(assign, received_at, self._limits, self._listener, self._places, self._tracing.run(assign))
         self._running[assign.lease] = job
         self._idle.clear()
         self._listener.started(assign.lease)
@@ -91,6 +97,7 @@ class Jobs:
         """Ask every run to end, and wait for none."""
         for lease in list(self._running):
             self.stop(lease, 0.0)
+        await asyncio.to_thread(self._tracing.close)
 
     def _launch(self, job: Job) -> None:
         async def call_async() -> Any:
@@ -115,11 +122,12 @@ class Jobs:
     def _run_sync(self, job: Job, call: _Call) -> None:
         value: Any
         try:
-            value = call()
-            if isinstance(value, Generator):
-                value = job.collect(value)
-            elif not isinstance(value, AsyncGenerator):
-                value = job.keep(outcome.encode_output(value, job.max_output_bytes))
+            with job.trace.current():
+                value = call()
+                if isinstance(value, Generator):
+                    value = job.collect(value)
+                elif not isinstance(value, AsyncGenerator):
+                    value = job.keep(outcome.encode_output(value, job.max_output_bytes))
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             value = self._failure(job, error)
         job.run_s = time.monotonic() - job.started_at
@@ -129,14 +137,15 @@ class Jobs:
 
     async def _run_async(self, job: Job, call: _Call) -> Any:
         try:
-            value = call()
-            if inspect.isawaitable(value):
-                value = await value
-            if isinstance(value, Generator):
-                return value
-            if isinstance(value, AsyncGenerator):
-                return await job.collect_async(value)
-            return await job.keep_async(outcome.encode_output(value, job.max_output_bytes))
+            with job.trace.current():
+                value = call()
+                if inspect.isawaitable(value):
+                    value = await value
+                if isinstance(value, Generator):
+                    return value
+                if isinstance(value, AsyncGenerator):
+                    return await job.collect_async(value)
+                return await job.keep_async(outcome.encode_output(value, job.max_output_bytes))
         except BaseException as error:  # also SystemExit: a handler does not end the agent
             if isinstance(error, asyncio.CancelledError) and job.context.cancelled:
                 raise
@@ -162,6 +171,7 @@ class Jobs:
     def _end(self, job: Job, ended: Outcome | None) -> None:
         del self._running[job.assign.lease]
         job.files.close()
+        job.trace.end(ended.code if isinstance(ended, frames.HandlerError) else None, stopped=job.context.cancelled)
         if ended is None or job.context.cancelled:
             self._listener.ended(job.assign.lease, None)
         else:

@@ -56,6 +56,9 @@ class Runner(Protocol):
     def in_flight(self) -> list[frames.InFlight]:
         """All runs that have not ended."""
 
+    def count(self) -> int:
+        """How many runs have not ended; may be asked in any thread."""
+
     async def idle(self) -> None:
         """Wait until nothing runs."""
 

@@ -15,6 +15,8 @@ from spaces_agent import frames, messages
 from spaces_agent.backoff import Backoff
 from spaces_agent.errors import AgentError, ClosedForGood, ConfigError, SetupFailed
 from spaces_agent.linkprocess import LinkProcess
+from spaces_agent.measures import Family, Measures, gauge
+from spaces_agent.metrics import of_spool
 from spaces_agent.profile import Profile
 from spaces_agent.runner import Limits, Listener, Runner
 from spaces_agent.unacknowledged import Unacknowledged
@@ -25,6 +27,8 @@ logger = logging.getLogger("spaces_agent")
 _ACKS_S = 5.0
 """How long a draining agent waits for the acknowledgement of its last results; they are on disk by then."""
 _LINK_ENDS_S = 5.0
+AFTER_DRAIN_S = _ACKS_S + 2 * _LINK_ENDS_S
+"""How long it may take to end, once what runs has had its time to finish."""
 
 
 class Serving:
@@ -49,6 +53,7 @@ class Serving:
         self._loading = loading
         self._runner = runner(self)
         self._unacknowledged = Unacknowledged()
+        self._measures = Measures(profile.slots)
         self._all_acknowledged = asyncio.Event()
         self._all_acknowledged.set()
         self._link: LinkProcess | None = None
@@ -65,6 +70,20 @@ class Serving:
     def unfinished(self) -> bool:
         """Whether a handler still runs, or what is to be done before."""
         return self._loading or bool(self._runner.in_flight())
+
+    def metrics(self) -> list[Family]:
+        """How it is, for Prometheus. May be called in any thread."""
+        return [
+            *self._measures.families(),
+            gauge("spaces_agent_ready", "1 while it takes work", not self._loading and not self.draining),
+            gauge("spaces_agent_running", "Requests that run", self._runner.count()),
+            gauge(
+                "spaces_agent_unacknowledged_results",
+                "Results that no gateway has acknowledged",
+                len(self._unacknowledged.results),
+            ),
+            *of_spool(self._spool_directory),
+        ]
 
     def drain(self) -> None:
         """Take no more work, finish what runs (for a bounded time), then return from `run`."""
@@ -85,6 +104,7 @@ class Serving:
                 if self._drained.is_set() or self._failure is not None:
                     break
                 lived = time.monotonic() - began
+                self._measures.link_restarts += 1
                 delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
                 logger.warning("the connection process ended (%s); starting it again in %.1f s", how, delay)
                 if await happens(self._drained, delay):
@@ -115,6 +135,7 @@ class Serving:
                 await happens(link.ended, _LINK_ENDS_S)
         finally:
             self._link = None
+            self._measures.cut_off()
             how = await link.close(_LINK_ENDS_S)
         return how
 
@@ -162,6 +183,7 @@ class Serving:
             case messages.Connected():
                 self._connected(message)
             case messages.Disconnected():
+                self._measures.cut_off()
                 logger.warning("%s: %s; connecting again in %.1f s", message.url, message.reason, message.retry_in_s)
             case messages.EndAgent():
                 logger.warning("an operator ends this agent: %s", message.reason)
@@ -181,6 +203,7 @@ class Serving:
         self._runner.start(assign, message.received_at)
 
     def _connected(self, message: messages.Connected) -> None:
+        self._measures.welcomed()
         limits = Limits(max_output_bytes=message.max_inline_bytes, window=message.window, address=message.url)
         self._runner.limit(limits)
         served = [verdict.space for verdict in message.spaces if verdict.accepted]
@@ -197,6 +220,7 @@ class Serving:
 
     def started(self, lease: int) -> None:
         """The handler of this lease begins."""
+        self._measures.started += 1
         self._send(messages.Started(lease=lease))
 
     def produced(self, output: frames.Output) -> None:
@@ -206,9 +230,11 @@ class Serving:
     def ended(self, lease: int, result: frames.Result | None) -> None:
         """The handler of this lease has ended: with this result, or because it was told to stop."""
         if result is None:
+            self._measures.has_ended("stopped")
             self._unacknowledged.forget(lease)
             self._send(messages.Stopped(lease=lease))
         else:
+            self._measures.has_ended(result.status, result.run_s)
             self._all_acknowledged.clear()
             self._send(messages.Finished(frame=self._unacknowledged.result(result)))
 

@@ -52,6 +52,10 @@ class Worker:
         if self.loaded:
             self._channel.send(messages.Loaded())
 
+    async def close(self) -> None:
+        """Nothing will be asked any more."""
+        await self._jobs.close()
+
     def receive(self, message: ToWorker) -> None:
         """A message from the agent."""
         match message:
@@ -132,6 +136,7 @@ async def _main(pair: socket.socket) -> int:
     if not worker.idle:
         os._exit(1)
     await loading
+    await worker.close()
     return 0
 
 

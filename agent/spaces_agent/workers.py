@@ -108,6 +108,10 @@ class Workers:
         """All runs that have not ended."""
         return [run.in_flight() for run in self._runs.values()]
 
+    def count(self) -> int:
+        """How many runs have not ended; may be asked in any thread."""
+        return len(self._runs)
+
     async def idle(self) -> None:
         """Wait until nothing runs."""
         await self._idle.wait()

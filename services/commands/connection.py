@@ -45,7 +45,7 @@ _OPTIONS = [
     click.option("--url", metavar="URL", help="The gateway, like https://spaces.example.com  [env var: WS_URL]"),
     click.option(
         "--key-file", type=click.Path(path_type=Path), metavar="FILE",
-        help="A file that holds the API key (wsk_…)  [env var: WS_API_KEY, the key itself]",
+        help="A file that holds the API key (wsk_…)  [env var: WS_API_KEY_FILE, or WS_API_KEY, the key itself]",
     ),
     click.option(
         "--home", type=click.Path(path_type=Path), metavar="DIR",
@@ -99,9 +99,8 @@ def _run(command: Callable[..., int], found: Place, arguments: dict[str, Any]) -
 def place(url: str | None, key_file: Path | None, home: Path | None) -> Place:
     """Where to connect. A key is sent to the gateway that it was given with, and to no other. Raises NoPlace."""
     if home is None:
-        url, key, source = url or os.environ.get("WS_URL"), os.environ.get("WS_API_KEY"), "WS_API_KEY"
-        if key_file is not None:
-            key, source = _key_in(key_file), str(key_file)
+        url = url or os.environ.get("WS_URL")
+        key, source = (_key_of_environment(), "WS_API_KEY") if key_file is None else (_key_in(key_file), str(key_file))
         if url and key:
             return Place(url, key, source)
         if url:
@@ -128,6 +127,15 @@ def _end_line() -> None:
     from services.commands.terminal import Screen
 
     Screen().end_status()
+
+
+def _key_of_environment() -> str | None:
+    from services.runtime.secret_files import SettingsError, secret
+
+    try:
+        return secret(os.environ, "WS_API_KEY")
+    except SettingsError as error:
+        raise NoPlace(str(error)) from error
 
 
 def _key_in(file: Path) -> str:

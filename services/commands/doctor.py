@@ -1,8 +1,10 @@
 """`spaces doctor`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -23,21 +25,37 @@ _LOOKED_AT = 20
 _MARKS = {"ok": "ok", "note": "!", "bad": "BAD"}
 
 
-@click.command(short_help="Find out why it does not work, and what to do.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: all findings as one line of JSON.")
-@located
-def doctor(found: Place, as_json: bool) -> int:
-    """Look step by step at everything between this machine and an answer: is the gateway's address reachable, by TLS, and a
-    gateway of this version; do the clocks agree; are the services behind it well; is the key good, and for what; do agents
-    get in; does one serve a space. To what is not well it says what to do. It changes nothing.
+def command(machine: "Callable[[Path], Iterator[Finding]]") -> click.Command:
+    """The command; `machine` looks at the home of a stack on this machine."""
 
-    \b
-    Examples:
-      spaces doctor
-      spaces doctor --url https://spaces.example.com --key-file ci.key
-      spaces doctor --json | jq -r '.checks[] | select(.state != "ok") | .remedy'
+    @click.command(short_help="Find out why it does not work, and what to do.")
+    @click.option("--json", "as_json", is_flag=True, help="For programs: all findings as one line of JSON.")
+    @located
+    def doctor(found: Place, as_json: bool) -> int:
+        """Look step by step at everything between this machine and an answer: is the gateway's address reachable, by TLS,
+        and a gateway of this version; do the clocks agree; are the services behind it well; is the key good, and for what;
+        do agents get in; does one serve a space.
 
-    It ends with status 0 when nothing is bad, 1 when something is, 2 when no gateway or key was named."""
+        On the machine of a `spaces up`, found by its home, it looks at that first: do all processes run; do NATS and
+        PostgreSQL answer, and how full are they; is there memory, disk and leave to open files; can others read its
+        secrets; how old is the last backup.
+
+        To what is not well it says what to do. It changes nothing.
+
+        \b
+        Examples:
+          spaces doctor
+          spaces doctor --home /srv/spaces
+          spaces doctor --url https://spaces.example.com --key-file ci.key
+          spaces doctor --json | jq -r '.checks[] | select(.state != "ok") | .remedy'
+
+        It ends with status 0 when nothing is bad, 1 when something is, 2 when no gateway or key was named."""
+        return _look(found, machine, as_json)
+
+    return doctor
+
+
+def _look(found: Place, machine: "Callable[[Path], Iterator[Finding]]", as_json: bool) -> int:
     from services.commands import text
     from services.commands.probing import Probe
     from services.commands.terminal import Screen
@@ -45,7 +63,8 @@ def doctor(found: Place, as_json: bool) -> int:
     screen = Screen()
     findings: list[Finding] = []
     with Probe(found.url, found.key) as probe:
-        for finding in _findings(probe, found):
+        here = machine(Path(found.source).parent) if found.from_home else iter(())
+        for finding in chain(here, _findings(probe, found)):
             findings.append(finding)
             if not as_json:
                 screen.text(_line(finding))

@@ -144,7 +144,7 @@ def _former() -> Login | None:
 
 def _before() -> list[str]:
     """What the commands use rather than the login, in this environment and directory."""
-    named = [name for name in ("WS_API_KEY", "WS_HOME") if os.environ.get(name)]
+    named = [name for name in ("WS_API_KEY", "WS_API_KEY_FILE", "WS_HOME") if os.environ.get(name)]
     return named or ([str(HERE / CREDENTIALS)] if (HERE / CREDENTIALS).exists() else [])
 
 

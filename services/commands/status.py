@@ -1,6 +1,8 @@
 """`spaces status`."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,21 +16,31 @@ _AT_ONCE = 8
 """So many spaces are asked about at a time."""
 
 
-@click.command(short_help="Who am I, is it well, and what goes on: on one screen.")
-@click.option("--json", "as_json", is_flag=True, help="For programs: all of it as one line of JSON.")
-@located
-def status(found: Place, as_json: bool) -> int:
-    """Show on one screen which gateway you use, and as whom; whether it is well; what requests came to in the last hour; and
-    of each space that you may see its health, its agents, and what waits and runs in it.
+def command(machine: "Callable[[Path], str]") -> click.Command:
+    """The command; `machine` says how the stack in a home on this machine is."""
 
-    \b
-    Examples:
-      spaces status
-      watch -n 5 spaces status
-      spaces status --json | jq -r '.spaces[] | select(.health.status != "ok") | .health.space'
+    @click.command(short_help="Who am I, is it well, and what goes on: on one screen.")
+    @click.option("--json", "as_json", is_flag=True, help="For programs: all of it as one line of JSON.")
+    @located
+    def status(found: Place, as_json: bool) -> int:
+        """Show on one screen which gateway you use, and as whom; whether it is well; what requests came to in the last hour;
+        and of each space that you may see its health, its agents, and what waits and runs in it. On the machine of a
+        `spaces up`, found by its home, also its processes, memory, disk and last backup.
 
-    It ends with status 0 when the gateway is ready, 1 when it is not or has refused, 2 when it could not be asked. For what
-    to do then: `spaces doctor`."""
+        \b
+        Examples:
+          spaces status
+          watch -n 5 spaces status
+          spaces status --json | jq -r '.spaces[] | select(.health.status != "ok") | .health.space'
+
+        It ends with status 0 when the gateway is ready, 1 when it is not or has refused, 2 when it could not be asked. For
+        what to do then: `spaces doctor`."""
+        return _show(found, machine(Path(found.source).parent) if found.from_home else "", as_json)
+
+    return status
+
+
+def _show(found: Place, machine: str, as_json: bool) -> int:
     from services.commands import status_text, text
     from services.commands.checks import Trouble
     from services.commands.probing import Probe
@@ -48,6 +60,7 @@ def status(found: Place, as_json: bool) -> int:
             stats=client.stats(),
             agents=client.agents(),
             spaces=_spaces(client),
+            machine=machine,
         )
     Screen().text(f"{text.json(status_text.json(seen)) if as_json else status_text.lines(seen)}\n")
     return OK if seen.ready else FAILED

@@ -10,7 +10,8 @@ from spaces_client.spaces import SpaceHealth, SpaceQueue
 
 
 class Status(NamedTuple):
-    """All that is shown. `source` is where the key was found; `stats` are those of the last hour."""
+    """All that is shown. `source` is where the key was found; `stats` are those of the last hour; `machine`
+    is how the stack on this machine is, empty when it is elsewhere."""
 
     url: str
     source: str
@@ -19,6 +20,7 @@ class Status(NamedTuple):
     stats: Stats
     agents: list[ConnectedAgent]
     spaces: list[tuple[SpaceHealth, SpaceQueue]]
+    machine: str = ""
 
 
 def lines(seen: Status) -> str:
@@ -31,6 +33,8 @@ def lines(seen: Status) -> str:
         ("last hour", _hour(seen.stats, whose)),
         ("agents", f"{len(seen.agents)}{whose} connected, {busy} of {slots} slots in use"),
     ]
+    if seen.machine:
+        fields.append(("machine", seen.machine))
     head = "\n".join(f"{name:<10}{text.line(value)}" for name, value in fields)
     if not seen.spaces:
         return f"{head}\n\nThere is no space that you may see."
@@ -39,7 +43,8 @@ def lines(seen: Status) -> str:
 
 def json(seen: Status) -> dict[str, Any]:
     """For programs: each part as the gateway sent it."""
-    return {
+    here = {"machine": seen.machine} if seen.machine else {}
+    return here | {
         "url": seen.url,
         "ready": seen.ready,
         "user": seen.user.raw,

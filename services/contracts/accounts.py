@@ -154,6 +154,10 @@ class Directory:
         """The user with this e-mail address, whatever its case."""
         return self._user_by_email.get(email.casefold())
 
+    def user_named(self, name: str) -> User | None:
+        """The user with this id or e-mail address."""
+        return self.users.get(name) or self.user_by_email(name)
+
     def paused(self, space: str) -> bool:
         """Whether nothing of a space may be assigned now; what is open of a deleted one may."""
         there = self.spaces.get(space)

@@ -66,6 +66,7 @@ class Accepted(Event, frozen=True, kw_only=True, tag="accepted"):
     retry_of: str = ""
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    tracestate: str = ""
     limits: Limits | None = None
     retention_s: float | None = None
     files: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ class Assigned(Event, frozen=True, kw_only=True, tag="assigned"):
     retry_delay_s: float = 0.0
     metadata: dict[str, Any] = {}
     traceparent: str = ""
+    tracestate: str = ""
     key_id: str = ""
     files: tuple[str, ...] = ()
     input_file: str = ""

@@ -47,9 +47,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GetAttention(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How do spaces do, and do agents stay connected? Requests of one user and of some spaces, agents of `owner` within some
-    spaces, as in ListConnections. `depths_at`: how many waited at these instants; of each space the latest `outcomes` that
-    ended after `outcomes_since`; connections after `connections_since`. Instants are nanoseconds since 1970."""
+    """How do spaces do, and do agents stay connected? Requests and agents of one user, in some spaces (None: all).
+    `depths_at`: how many waited at these instants; of each space the latest `outcomes` that ended after `outcomes_since`;
+    connections after `connections_since`. Instants are nanoseconds since 1970."""
 
     depths_at: list[int]
     outcomes: int
@@ -57,8 +57,6 @@ class GetAttention(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     connections_since: int
     user: str = ""
     spaces: list[str] | None = None
-    owner: str = ""
-    within: list[str] | None = None
     recorded: Position | None = None
 
 
@@ -79,7 +77,6 @@ class AgentConnections(msgspec.Struct, frozen=True, kw_only=True):
 
     agent: str
     connections: int
-    spaces: list[str]
 
 
 class Attention(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

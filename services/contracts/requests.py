@@ -53,6 +53,7 @@ class RequestState(msgspec.Struct, frozen=True, kw_only=True):
     key_digest: str
     metadata: dict[str, Any]
     traceparent: str
+    tracestate: str = ""
     files: tuple[str, ...] = ()
     """Those that the input refers to, by id."""
     input_file: str = ""
@@ -118,6 +119,7 @@ def begin(event: Accepted, seq: int, at: int) -> RequestState:
         retry_of=event.retry_of,
         metadata=event.metadata,
         traceparent=event.traceparent,
+        tracestate=event.tracestate,
         limits=event.limits,
         retention_s=event.retention_s,
         files=event.files,

@@ -30,6 +30,7 @@ def event_of(decision: Decision, id: str, actor: str) -> RequestEvent:
                 retry_delay_s=_retry_delay_s(state),
                 metadata=state.metadata,
                 traceparent=state.traceparent,
+                tracestate=state.tracestate,
                 key_id=state.key_id,
                 files=state.files,
                 input_file=state.input_file,

@@ -151,6 +151,10 @@ class Fleet:
         """How many agents of a space are connected, by state."""
         return Counter(self.agents[conn].report.state for conn in self._by_space.get(space, ()) if self._current(conn))
 
+    def everybody(self) -> list[Agent]:
+        """All agents that are connected, each by its newest connection."""
+        return [agent for conn, agent in self.agents.items() if self._current(conn)]
+
     def reserve(self, conn: str, rid: str, lease: int) -> None:
         """We assigned (or are about to assign, lease 0) a request to this connection."""
         agent = self.agents.get(conn)

@@ -2,16 +2,13 @@
 
 import logging
 
-from prometheus_client import Counter
-
 from services.contracts import codec
 from services.contracts.lifecycle import InvalidTransition
 from services.contracts.requests import CutChain
+from services.dispatcher.metrics import UNFOLDABLE
 from services.dispatcher.state import Partition
 
 log = logging.getLogger("services.dispatcher")
-
-UNFOLDABLE = Counter("ws_dispatcher_unfoldable_events_total", "Events that do not fit their chain")
 
 
 def fold(partition: Partition, data: bytes, seq: int, at: int, now: int) -> str | None:

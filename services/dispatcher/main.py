@@ -41,6 +41,7 @@ async def start(process: Process) -> None:
     process.spawn("gateways", dispatcher.gateways.keep_asking())
     process.spawn("reports", dispatcher.gateways.keep_hearing())
     process.spawn("timers", dispatcher.tick())
+    process.spawn("measures", dispatcher.keep_measuring())
 
     process.on_reconnect(dispatcher.gateways.raise_barrier)
     process.ready_when("partitions owned", lambda: partitions.everything_owned)

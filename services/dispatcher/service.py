@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import msgspec
 from nats.aio.msg import Msg
-from prometheus_client import Counter, Gauge
 
 from services.contracts import subjects
 from services.contracts.directory import DirectoryEvent, SpaceEdited, SpaceResumed
@@ -20,11 +19,14 @@ from services.dispatcher.decide import AnyDecision, Check, Decision, answered, a
 from services.dispatcher.events import event_of
 from services.dispatcher.folding import fold
 from services.dispatcher.gateways import Gateways
+from services.dispatcher.measures import measure
+from services.dispatcher.metrics import ABLE, DECISIONS, OWNED, PROCESSING, QUEUED, SUPERSEDED, show
 from services.dispatcher.overview import overview
 from services.dispatcher.partitions import Partitions
 from services.dispatcher.quotas import NO_LIMITS, SpaceLimits
 from services.dispatcher.recovery import RecoveryNeeded, recover
 from services.dispatcher.state import SECOND, Partition
+from services.runtime import tracing
 from services.runtime.append import ChainClosed, StreamFull, Superseded, Undecided, append, request_record
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -45,12 +47,8 @@ APPEND_S = 10.0
 CONCURRENCY = 256
 FULL_PAUSE_S = 1.0
 """A full stream is not tried again sooner."""
-
-DECISIONS = Counter("ws_dispatcher_decisions_total", "Decisions that became events", ["type"])
-SUPERSEDED = Counter("ws_dispatcher_superseded_total", "Decisions that somebody else's event preceded")
-QUEUED = Gauge("ws_dispatcher_queued", "Requests waiting in the partitions owned here")
-PROCESSING = Gauge("ws_dispatcher_processing", "Requests assigned in the partitions owned here")
-OWNED = Gauge("ws_dispatcher_partitions", "Partitions owned here")
+MEASURE_S = 5.0
+"""All that waits is looked through this often."""
 
 
 class Dispatcher:
@@ -128,7 +126,9 @@ class Dispatcher:
     async def _follow(self, partition: Partition, from_seq: int) -> None:
         keep_s = self._process.settings.stream_keep
         filters = [subjects.partition(partition.part)]
-        tail = Tail(self._nc, subjects.REQUESTS, filters, from_seq, keep_s=keep_s, name=f"part{partition.part}")
+        tail = Tail(
+            self._nc, subjects.REQUESTS, filters, from_seq, keep_s=keep_s, name=f"part{partition.part}", lasting=True
+        )
         async for batch in tail.batches():
             touched = self._fold(partition, batch.messages)
             if batch.pending == 0 and partition.part not in self.states:
@@ -167,6 +167,13 @@ class Dispatcher:
     def _limits(self, space: str) -> SpaceLimits:
         there = self._follower.directory.serviceable(space)
         return NO_LIMITS if there is None else SpaceLimits(there.max_in_flight, there.max_in_flight_per_user)
+
+    async def keep_measuring(self) -> None:
+        """Show how queues and agents are, for ever."""
+        while True:
+            ABLE.set(self.able)
+            show(measure(self.states.values(), self.gateways.fleet, self._paused, self._clock.now_ns()))
+            await asyncio.sleep(MEASURE_S)
 
     async def tick(self) -> None:
         """Decide what time alone brings about, for ever."""
@@ -211,10 +218,12 @@ class Dispatcher:
 
     async def _carry_out(self, partition: Partition, decision: Decision) -> None:
         event = event_of(decision, os.urandom(16).hex(), f"dispatcher:{self._me}")
-        rid = event.rid
+        rid, state = event.rid, decision.state
         try:
             async with self._slots:
-                seq = await append(self._nc, request_record(event, decision.state.traceparent), APPEND_S)
+                with tracing.appending(event, state.traceparent, state.tracestate) as span:
+                    event = tracing.carrying(event, span)
+                    seq = await append(self._nc, request_record(event, span.traceparent), APPEND_S)
         except Superseded as error:
             SUPERSEDED.inc()
             give_back(partition, decision)

@@ -7,6 +7,7 @@ import time
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.gateway.metrics import ADMITTING
 from services.gateway.platform import FULL
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import epoch_of
@@ -33,6 +34,7 @@ class Admission:
         while True:
             with contextlib.suppress(NatsUnavailable, ApiError):
                 await self._look()
+            ADMITTING.set(self.open)
             await asyncio.sleep(LOOK_S)
 
     async def epoch(self) -> int:
@@ -44,6 +46,15 @@ class Admission:
         self._epoch = epoch_of(info)
         self._full = 0 < info.config.max_bytes * FULL <= info.state.bytes
         return self._epoch
+
+    @property
+    def open(self) -> bool:
+        """Whether new requests are admitted now."""
+        try:
+            self.check()
+        except ApiProblem:
+            return False
+        return True
 
     def check(self) -> None:
         """Raises ApiProblem when nothing may be admitted now."""

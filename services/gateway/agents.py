@@ -300,6 +300,7 @@ class Agents:
                 if lost and connection.session.routable:
                     connection.session.unroutable()
                 self._connections.act(connection.session)
+            self._connections.count_slots()
 
     def _lost_nats(self, now: float) -> bool:
         if self._nc.is_connected:

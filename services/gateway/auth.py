@@ -176,8 +176,7 @@ def reach_of(follower: DirectoryFollower, caller: Caller, space: str | None, use
     admin = caller.user.role == "admin"
     if user is None:
         return Reach("" if admin else caller.user.user, spaces)
-    directory = follower.directory
-    found = directory.users.get(user) or directory.user_by_email(user)
+    found = follower.directory.user_named(user)
     if not admin and (found is None or found.user != caller.user.user):
         raise ApiProblem("forbidden", "Only administrators see what others have submitted.")
     if found is None:

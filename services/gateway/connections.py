@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 from nats.aio.client import Client
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from services.contracts import subjects
 from services.contracts.agent_details import AgentDetails, AgentsDetails
@@ -17,6 +17,7 @@ from services.gateway.background import Fail
 from services.gateway.decisions import Append, Close, Decision, RecordRefused, StoreOutput
 from services.gateway.endings import DISCONNECTED
 from services.gateway.leases import Lease, LeaseTable, Outcome
+from services.gateway.metrics import CLOSED, SLOTS, SOCKETS, close_code
 from services.gateway.outcomes import Outcomes, Vet
 from services.gateway.outputs import Outputs
 from services.gateway.registration import Registration
@@ -29,7 +30,6 @@ from spaces_agent import frames
 log = logging.getLogger("services.gateway.agents")
 
 READY = Gauge("ws_agent_connections", "Agents that are connected and ready")
-CLOSED = Counter("ws_agent_connections_closed_total", "Agent connections that have ended", ["code"])
 
 
 class Connections:
@@ -66,6 +66,7 @@ class Connections:
         self._all[connection.session.conn] = connection
         self.sessions[connection.session.conn] = connection.session
         self.empty.clear()
+        SOCKETS.set(len(self._all))
 
     def joined(self, connection: Connection) -> None:
         """Its session has been welcomed."""
@@ -92,7 +93,8 @@ class Connections:
             return
         del self.sessions[session.conn]
         session.lost(time.monotonic())
-        CLOSED.labels(str(code)).inc()
+        CLOSED.labels(close_code(code)).inc()
+        SOCKETS.set(len(self._all))
         log.info("connection %s ended: %s (%d)", session.conn, reason, code)
         if (report := session.last_report()) is not None:
             self.reports.gone(report)
@@ -102,6 +104,13 @@ class Connections:
                 READY.set(len(self._by_claim))
         if not self._all:
             self.empty.set()
+
+    def count_slots(self) -> None:
+        """Show how many slots are taken."""
+        slots = [session.slots() for session in self.sessions.values()]
+        used = sum(taken for taken, _ in slots)
+        SLOTS.labels("used").set(used)
+        SLOTS.labels("free").set(sum(every for _, every in slots) - used)
 
     def drain_agent(self, conn: str) -> bool:
         """Tell the agent at this connection to end; False when it is not here."""

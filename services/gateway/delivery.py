@@ -19,6 +19,7 @@ from services.gateway.granted import Granted
 from services.gateway.grants import Grants
 from services.gateway.leases import Answer, Lease, LeaseTable
 from services.gateway.session import GatewaySession
+from services.runtime import tracing
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
 from services.runtime.file_store import FileGone
@@ -83,6 +84,7 @@ class Delivery:
                 start,
                 keep_s=self._keep_s,
                 name="delivery",
+                lasting=True,
             )
             try:
                 async for batch in tail.batches():
@@ -118,7 +120,11 @@ class Delivery:
         if known is not None:
             return known
         session = self._sessions.get(assigned.conn)
-        answer: Answer = "no_connection" if session is None else session.deliver(assigned, seq, granted)
+        with tracing.delivering(assigned) as span:
+            told = tracing.carrying(assigned, span)
+            answer: Answer = "no_connection" if session is None else session.deliver(told, seq, granted)
+            if answer != "held":
+                span.failed(answer)
         self._table.answered(seq, answer)
         if session is not None and answer == "held":
             self._after(session)

@@ -20,6 +20,7 @@ MAX_INPUT_BYTES = 128 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 MAX_START_TIMEOUT_S = 48 * 3600
 MAX_EXECUTION_TIMEOUT_S = 24 * 3600
+PRIORITY, ATTEMPTS = (-10, 10), (1, 10)
 MAX_WAIT_S = 60
 _MAX_FLAWS, _MAX_NAME = 20, 64
 
@@ -31,8 +32,8 @@ class PolicyBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     start_timeout_s: Annotated[float, Meta(gt=0, le=MAX_START_TIMEOUT_S)] | UnsetType = UNSET
     execution_timeout_s: Annotated[float, Meta(gt=0, le=MAX_EXECUTION_TIMEOUT_S)] | UnsetType = UNSET
-    priority: Annotated[int, Meta(ge=-10, le=10)] | UnsetType = UNSET
-    max_attempts: Annotated[int, Meta(ge=1, le=10)] | UnsetType = UNSET
+    priority: Annotated[int, Meta(ge=PRIORITY[0], le=PRIORITY[1])] | UnsetType = UNSET
+    max_attempts: Annotated[int, Meta(ge=ATTEMPTS[0], le=ATTEMPTS[1])] | UnsetType = UNSET
     retention_s: (
         Annotated[
             float,

@@ -66,7 +66,8 @@ class Query:
 
     def statuses(self) -> list[Status]:
         """Which statuses may be listed, empty for all. Raises ApiProblem."""
-        return [status for status in STATUSES if status in self.several("status", STATUSES)]
+        given = self.several("status", STATUSES)
+        return [status for status in STATUSES if status in given]
 
     def several(self, name: str, known: Collection[str]) -> list[str]:
         """Which of the known values are wanted, empty for all. Raises ApiProblem."""

@@ -14,6 +14,7 @@ from services.gateway.api.access import Access
 from services.gateway.api.app import application
 from services.gateway.api.cors import Cors
 from services.gateway.api.events import Events
+from services.gateway.api.front import Front
 from services.gateway.api.request_log import router as request_log
 from services.gateway.api.server import HttpServer, listen
 from services.gateway.canceling import Cancellations
@@ -27,6 +28,7 @@ from services.gateway.purging import Purges
 from services.gateway.queues import Queues
 from services.gateway.reading import Reader
 from services.gateway.sessions import Sessions
+from services.gateway.stream_sizes import watch_sizes
 from services.gateway.streams import Streams
 from services.gateway.submissions import Submissions
 from services.gateway.values import Values
@@ -39,6 +41,7 @@ from services.runtime.bus import connect
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
+from services.runtime.outside import networks, public_origin
 from services.runtime.process import Process, run
 
 log = logging.getLogger("services.gateway")
@@ -91,7 +94,8 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
         as_page=console.refusal,
         around=lambda app: Cors(app, directory),
     )
-    server = HttpServer(app, listener)
+    front = Front(app, networks(settings.trusted_proxies), public_origin(settings.public_url))
+    server = HttpServer(front, listener)
 
     process.on_drain(nc_of_files.close)
     process.ready_when("liveness", liveness.caught_up.is_set)
@@ -109,6 +113,7 @@ async def start_on(process: Process, listener: socket.socket, nc_of_files: Clien
     process.spawn("uses of keys", uses.watch())
     process.spawn("recording uses of keys", uses.keep_recording())
     process.spawn("admission", admission.keep_looking())
+    process.spawn("stream sizes", watch_sizes(nc))
     process.spawn("waiting", waiting.follow())
     process.spawn("streams", streams.keep_looking())
     await agents.start()

@@ -1,16 +1,16 @@
 """Appends what agents' sessions decide, and does not give up: an outcome is decided, or the process ends."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Collection
 
 from nats.aio.client import Client
 
-from services.contracts.events import Succeeded, type_of
+from services.contracts.events import Succeeded
 from services.gateway.background import Background, Fail
 from services.gateway.decisions import Append
 from services.gateway.leases import Outcome
-from services.runtime import telemetry
+from services.gateway.metrics import VETTING_RETRIES
+from services.runtime import telemetry, tracing
 from services.runtime.append import ChainClosed, Record, Superseded, append, request_record
 from services.runtime.errors import Retryable
 from services.runtime.jetstream import ApiError
@@ -42,11 +42,10 @@ class Outcomes:
     async def _run(self, decision: Append) -> None:
         telemetry.request_id.set(decision.event.rid)
         event = await self._vetted(decision)
-        record = request_record(event, decision.traceparent)
-        began = time.monotonic()
-        recorded = await self._until_decided(record)
-        telemetry.APPEND_SECONDS.observe(time.monotonic() - began)
-        telemetry.APPENDS.labels(type_of(event), "recorded" if recorded else "superseded").inc()
+        with tracing.appending(event, decision.traceparent) as span:
+            recorded = await self._until_decided(request_record(event, span.traceparent))
+            if not recorded:
+                span.failed("superseded")
         self._decided(event, recorded)
 
     async def _vetted(self, decision: Append) -> Outcome:
@@ -54,8 +53,8 @@ class Outcomes:
         while isinstance(event, Succeeded) and (event.files or event.output_file):
             try:
                 return await self._vet(event, decision.files)
-            except (Retryable, ApiError) as error:  # it is tried again as an append is
-                telemetry.APPENDS.labels(type_of(event), type(error).__name__).inc()
+            except (Retryable, ApiError):  # it is tried again as an append is
+                VETTING_RETRIES.inc()
                 await asyncio.sleep(PAUSE_S)
         return event
 
@@ -66,8 +65,7 @@ class Outcomes:
                 return True
             except (Superseded, ChainClosed):
                 return False
-            except (Retryable, ApiError) as error:
+            except (Retryable, ApiError):
                 # The agent keeps the result until it is decided, so there is nothing better than to try again; if time
                 # runs out for the request, the dispatcher's event ends this.
-                telemetry.APPENDS.labels(record.subject.split(".")[4], type(error).__name__).inc()
                 await asyncio.sleep(PAUSE_S)

@@ -38,6 +38,7 @@ def assign(assigned: Assigned, seq: int, granted: Granted) -> frames.Assign:
         input=assigned.input,
         user=assigned.user,
         traceparent=assigned.traceparent,
+        tracestate=assigned.tracestate,
         metadata=assigned.metadata,
         files=granted.files,
         input_file=granted.input_file,

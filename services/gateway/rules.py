@@ -1,10 +1,11 @@
 """What needs somebody, to go by what is known. Pure: values in, warnings out; each threshold is here, with its reason."""
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from services.contracts import subjects
 from services.contracts.accounts import Space
 from services.contracts.platform import AgentConnections, Attention, SpaceAttention
 from services.contracts.rpc import ConnectedAgent
@@ -36,7 +37,7 @@ BEHIND_S, FAR_BEHIND_S = 10.0, 300.0
 NATS alone."""
 FILLING = 0.7
 """A stream stops submissions at 80 %: this leaves time to look why it is not trimmed."""
-STOPS_WHEN_FULL = ("REQUESTS", "OBJ_ws_files")
+STOPS_WHEN_FULL = (subjects.REQUESTS, subjects.FILES)
 """Streams that refuse what is new when they are full; others drop what is oldest."""
 
 Severity = Literal["critical", "warning"]
@@ -102,7 +103,7 @@ def of_platform(found: PlatformObject) -> Iterator[Finding]:
         yield from _of_stream(stream)
 
 
-def ordered(findings: Iterator[Finding]) -> list[Finding]:
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """The worst first; of equal severity by rule, then by what they are about."""
     order = {"critical": 0, "warning": 1}
     return sorted(findings, key=lambda each: (order[each.severity], RULES.index(each.rule), each.space, each.subject))

@@ -75,6 +75,11 @@ class GatewaySession:
         """What the agent holds, for people."""
         return self._held.described(now)
 
+    def slots(self) -> tuple[int, int]:
+        """How many slots are taken, and how many there are; none before the welcome and after the end."""
+        ready = self.phase == "ready" and self.member is not None
+        return (self._held.slots_taken(), self.member.slots) if ready and self.member is not None else (0, 0)
+
     def last_report(self) -> AgentReport | None:
         """How reports say that it is over; None when it was never in them."""
         return None if self.member is None else self.member.last_report(self.conn)

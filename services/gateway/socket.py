@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.contracts.accounts import Key
+from services.contracts.events import type_of
 from services.gateway.decisions import CLOSE_NOT_TEXT
 from services.gateway.endings import CLOSE_SLOW_CONSUMER
+from services.gateway.metrics import FRAMES
 from services.gateway.round_trips import RoundTrip
 from services.gateway.session import GatewaySession
 from spaces_agent import frames
@@ -102,8 +104,10 @@ class Connection:
         try:
             frame = frames.decode_agent_frame(text)
         except frames.BadFrame as error:
+            FRAMES.labels("bad").inc()
             self.session.receive_garbage(str(error), time.monotonic())
         else:
+            FRAMES.labels(type_of(frame)).inc()
             self.session.receive(frame, time.monotonic())
 
     async def _write(self) -> None:

@@ -13,7 +13,7 @@ from services.contracts.accounts import Space
 from services.contracts.events import Accepted, Limits
 from services.contracts.idempotency import KeyRecord
 from services.contracts.requests import RequestState, begin
-from services.contracts.trace import continued
+from services.contracts.trace import carried_state, continued
 from services.gateway.auth import Caller
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.intake import MAX_INPUT_BYTES, Submission, key_digest
@@ -24,9 +24,9 @@ from services.gateway.reading import Reader
 from services.gateway.validators import Validators
 from services.gateway.values import Admitted, Values
 from services.gateway.waiting import Waiting
-from services.runtime import telemetry
+from services.runtime import telemetry, tracing
 from services.runtime.append import Record, Superseded, append, request_record
-from services.runtime.errors import NatsUnavailable, SpacesError
+from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ApiError, get
 
 
@@ -40,6 +40,7 @@ class Order:
     idempotency_key: str | None
     traceparent: str | None
     wait_s: float
+    tracestate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,10 @@ class Submissions:
         telemetry.request_id.set(rid)
         admitted = await self._values.admit(order.caller, order.space, order.submission)
         event = self._event(rid, order, admitted, digest)
-        record = request_record(event, event.traceparent)
         with self._waiting.expect(rid) as waiter:
-            seq = await self._append(record)
+            with tracing.appending(event, event.traceparent, event.tracestate, here=True) as span:
+                event = tracing.carrying(event, span)
+                seq = await self._append(request_record(event, span.traceparent))
             state = await self._waiting.outcome(waiter, order.wait_s)
             return state or begin(event, seq, await self._stored_at(seq))
 
@@ -112,14 +114,7 @@ class Submissions:
 
     async def _append(self, record: Record) -> int:
         # Nobody cancels this when the client hangs up: the server runs an answer to its end.
-        started = time.perf_counter()
-        try:
-            seq = await append(self._nc, record)
-        except SpacesError as error:
-            telemetry.APPENDS.labels("accepted", type(error).__name__.lower()).inc()
-            raise
-        telemetry.APPEND_SECONDS.observe(time.perf_counter() - started)
-        telemetry.APPENDS.labels("accepted", "stored").inc()
+        seq = await append(self._nc, record)
         ACCEPTED.inc()
         return seq
 
@@ -132,7 +127,7 @@ class Submissions:
             space=order.space.space,
             prev_seq=0,
             attempt=0,
-            actor=f"user:{order.caller.user.user}",
+            actor=order.caller.actor,
             origin=self._origin,
             user=order.caller.user.user,
             key_id=key.key_id,
@@ -148,6 +143,7 @@ class Submissions:
             retry_of=wanted.retry_of,
             metadata=wanted.metadata,
             traceparent=continued(order.traceparent, entropy),
+            tracestate=carried_state(order.traceparent, order.tracestate),
             retention_s=wanted.retention_s,
             limits=None if key.max_in_flight is None else Limits(max_in_flight=key.max_in_flight),
         )

@@ -90,7 +90,7 @@ class Waiting:
         while True:
             start = await end_of_stream(self._nc) + 1
             await self._catch_up()
-            tail = Tail(self._nc, subjects.REQUESTS, subjects.for_origin(self._origin), start, name="waiting")
+            tail = Tail(self._nc, subjects.REQUESTS, subjects.for_origin(self._origin), start, name="waiting", lasting=True)
             try:
                 async for batch in tail.batches():
                     self._pass_on(batch.messages)

@@ -101,7 +101,7 @@ class Watching:
         of_both = [*of_spaces(attention, self._follower.directory.spaces, agents, end.at)]
         if platform is not None:
             of_both += of_platform(platform)
-        return ordered(iter(of_both))
+        return ordered(of_both)
 
     def administers(self, caller: Caller) -> bool:
         """Whether the caller may see how the platform is."""
@@ -116,8 +116,6 @@ class Watching:
             connections_since=end.at - round(CONNECTIONS_S * _NS),
             user=reach.user,
             spaces=reach.spaces,
-            owner=reach.user,
-            within=reach.spaces,
             recorded=end.position,
         )
         try:

@@ -2,21 +2,18 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Literal
-from urllib.parse import urlsplit
 
 from services.contracts.accounts import Directory
 from services.contracts.sign_in import SessionRecord
+from services.gateway.outside import SAFE, Headers, check_origin
 from services.gateway.problems import ApiProblem
 
 COOKIE, CSRF_HEADER = "ws_session", "X-CSRF-Token"
 SESSION_S = 14 * 86400
 _NS = 1_000_000_000
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
-Headers = Mapping[bytes, bytes]
 SessionFlaw = Literal["", "expired", "unknown", "disabled", "password"]
 """Why a session is worth nothing; empty: it is not so."""
 
@@ -36,41 +33,16 @@ def csrf_token(token: str) -> str:
     return hashlib.sha256(b"csrf\0" + token.encode()).hexdigest()[:40]
 
 
-def check_page(method: str, headers: Headers, token: str) -> None:
+def check_page(method: str, headers: Headers, token: str, public_url: str = "") -> None:
     """Raises ApiProblem unless what was sent with a session's cookie was meant by a page of ours: a cookie goes along with
     what other sites send, too."""
-    if method in _SAFE:
+    if method in SAFE:
         return
-    check_origin(method, headers)
+    check_origin(method, headers, public_url)
     shown = headers.get(CSRF_HEADER.lower().encode(), b"")
     if not hmac.compare_digest(shown, csrf_token(token).encode()):
         detail = f"With a session's cookie send `{CSRF_HEADER}` too: its value is `csrf_token` of GET /v1/session."
         raise ApiProblem("forbidden", detail)
-
-
-def check_origin(method: str, headers: Headers) -> None:
-    """Raises ApiProblem when a browser says that a page of another host has sent this."""
-    origin = headers.get(b"origin")
-    if method in _SAFE or origin is None:
-        return
-    try:
-        netloc = urlsplit(origin.decode("latin-1")).netloc
-    except ValueError:
-        netloc = ""
-    if not netloc or netloc.lower().encode("latin-1") != headers.get(b"host", b"").lower():
-        raise ApiProblem("forbidden", "This was sent by a page of another host. Pages elsewhere use a key with `origins`.")
-
-
-def is_secure(scheme: str, headers: Headers) -> bool:
-    """Whether the browser speaks TLS, with us or with the proxy before us, which says so. Who says so falsely only keeps
-    their own cookie from themselves."""
-    return scheme == "https" or headers.get(b"x-forwarded-proto", b"").split(b",")[0].strip().lower() == b"https"
-
-
-def base_url(scheme: str, headers: Headers) -> str:
-    """Where the browser, or another program, finds this gateway."""
-    host = headers.get(b"host", b"localhost").decode("latin-1")
-    return f"{'https' if is_secure(scheme, headers) else 'http'}://{host}"
 
 
 def cookie(token: str, *, secure: bool) -> str:

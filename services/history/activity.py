@@ -63,7 +63,7 @@ class Activity:
                 depths.append(Counter({row["space"]: row["requests"] for row in rows}) + waited_at(at, running))
             judged = await connection.fetch(sql("judged_spaces"), query.outcomes_since, query.outcomes, *whose)
             began = await connection.fetch(sql("latest_connections"), query.connections_since, MAX_CONNECTIONS)
-        wanted = ListConnections(limit=1, owner=query.owner, within=query.within)
+        wanted = ListConnections(limit=1, owner=query.user, within=query.spaces)
         events = (begun_connection(row["at"], row["subject"], row["data"]).event for row in began)
         return Attention(
             spaces=spaces_of(waiting, depths, [Judged(*row) for row in judged]),

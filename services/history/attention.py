@@ -57,11 +57,7 @@ def spaces_of(
 
 
 def agents_of(connected: Iterable[Connected]) -> list[AgentConnections]:
-    """How often each agent has connected, the most often first; `connected` has the latest first."""
-    latest: dict[str, Connected] = {}
-    counts: Counter[str] = Counter()
-    for event in connected:
-        latest.setdefault(event.agent, event)
-        counts[event.agent] += 1
+    """How often each agent has connected, the most often first."""
+    counts = Counter(event.agent for event in connected)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_AGENTS]
-    return [AgentConnections(agent=agent, connections=n, spaces=latest[agent].spaces) for agent, n in ordered]
+    return [AgentConnections(agent=agent, connections=n) for agent, n in ordered]

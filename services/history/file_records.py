@@ -41,7 +41,9 @@ class FileRecords:
 
     async def _follow(self) -> None:
         filters, name = [subjects.ALL_FILES], "collector"
-        self._tail = Tail(self._nc, subjects.FILES, filters, last_per_subject=True, keep_s=DELETED_S, name=name)
+        self._tail = Tail(
+            self._nc, subjects.FILES, filters, last_per_subject=True, keep_s=DELETED_S, name=name, lasting=True
+        )
         async for batch in self._tail.batches():
             for stored in batch.messages:
                 self._fold(stored)

@@ -2,7 +2,7 @@
 
 from services.contracts.file_use import FileUse, GetFileUse
 from services.history.database import Pool
-from services.history.lists import Lists
+from services.history.lists import Lists, check_whole
 from services.history.statements import sql
 from services.runtime.rpc import Refused
 
@@ -19,7 +19,6 @@ class FileUses:
         if not await self._lists.recorded(query.recorded):
             raise Refused("unavailable", "the log has not come that far yet")
         async with self._pool.acquire() as connection:
-            if not await connection.fetchval(sql("is_whole")):
-                raise Refused("unavailable", "the read table has to be rebuilt: spaces log rebuild")
+            await check_whole(connection)
             rows = await connection.fetch(sql("file_uses"), [query.file])
         return FileUse(open=any(row["open"] for row in rows))

@@ -4,6 +4,7 @@ They never break the running version: add, do not rename or drop what it uses.
 """
 
 import re
+from pathlib import Path
 
 import asyncpg
 
@@ -43,9 +44,13 @@ async def apply_migrations(connection: Connection) -> list[str]:
             await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
 
 
+def _files() -> dict[int, Path]:
+    return {int(found[1]): path for path in MIGRATIONS.iterdir() if (found := _FILE.fullmatch(path.name))}
+
+
 async def _apply_missing(connection: Connection) -> list[str]:
     applied = {row["version"] for row in await connection.fetch("SELECT version FROM schema_migrations")}
-    files = {int(found[1]): path for path in MIGRATIONS.iterdir() if (found := _FILE.fullmatch(path.name))}
+    files = _files()
     if unknown := applied - set(files):
         raise DatabaseTooNew(f"the database is at version {max(unknown)}, this program knows {max(files)}")
     names = []
@@ -57,6 +62,11 @@ async def _apply_missing(connection: Connection) -> list[str]:
             )
         names.append(files[version].stem)
     return names
+
+
+def newest() -> int:
+    """The number of the last migration that there is."""
+    return max(_files())
 
 
 async def is_recorded(database_url: str) -> bool:

@@ -27,7 +27,7 @@ from services.history.auditing import Audit
 from services.history.database import TRANSIENT, DatabaseUnavailable, Pool
 from services.history.entries import whole
 from services.history.file_use import FileUses
-from services.history.lists import Lists
+from services.history.lists import Lists, check_whole
 from services.history.statements import sql
 from services.runtime.rpc import Operation, Refused
 
@@ -89,8 +89,7 @@ class Queries:
             position = await connection.fetchrow(sql("position"), subjects.REQUESTS)
             if position is None:
                 raise Refused("unavailable", "nothing is recorded yet")
-            if not await connection.fetchval(sql("is_whole")):
-                raise Refused("unavailable", "the read table has to be rebuilt: spaces log rebuild")
+            await check_whole(connection)
             page = _Page()
             cursor = connection.cursor(
                 sql("open_chains"), query.part, query.after, position["epoch"], PAGE_REQUESTS, prefetch=PREFETCH

@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.history.database import Connection, Pool
-from services.history.metrics import BATCH_SECONDS, HALTED, LAG, LOST
+from services.history.metrics import BATCH_SECONDS, CONFLICTS, HALTED, LAG, LOST
 from services.history.positions import Position, Stamp, contradiction, passes_milestone
 from services.history.requests import Message
 from services.history.statements import sql
@@ -25,6 +25,7 @@ from services.history.store import (
     skip_to,
     write_batch,
 )
+from services.runtime import tracing
 from services.runtime.errors import Final, NatsUnavailable
 from services.runtime.jetstream import Stored, StreamInfo, get, stream_info
 from services.runtime.kv import Bucket, Conflict
@@ -59,6 +60,8 @@ class Recorder:
 
     def __init__(self, nc: Client, pool: Pool, stream: str) -> None:
         self._nc, self._pool, self._stream = nc, pool, stream
+        for never_yet in (LOST, CONFLICTS):
+            never_yet.labels(stream)  # shows 0, so that Prometheus sees the first one
         self._writing = asyncio.Lock()
         self.halted = False
 
@@ -102,7 +105,7 @@ class Recorder:
         return position
 
     async def _follow(self, connection: Connection, position: Position) -> None:
-        tail = Tail(self._nc, self._stream, [FILTERS[self._stream]], position.seq + 1, name="recorder")
+        tail = Tail(self._nc, self._stream, [FILTERS[self._stream]], position.seq + 1, name="recorder", lasting=True)
         recreations = 0
         async for batch in tail.batches():
             started = time.monotonic()
@@ -111,9 +114,11 @@ class Recorder:
                 await self._check(connection, position)
                 recreations = tail.recreations
             for first in range(0, len(batch.messages), BATCH):
-                messages = [_message(stored) for stored in batch.messages[first : first + BATCH]]
+                part = batch.messages[first : first + BATCH]
+                messages = [_message(stored) for stored in part]
                 async with self._writing:
-                    position = await self._write(connection, position, messages)
+                    with tracing.recording(self._stream, [stored.headers for stored in part]):
+                        position = await self._write(connection, position, messages)
             LAG.labels(self._stream).set(batch.pending)
             if batch.messages:
                 elapsed = time.monotonic() - started

@@ -12,7 +12,7 @@ from services.history.chains import Logged, refold_chain
 from services.history.database import Connection
 from services.history.entries import Conflict, Entry, conflict, connection_entry, directory_entry
 from services.history.erasing import erase
-from services.history.metrics import CONFLICTS, RECORDED
+from services.history.metrics import CONFLICTS, RECORDED, count_end
 from services.history.positions import Position, Stamp
 from services.history.requests import (
     Decoded,
@@ -32,6 +32,9 @@ from services.runtime.errors import Retryable
 log = logging.getLogger("services.history.store")
 
 _NONE: frozenset[int] = frozenset()
+ENDS = frozenset({"succeeded", "failed", "canceled", "expired"})
+Written = tuple[list[Conflict], list[RequestState]]
+"""What a batch holds that contradicts the log, and the requests that it ends."""
 
 
 class PositionMoved(Retryable):
@@ -77,7 +80,7 @@ async def write_batch(connection: Connection, stream: str, position: Position, m
         try:
             async with connection.transaction():
                 await _advance(connection, stream, position.epoch, position.seq, messages[-1][0])
-                conflicts = await write(connection, stream, position.epoch, messages, rejected)
+                conflicts, ended = await write(connection, stream, position.epoch, messages, rejected)
             break
         except _Rejected as error:
             rejected |= error.seqs
@@ -85,6 +88,8 @@ async def write_batch(connection: Connection, stream: str, position: Position, m
         log.error("%s %d (%s) contradicts the log: %s", stream, found.seq, found.subject, found.reason)
     CONFLICTS.labels(stream).inc(len(conflicts))
     RECORDED.labels(stream).inc(len(messages) - len(conflicts))
+    for state in ended:
+        count_end(state)
     return position._replace(seq=messages[-1][0])
 
 
@@ -95,7 +100,7 @@ async def _advance(connection: Connection, stream: str, epoch: int, before: int,
 
 async def _write_requests(
     connection: Connection, stream: str, epoch: int, messages: Sequence[Message], rejected: frozenset[int]
-) -> list[Conflict]:
+) -> Written:
     decoded, undecodable = decode_batch(messages)
     folded = fold_batch(await _states(connection, epoch, decoded), decoded, rejected)
     if folded.payloads:
@@ -106,12 +111,12 @@ async def _write_requests(
     await erase(connection, {entry.rid: entry for entry in folded.entries if entry.type == "erased"}.values())
     conflicts = undecodable + folded.conflicts
     await _insert_conflicts(connection, stream, epoch, conflicts)
-    return conflicts
+    return conflicts, [folded.states[entry.rid] for entry in folded.entries if entry.type in ENDS and entry.rid]
 
 
 async def _write_others(
     connection: Connection, stream: str, epoch: int, messages: Sequence[Message], rejected: frozenset[int]
-) -> list[Conflict]:
+) -> Written:
     entry_of = connection_entry if stream == subjects.CONNECTIONS else directory_entry
     entries: list[Entry] = []
     conflicts: list[Conflict] = []
@@ -124,7 +129,7 @@ async def _write_others(
     if stream == subjects.DIRECTORY and epoch > 1:
         await connection.execute(sql("mark_repeated"), epoch, [entry.seq for entry in entries])
     await _insert_conflicts(connection, stream, epoch, conflicts)
-    return conflicts
+    return conflicts, []
 
 
 async def _states(connection: Connection, epoch: int, decoded: Sequence[Decoded]) -> dict[str, RequestState]:

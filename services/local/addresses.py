@@ -1,5 +1,7 @@
 """On which ports the gateways of a stack listen, and under which URL this machine reaches them."""
 
+import ipaddress
+
 from services.local.errors import LocalError, PortInUse
 from services.local.home import Home
 from services.local.ports import is_free, require_free
@@ -34,6 +36,14 @@ def gateway_ports(home: Home, host: str, port: int, count: int) -> list[int]:
 def reachable_host(host: str) -> str:
     """Where this machine itself reaches a server that listens on `host`."""
     return _EVERY_ADDRESS.get(host, host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def url_of(host: str, port: int) -> str:

@@ -30,20 +30,23 @@ class Admin(msgspec.Struct, frozen=True):
 
 
 class Credentials(msgspec.Struct, frozen=True):
-    """All that is needed to use the stack, as it stands in `credentials.json`."""
+    """All that is needed to use the stack, as it stands in `credentials.json`: `url` on this machine, `public_url` elsewhere
+    (empty: there is none)."""
 
     url: str
     api_key: str
     agent_key: str
     admin: Admin
     space: str
+    public_url: str = ""
 
 
-def keep_credentials(home: Home, url: str) -> Credentials:
-    """The home's credentials, made on the first call, with the URL of now. They are written before anything is created
+def keep_credentials(home: Home, url: str, public_url: str = "") -> Credentials:
+    """The home's credentials, made on the first call, with the URLs of now. They are written before anything is created
     by them, so that a start which is cut off can be completed by the next one. Raises HomeDamaged, HomeUnwritable."""
     kept = home.credentials()
-    credentials = _fresh(url) if kept is None else msgspec.structs.replace(_typed(home, kept), url=url)
+    credentials = _fresh(url) if kept is None else _typed(home, kept)
+    credentials = msgspec.structs.replace(credentials, url=url, public_url=public_url)
     if (values := msgspec.to_builtins(credentials)) != kept:
         home.write_credentials(values)
     return credentials

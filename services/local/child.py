@@ -84,7 +84,8 @@ class Child:
     def output(self) -> str:
         """What it has said since it was started last."""
         with self.log.open("rb") as file:
-            file.seek(self._log_start)
+            if self._log_start <= os.fstat(file.fileno()).st_size:  # else the log has been put aside since
+                file.seek(self._log_start)
             return file.read().decode(errors="replace")
 
     def last_words(self) -> str:

@@ -41,6 +41,14 @@ class HomeDamaged(LocalError):
         self.path, self.reason = path, reason
 
 
+class HalfRestored(LocalError):
+    """A restore was cut off: files may be missing."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(f"a restore in {home} was cut off: run it again, `spaces restore FILE --home {home}`")
+        self.home = home
+
+
 class WrongNumber(LocalError):
     """What NATS has stored belongs to another number of servers."""
 

@@ -15,8 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
+from services.local.errors import HalfRestored, HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
 from services.local.ports import free_port
+
+RESTORING = "restoring"
+"""A file that is in a home until all of a backup is restored there."""
+
+LAST_BACKUP = "last-backup.json"
+"""In the home: when the last backup was made, where, and how large."""
 
 
 class Home:
@@ -48,6 +54,11 @@ class Home:
             yield
         finally:
             os.close(fd)
+
+    def require_whole(self) -> None:
+        """Raises HalfRestored when a restore has not come to its end here."""
+        if (self.path / RESTORING).exists():
+            raise HalfRestored(self.path)
 
     def directory(self, name: str) -> Path:
         """A subdirectory for the owner alone. Raises HomeUnwritable."""
@@ -134,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return values
 
 
-def write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: Any) -> None:
     """Replace a file in one step, so that a crash leaves the old or the new one, mode 0600. Raises OSError."""
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from services.local.addresses import is_loopback
 from services.local.stack import Ready
 
 
@@ -26,7 +27,7 @@ def welcome(ready: Ready, home: Path) -> str:
     return f"""
 WebSocket Spaces is ready.
 
-  URL          {"  ".join(ready.urls)}
+  URL          {ready.public_url or "  ".join(ready.urls)}{_on_this_machine(ready)}
   API key      {ready.api_key}   (space {ready.space})
   agent key    {ready.agent_key}
   credentials  {_from_here(home / "credentials.json")}   (also for signing in at the URL as the administrator)
@@ -37,11 +38,37 @@ In another terminal, submit a request and follow it to its end:
 
 Serve the space with a function of your own, answer(input) in model.py:
   export WS_AGENT_KEY={ready.agent_key}
-  {_command("spaces-agent")} run --url {ready.url} \\
+  {_command("spaces-agent")} run --url {ready.public_url or ready.url} \\
     --space {ready.space} --slots 8 --engine python:model:answer
 
 Ctrl-C stops everything; the next start goes on where this one ended.
 """
+
+
+def cautions(host: str, public_url: str, trusted_proxies: str) -> list[str]:
+    """What is worth knowing before anybody elsewhere uses a stack that listens on `host`."""
+    found = []
+    with_tls, alone = public_url.startswith("https://"), is_loopback(host)
+    if not with_tls and not (alone and not public_url):
+        found.append(
+            "Caution: without TLS everybody on the way can read passwords and keys. Put a proxy with a certificate before"
+            " it, and say --public-url https://… (docs/server.md)."
+        )
+    if with_tls and not alone:
+        found.append(
+            f"Caution: what reaches {host} without the proxy has no TLS. Leave --host out when the proxy is on this machine,"
+            " or let the firewall pass the proxy alone."
+        )
+    if with_tls and not trusted_proxies:
+        found.append(
+            "Note: WS_TRUSTED_PROXIES names no proxy, so all callers have the proxy's address: they share one limit of calls"
+            " without a key, and agents are shown with that address."
+        )
+    return found
+
+
+def _on_this_machine(ready: Ready) -> str:
+    return f"   (on this machine {'  '.join(ready.urls)})" if ready.public_url else ""
 
 
 def _command(name: str) -> str:

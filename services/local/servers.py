@@ -73,7 +73,7 @@ def servers_of(home: Home) -> Iterator[Servers]:
             servers = Servers(nats, database_server(home, postgres_port).url, alone=False)
         else:
             block.enter_context(guarded(home))
-            servers = _started(home, block)
+            servers = started(home, block)
         yield servers
 
 
@@ -84,7 +84,9 @@ def _known_port(home: Home, name: str) -> int:
     return port
 
 
-def _started(home: Home, block: contextlib.ExitStack) -> Servers:
+def started(home: Home, block: contextlib.ExitStack) -> Servers:
+    """The servers of a home that the caller has locked and guarded, made if need be, until the block ends.
+    Raises LocalError."""
     nats = nats_servers(home, home.nats_servers(), home.port)
     for server in nats:
         block.callback(server.stop)

@@ -24,6 +24,7 @@ from services.local.postgres import PostgresServer
 from services.local.program import Program, answers_ready
 from services.local.servers import nats_servers, url_at
 from services.local.supervise import Exits, Server, Supervisor
+from services.local.targets import Targets
 from services.provision import provision_all
 from services.runtime.bus import connect
 from services.runtime.settings import Settings
@@ -38,7 +39,10 @@ _THREADS = 32
 
 NOTHING: Mapping[str, str] = {}
 OnChange = Callable[[Supervisor, str], None]
-_ONLY: Mapping[str, str] = {"WS_ADMIN_EMAIL": "registry", "WS_ADMIN_PASSWORD": "registry", "WS_SECRET_KEY": "gateway"}
+_ONLY: Mapping[str, str] = {
+    **dict.fromkeys(("WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"), "registry"),
+    **dict.fromkeys(("WS_SECRET_KEY", "WS_PUBLIC_URL", "WS_TRUSTED_PROXIES"), "gateway"),
+}
 """Settings that only one kind of service is told."""
 
 
@@ -49,6 +53,8 @@ class Options:
     home: Path
     host: str = LOOPBACK
     port: int = 5001
+    public_url: str = ""
+    """Under which URL people and agents elsewhere know the gateways; empty: there is none."""
     gateways: int = 1
     dispatchers: int = 1
     registries: int = 1
@@ -61,10 +67,12 @@ class Options:
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """What `spaces up --json` prints."""
+    """What `spaces up --json` prints. `url` is for programs on this machine, `public_url` for all others; empty: there is
+    none."""
 
     url: str
     urls: list[str]
+    public_url: str
     api_key: str
     agent_key: str
     admin: dict[str, str]
@@ -86,14 +94,16 @@ class Stack:
         self._operator: Client | None = None
         self._agents_changed = asyncio.Event()
         self.observer = Observer(self._agents_changed.set)
+        home.require_whole()
         self.ports = gateway_ports(home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
+        self._targets = Targets(home.path)
         self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
-        credentials = keep_credentials(self._home, self.urls[0])
+        credentials = keep_credentials(self._home, self.urls[0], self._options.public_url)
         await asyncio.gather(self._start_nats(), self._start_server("postgres", self._postgres))
         await provision_all(self._provisioner_settings())
         self._operator = await connect(url_at(self._nats, "operator"), "operator", "spaces-up")
@@ -109,6 +119,7 @@ class Stack:
         return Ready(
             url=self.urls[0],
             urls=self.urls,
+            public_url=self._options.public_url,
             api_key=credentials.api_key,
             agent_key=credentials.agent_key,
             admin=msgspec.to_builtins(credentials.admin),
@@ -175,6 +186,7 @@ class Stack:
 
         def settings() -> Mapping[str, str]:
             chosen[0] = self._home.port(name)
+            self._targets.put(kind, name, LOOPBACK, chosen[0])
             return {**self._service_settings(kind), "WS_HEALTH_PORT": str(chosen[0]), **more}
 
         await self._keep(kind, name, self._program(kind, name, settings), lambda: answers_ready(LOOPBACK, chosen[0]))
@@ -184,6 +196,7 @@ class Stack:
         own = {"WS_HOST": host, "WS_PORT": str(port)}
         settings = {"WS_SECRET_KEY": self._home.secret("links")} | self._service_settings("gateway") | own
         program = self._program("gateway", f"gateway-{number}", lambda: settings)
+        self._targets.put("gateway", program.name, reachable_host(host), port)
         await self._keep("gateway", program.name, program, functools.partial(answers_ready, reachable_host(host), port))
 
     async def count_requests(self) -> None:
@@ -197,8 +210,13 @@ class Stack:
         arguments += ["--state-dir", str(self._home.directory("agent"))]
         for url in self.urls:
             arguments += ["--url", url]
-        settings = {"WS_AGENT_KEY": credentials.agent_key}
-        program = Program(self._home, "agent-1", "spaces_agent", lambda: settings, arguments=tuple(arguments))
+
+        def settings() -> Mapping[str, str]:
+            port = self._home.port("agent-1")
+            self._targets.put("agent", "agent-1", LOOPBACK, port)
+            return {"WS_AGENT_KEY": credentials.agent_key, "WS_AGENT_METRICS_PORT": str(port)}
+
+        program = Program(self._home, "agent-1", "spaces_agent", settings, arguments=tuple(arguments))
         await self._keep("agent", program.name, program)
         try:
             async with asyncio.timeout(_AGENT_TIMEOUT_S):

@@ -1,6 +1,7 @@
 """`spaces up`: one stack from start to stop, in the foreground."""
 
 import asyncio
+import dataclasses
 import logging
 import signal
 import sys
@@ -14,10 +15,14 @@ from services.local.errors import LocalError
 from services.local.guard import guarded
 from services.local.home import Home
 from services.local.leftovers import end_leftovers
-from services.local.messages import change_line, status_line, welcome
+from services.local.log_rotation import LOOK_S, rotate
+from services.local.messages import cautions, change_line, status_line, welcome
 from services.local.stack import Options, Ready, Stack
 from services.local.supervise import Exits, Supervisor
 from services.runtime.errors import SpacesError
+from services.runtime.loops import together
+from services.runtime.outside import public_origin
+from services.runtime.secret_files import with_secrets
 from services.runtime.settings import read
 from services.runtime.telemetry import JsonLines
 from services.runtime.topology import RecoveryNeeded
@@ -28,7 +33,7 @@ T = TypeVar("T")
 PASSED_ON = (
     *("WS_LOG_LEVEL", "WS_STREAM_KEEP", "WS_STREAM_MAX_BYTES", "WS_OUTPUT_MAX_BYTES"),
     *("WS_FILES_MAX_BYTES", "WS_FILE_MAX_BYTES", "WS_FILES_KEY_MAX_BYTES", "WS_FILES_SPACE_MAX_BYTES"),
-    *("WS_FILES_KEEP", "WS_SECRET_KEY"),
+    *("WS_FILES_KEEP", "WS_SECRET_KEY", "WS_PUBLIC_URL", "WS_TRUSTED_PROXIES"),
     *("WS_SIGN_UP", "WS_ADMIN_EMAIL", "WS_ADMIN_PASSWORD"),
     *("WS_RATE_LIMIT", "WS_RATE_LIMIT_UNKNOWN"),
 )
@@ -69,14 +74,17 @@ class Signals:
         self.stopping.set()
 
 
-def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP. Raises LocalError."""
+def up(options: Options, environment: Mapping[str, str], *, json: bool, quiet: bool = False) -> None:
+    """Run the stack until SIGINT, SIGTERM or SIGHUP; `quiet`: say nothing but what changes, and no secrets. Raises
+    LocalError."""
     try:
-        read(environment)  # a typing error in a setting is told now
-        settings = {name: environment[name] for name in PASSED_ON if name in environment}
+        given = with_secrets(environment) | {"WS_PUBLIC_URL": options.public_url}
+        public_url = public_origin(read(given).public_url)  # a typing error in a setting is told now
+        options = dataclasses.replace(options, public_url=public_url)
+        settings = {name: given[name] for name in PASSED_ON if name in given}
         home = Home(options.home.resolve())
         with home.lock():
-            asyncio.run(_up(home, options, settings, json=json))
+            asyncio.run(_up(home, options, settings, json=json, quiet=quiet))
     except RecoveryNeeded as error:
         advice = f"put {options.home / 'nats'} back, or run `spaces recover --home {options.home}`"
         raise CannotStart(f"{error.problem}: {advice}") from error
@@ -84,7 +92,7 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool) -> None:
         raise CannotStart(str(error)) from error
 
 
-async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json: bool) -> None:
+async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json: bool, quiet: bool) -> None:
     console = Console(sys.stderr if json else sys.stdout)
     signals = Signals(home)
     with Exits().watched() as exits:
@@ -95,13 +103,16 @@ async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json
             console.line(change_line(supervisor.name, supervisor.state, detail))
 
         _log_to(home)
+        for line in cautions(options.host, options.public_url, settings.get("WS_TRUSTED_PROXIES", "")):
+            console.line(line)
         with guarded(home):  # before the ports are looked at: a killed stack's may still be taken
             stack = Stack(home, options, settings, exits, on_change)
             try:
                 ready = await _unless(signals.stopping, stack.start())
                 if ready is not None:
-                    _announce(ready, home, console, json=json)
-                    await _unless(signals.stopping, _watch(stack, None if json else console))
+                    _announce(ready, home, console, json=json, quiet=quiet)
+                    watched = _watch(stack, None if json or quiet else console)
+                    await _unless(signals.stopping, together(watched, _rotate_logs(home)))
                 console.end_status()
                 console.line("Stopping; once more ends it at once.")
             finally:
@@ -111,9 +122,11 @@ async def _up(home: Home, options: Options, settings: Mapping[str, str], *, json
     console.line("Stopped.")
 
 
-def _announce(ready: Ready, home: Home, console: Console, *, json: bool) -> None:
+def _announce(ready: Ready, home: Home, console: Console, *, json: bool, quiet: bool) -> None:
     if json:
         print(msgspec.json.encode(ready).decode(), flush=True)
+    elif quiet:
+        console.line(f"Ready at {ready.public_url or '  '.join(ready.urls)}; keys are in {home.credentials_file}.")
     else:
         console.line(welcome(ready, home.path))
 
@@ -127,6 +140,17 @@ async def _watch(stack: Stack, console: Console | None) -> None:
         if console is not None:
             console.status(status_line(stack.observer.agents, stack.observer.events))
         await asyncio.sleep(CHECK_S if console is None else console.pause_s)
+
+
+async def _rotate_logs(home: Home) -> None:
+    """Keep the logs of the home small, for ever."""
+    while True:
+        try:
+            for full in await asyncio.to_thread(rotate, home.path / "logs"):
+                log.info("%s was full and has been put aside", full.name)
+        except OSError as error:  # a full disk, say: the stack goes on
+            log.warning("cannot put full logs aside: %s", error)
+        await asyncio.sleep(LOOK_S)
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

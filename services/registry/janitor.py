@@ -33,7 +33,7 @@ class Janitor:
     async def follow(self) -> None:
         """Fold the connections' events for ever."""
         filters = [subjects.BEGUN_CONNECTIONS, subjects.ENDED_CONNECTIONS]
-        async for batch in Tail(self._nc, subjects.CONNECTIONS, filters, name="janitor").batches():
+        async for batch in Tail(self._nc, subjects.CONNECTIONS, filters, name="janitor", lasting=True).batches():
             for stored in batch.messages:
                 event = codec.connections.decode(stored.data)
                 assert isinstance(event, Connected | Disconnected)

@@ -6,14 +6,19 @@ happened, the *unique successor* of that sequence, read from the stream's leader
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from nats.aio.client import Client
 
 from services.contracts import codec, subjects
 from services.contracts.events import RequestEvent, agent_gateway, type_of
+from services.contracts.lifecycle import TRANSITIONS
+from services.runtime import telemetry
 from services.runtime.errors import Final, NatsUnavailable, Retryable
 from services.runtime.jetstream import ApiError, PubAck, Stored, get, publish
+from services.runtime.metrics import bounded
 
 ACCEPT_DEADLINE_S = 60.0
 ATTEMPT_TIMEOUT_S = 5.0
@@ -78,10 +83,37 @@ class Undecided(Retryable):
     """The deadline passed before the fate of the event was known: it may still have been stored."""
 
 
+_RESULTS: Mapping[type[Exception], str] = MappingProxyType(
+    {Superseded: "superseded", ChainClosed: "chain_closed", StreamFull: "stream_full", Undecided: "undecided"}
+)
+_OTHERS: Mapping[str, str] = MappingProxyType({subjects.DIRECTORY: "directory", subjects.CONNECTIONS: "connection"})
+_TYPES = frozenset(type_ for _, type_ in TRANSITIONS)
+
+
+def _kind(record: Record) -> str:
+    """What Prometheus is shown of an event: the type of a request's, the family of any other."""
+    named = record.subject.split(".", 5)
+    return _OTHERS.get(record.stream) or bounded(named[4] if len(named) > 4 else "", _TYPES)
+
+
 async def append(nc: Client, record: Record, deadline_s: float = ACCEPT_DEADLINE_S) -> int:
     """Store the event and return its sequence, also when an earlier try had stored it. Tries for `deadline_s` seconds.
 
-    Raises Superseded, ChainClosed, StreamFull, Undecided."""
+    Raises Superseded, ChainClosed, StreamFull, Undecided, ApiError."""
+    kind, began, result = _kind(record), time.perf_counter(), "canceled"
+    try:
+        seq = await _append(nc, record, deadline_s, kind)
+        result = "stored"
+    except (Final, Retryable) as error:
+        result = _RESULTS.get(type(error), "refused")
+        raise
+    finally:
+        telemetry.APPENDS.labels(kind, result).inc()
+        telemetry.APPEND_SECONDS.observe(time.perf_counter() - began)
+    return seq
+
+
+async def _append(nc: Client, record: Record, deadline_s: float, kind: str) -> int:
     headers = record.headers | {
         subjects.MSG_ID: record.id,
         subjects.EXPECTED_SEQUENCE: str(record.prev_seq),
@@ -101,6 +133,7 @@ async def append(nc: Client, record: Record, deadline_s: float = ACCEPT_DEADLINE
         pause = _BACK_OFF_S[min(tries, len(_BACK_OFF_S) - 1)]
         if time.monotonic() + pause >= end:
             raise Undecided(f"{record.subject} was not decided within {deadline_s:g} s") from cause
+        telemetry.APPEND_RETRIES.labels(kind).inc()
         await asyncio.sleep(pause)
         tries += 1
 

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from nats.aio.client import Client
 
+from services.runtime.metrics import RECONNECTS
 from services.runtime.settings import SettingsError
 from services.runtime.telemetry import NATS_CONNECTED, NATS_ERRORS
 
@@ -44,6 +45,7 @@ async def connect(url: str, service: str, name: str, *, on_back: Notice | None =
 
     async def back() -> None:
         NATS_CONNECTED.set(1)
+        RECONNECTS.inc()
         told.clear()
         log.info("connection to NATS is back")
         if on_back is not None:

@@ -37,7 +37,7 @@ class DirectoryFollower:
 
     async def follow(self) -> None:
         """Fold for ever."""
-        tail = Tail(self._nc, subjects.DIRECTORY, [subjects.ALL_DIRECTORY], name="directory")
+        tail = Tail(self._nc, subjects.DIRECTORY, [subjects.ALL_DIRECTORY], name="directory", lasting=True)
         async for batch in tail.batches():
             async with self._changed:
                 for stored in batch.messages:

@@ -192,7 +192,13 @@ class JetStreamFiles:
     async def follow(self) -> AsyncIterator[tuple[list[File], int]]:
         """See FileStore."""
         tail = Tail(
-            self._nc, subjects.FILES, [subjects.ALL_FILES], last_per_subject=True, keep_s=DELETED_S, name=files.BUCKET
+            self._nc,
+            subjects.FILES,
+            [subjects.ALL_FILES],
+            last_per_subject=True,
+            keep_s=DELETED_S,
+            name=files.BUCKET,
+            lasting=True,
         )
         async for batch in tail.batches():
             yield [file for stored in batch.messages if (file := _known(stored)) is not None], batch.pending

@@ -74,7 +74,9 @@ class Bucket:
         """First the newest value of each key, then every change: (entries, pending); pending 0 means caught up.
         Raises TailTooOld; TailTrimmed when the bucket was lost and made anew."""
         filters = [self._prefix + keys]
-        tail = Tail(self._nc, self._stream, filters, last_per_subject=True, keep_s=2 * MARKER_S, name=self.name)
+        tail = Tail(
+            self._nc, self._stream, filters, last_per_subject=True, keep_s=2 * MARKER_S, name=self.name, lasting=True
+        )
         async for batch in tail.batches():
             yield [self._entry(stored) for stored in batch.messages], batch.pending
 

@@ -5,6 +5,7 @@ Every time to live exceeds the 9 s that an election of NATS may take, or one lea
 
 import asyncio
 import contextlib
+import functools
 import socket
 import time
 from collections.abc import Callable
@@ -36,8 +37,9 @@ class Heard(NamedTuple):
     at: float
 
 
+@functools.cache
 def own_version() -> str:
-    """The version of what runs here."""
+    """The version of what runs here, looked up once: that reads a file."""
     return version(DISTRIBUTION)
 
 

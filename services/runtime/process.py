@@ -1,7 +1,8 @@
 """A service's process: named loops that must not end, signals, drain, health.
 
-A loop that ends or fails stops the process with exit code 1: a process that lives must be a process that works. SIGTERM and
-SIGINT stop intake, run the drain steps in reverse order of their registration, and exit 0; a second signal exits at once.
+A loop that ends or fails stops the process with exit code 1: a process that lives must be a process that works. A process
+waits for the provisioner before it starts. SIGTERM and SIGINT end readiness, at once; after `WS_DRAIN_DELAY`, in which work
+goes on, they run the drain steps in reverse order of their registration, and exit 0; a second signal exits at once.
 """
 
 import asyncio
@@ -17,17 +18,23 @@ from typing import Any
 import nats.errors
 import uvloop
 from nats.aio.client import Client
+from prometheus_client import disable_created_metrics
 
+from services.runtime import spans
 from services.runtime.bus import connect
 from services.runtime.errors import SpacesError
 from services.runtime.health import serve_health
+from services.runtime.live import own_version
 from services.runtime.loops import cancel
+from services.runtime.metrics import BUILD, READY, watch_loop
 from services.runtime.settings import Settings, SettingsError, read
 from services.runtime.telemetry import set_up_logging
+from services.runtime.topology import wait_until_provisioned
 
 log = logging.getLogger("services.process")
 
 Step = Callable[[], Awaitable[None]]
+Start = Callable[["Process"], Awaitable[None]]
 DRAIN_S = 30.0
 
 
@@ -38,7 +45,9 @@ class Process:
         self.service, self.settings, self.nc, self.id = service, settings, nc, id
         self.stopping = asyncio.Event()
         self.failure: str | None = None
-        self._ready: dict[str, Callable[[], bool]] = {"nats": lambda: nc.is_connected}
+        self.started = False
+        self._ready: dict[str, Callable[[], bool]] = {}
+        self.ready_when("nats", lambda: nc.is_connected)
         self._drain_steps: list[Step] = []
         self._on_reconnect: list[Callable[[], None]] = []
         self._loops: set[asyncio.Task[None]] = set()
@@ -53,6 +62,7 @@ class Process:
     def ready_when(self, name: str, condition: Callable[[], bool]) -> None:
         """The process is ready when all such conditions hold."""
         self._ready[name] = condition
+        READY.labels(name).set_function(lambda: float(condition()))
 
     def on_drain(self, step: Step) -> None:
         """Do this when the process is asked to stop; the last registered comes first."""
@@ -85,6 +95,28 @@ class Process:
         log.error("loop %s ended: %s", task.get_name(), error or "without an error", exc_info=error)
         self.fail(f"loop {task.get_name()} ended")
 
+    async def start(self, start: Start) -> None:
+        """Start once everything is provisioned; give up when told to stop before that. Raises what `start` raises."""
+
+        async def starting() -> None:
+            await wait_until_provisioned(self.nc)
+            await start(self)
+            self.started = True
+
+        begun, stopping = asyncio.create_task(starting()), asyncio.create_task(self.stopping.wait())
+        await asyncio.wait((begun, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if begun.done():
+            await cancel([stopping])
+            await begun
+        else:
+            await cancel([begun])
+
+    async def linger(self) -> None:
+        """Go on, no longer ready, until those who send us work have had time to notice."""
+        if self.started and self.failure is None and self.settings.drain_delay:
+            log.info("no longer ready: draining in %g s", self.settings.drain_delay)
+            await asyncio.sleep(self.settings.drain_delay)
+
     async def close(self) -> None:
         """Drain, then end all loops and the connection."""
         try:
@@ -103,19 +135,25 @@ def new_process_id(service: str) -> str:
     return f"{service}-{secrets.token_hex(4)}"
 
 
-def run(service: str, start: Callable[[Process], Awaitable[None]]) -> None:
+def run(service: str, start: Start) -> None:
     """The main function of a service: read the settings, connect, `start`, and stay until told to stop."""
     try:
         settings = read(os.environ)
     except SettingsError as error:
         sys.exit(f"{service}: {error}")
     set_up_logging(service, settings.log_level)
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks for
     sys.exit(uvloop.run(_main(service, settings, start)))
 
 
-async def _main(service: str, settings: Settings, start: Callable[[Process], Awaitable[None]]) -> int:
+async def _main(service: str, settings: Settings, start: Start) -> int:
     process_id = new_process_id(service)
     process: Process | None = None
+    try:
+        spans.set_up(service, process_id, os.environ)
+    except SettingsError as error:
+        log.error("%s", error)
+        return 1
 
     async def back() -> None:
         if process is not None:
@@ -129,12 +167,17 @@ async def _main(service: str, settings: Settings, start: Callable[[Process], Awa
         return 1
     process = Process(service, settings, nc, process_id)
     _handle_signals(process)
+    process.ready_when("start", lambda: process.started)
+    BUILD.labels(service, own_version()).set(1)
+    process.spawn("event loop", watch_loop())
     try:
         if settings.health_port:
             await serve_health(process.spawn, settings.host, settings.health_port, process.not_ready)
-        await start(process)
-        log.info("%s started", process_id)
+        await process.start(start)
+        if process.started:
+            log.info("%s started", process_id)
         await process.stopping.wait()
+        await process.linger()
     except SpacesError as error:
         process.fail(str(error))
     except Exception as error:
@@ -142,6 +185,7 @@ async def _main(service: str, settings: Settings, start: Callable[[Process], Awa
         process.fail(str(error))
     process.stopping.set()
     await process.close()
+    await spans.close()
     if process.failure:
         log.error("stopped: %s", process.failure)
     return 1 if process.failure else 0

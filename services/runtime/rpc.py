@@ -14,6 +14,7 @@ from nats.micro.request import Request
 from nats.micro.service import Service, ServiceConfig
 
 from services.contracts.rpc import RpcError
+from services.runtime import metrics
 from services.runtime.errors import Final, NatsUnavailable, Retryable
 from services.runtime.rpc_stats import CountingService, Tally
 
@@ -54,6 +55,7 @@ async def call(nc: Client, subject: str, message: msgspec.Struct, answer: type[T
     try:
         reply = await nc.request(subject, msgspec.json.encode(message), timeout=timeout_s)
     except (nats.errors.Error, TimeoutError) as error:
+        metrics.unanswered(subject)
         raise NatsUnavailable(f"nobody answered {subject}") from error
     if msgspec.json.decode(reply.data, type=_Probe).type == "error":
         refusal = msgspec.json.decode(reply.data, type=RpcError)
@@ -110,9 +112,12 @@ async def serve(nc: Client, name: str, description: str, operations: Mapping[str
 
 async def _answer(request: Request, operation: Operation, tally: Tally, arrived_ns: int) -> None:
     answer = await _decided(request, operation)
+    took_ns = time.perf_counter_ns() - arrived_ns
+    code = answer.code if isinstance(answer, RpcError) else ""
+    metrics.answered(operation.subject, "not_mine" if answer is None else code, took_ns / 1e9)
     if answer is not None:
         # Before it is sent, so that who has the answer finds it counted.
-        tally.count(time.perf_counter_ns() - arrived_ns, answer.code if isinstance(answer, RpcError) else "")
+        tally.count(took_ns, code)
         await request.respond(msgspec.json.encode(answer))
 
 

@@ -5,14 +5,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from services.runtime.errors import Final
+from services.runtime.outside import networks, public_origin
+from services.runtime.secret_files import SECRETS, SettingsError, with_secrets
+
+__all__ = ["ELSEWHERE", "PREFIX", "Settings", "SettingsError", "read"]
 
 PREFIX = "WS_"
-
-
-class SettingsError(Final):
-    """A variable is missing or does not fit; the message names it."""
-
 
 _Limit = Annotated[str, msgspec.Meta(pattern="^([1-9][0-9]{0,6}/[1-9][0-9]{0,4})?$")]
 """Calls, and in how many seconds; empty: no limit."""
@@ -28,6 +26,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     """The gateway's HTTP port."""
     health_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     """Where the other services answer /healthz, /readyz and /metrics; 0: nowhere."""
+    drain_delay: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
+    """How long a process that is told to stop goes on, no longer ready, before it drains."""
     log_level: str = "info"
     stream_keep: Annotated[float, msgspec.Meta(ge=600)] = 3600.0
     """How long closed requests stay in the stream at least."""
@@ -48,6 +48,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     secret_key: str = ""
     """What links to files are signed with, the same at all gateways; several separated by commas: the last one signs, all
     are recognised. Empty: each gateway makes one for itself."""
+    public_url: str = ""
+    """Under which URL people and agents know the gateways, like https://spaces.example.com; empty: whatever they ask for."""
+    trusted_proxies: str = ""
+    """Addresses and networks, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto gateways believe; empty:
+    nobody's."""
     replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
     """Replicas of each stream and bucket: 1 or 3."""
     sign_up: Literal["open", "closed"] = "open"
@@ -62,18 +67,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
 
 
 def read(environment: Mapping[str, str]) -> Settings:
-    """The settings in an environment. Raises SettingsError, also for an unknown `WS_` variable: a typing error must not
-    pass for a default."""
+    """The settings in an environment, secrets also from the files that it names. Raises SettingsError, also for an unknown
+    `WS_` variable: a typing error must not pass for a default."""
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
-    given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    given = {key: value for key, value in with_secrets(environment, SECRETS).items() if key.startswith(PREFIX)}
     unknown = sorted(set(given) - known - ELSEWHERE)
     if unknown:
         raise SettingsError(f"unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
     try:
-        return msgspec.convert({k: v for k, v in given.items() if k in known}, Settings, strict=False)
+        settings = msgspec.convert({k: v for k, v in given.items() if k in known}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from error
+    for name, check, value in (
+        ("WS_PUBLIC_URL", public_origin, settings.public_url),
+        ("WS_TRUSTED_PROXIES", networks, settings.trusted_proxies),
+    ):
+        try:
+            check(value)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from error
+    return settings
 
 
-ELSEWHERE = frozenset({"WS_HOME", "WS_AGENT_KEY", "WS_API_KEY", "WS_URL"})
+ELSEWHERE = frozenset(
+    {
+        *("WS_HOME", "WS_URL", "WS_API_KEY", "WS_API_KEY_FILE"),
+        *("WS_AGENT_KEY", "WS_AGENT_KEY_FILE", "WS_AGENT_METRICS_PORT", "WS_AGENT_METRICS_HOST"),
+    }
+)
 """Variables of the command line tools, which the services leave alone."""

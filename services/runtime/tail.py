@@ -21,6 +21,7 @@ from nats.aio.subscription import Subscription
 
 from services.contracts.epochs import MARGIN
 from services.contracts.subjects import token
+from services.runtime import metrics
 from services.runtime.errors import NatsUnavailable, Retryable
 from services.runtime.jetstream import ApiError, ErrorBody, Stored, api, raise_error, stream_info
 
@@ -81,7 +82,8 @@ class Tail:
 
     `from_seq` is the first sequence wanted; `last_per_subject` starts with the newest message of each subject instead (for
     buckets). `keep_s` bounds how long the tail may have been cut off before it raises TailTooOld (None: for ever). `pull` is
-    how many messages may be on their way: a tail whose reader is slow holds no more of them in memory.
+    how many messages may be on their way: a tail whose reader is slow holds no more of them in memory. `lasting`: it is
+    followed all the time, so Prometheus is shown how much waits for it, by its `name`.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Tail:
         keep_s: float | None = None,
         pull: int = PULL,
         name: str = "tail",
+        lasting: bool = False,
     ) -> None:
         self._nc, self._stream, self._filters = nc, stream, filters
         self._next_seq = from_seq
@@ -102,6 +105,7 @@ class Tail:
         self._keep_s = keep_s
         self._size = pull
         self._name = token("consumer", name)
+        self._waiting = metrics.TAIL_PENDING.labels(stream, name) if lasting else None
         self._contact = time.monotonic()
         self._behind_since: float | None = None
         self._end = 0
@@ -119,6 +123,16 @@ class Tail:
         """What the stream holds from `from_seq` on, and then whatever is appended, in order, without gap or repeat.
 
         Raises TailTrimmed, TailAhead, TailTooOld; never ends by itself."""
+        try:
+            async for batch in self._batches():
+                if self._waiting is not None:
+                    self._waiting.set(batch.pending)
+                yield batch
+        finally:
+            if self._waiting is not None:
+                self._waiting.set(0)
+
+    async def _batches(self) -> AsyncIterator[Batch]:
         while True:
             try:
                 async for batch in self._consume():
@@ -128,6 +142,7 @@ class Tail:
                     raise
                 await self._check_age()
                 self.recreations += 1
+                metrics.TAIL_RECREATIONS.labels(self._stream).inc()
                 await asyncio.sleep(_RETRY_S)
 
     async def _check_age(self) -> None:

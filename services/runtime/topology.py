@@ -1,6 +1,8 @@
 """Streams and buckets: declared once, here, and brought about idempotently by the provisioner."""
 
 import asyncio
+import contextlib
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +11,12 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.ids import PARTS
-from services.runtime.errors import Final
+from services.runtime.errors import Final, NatsUnavailable
 from services.runtime.jetstream import ApiError, ErrorBody, StreamInfo, api, raise_error, stream_info
 from services.runtime.kv import MARKER_S
 from services.runtime.settings import Settings
+
+log = logging.getLogger("services.topology")
 
 _HOUR_NS = 3600 * 10**9
 _DAY_NS = 24 * _HOUR_NS
@@ -21,6 +25,7 @@ OUTPUT_AGE_NS = _HOUR_NS
 STREAM_NOT_FOUND = 10059
 EPOCH, PARTITIONS = "ws-epoch", "ws-parts"
 IDEMPOTENCY_TTL_S = 24 * 3600.0
+_LOOK_S = 0.5
 
 
 LIVE_STREAM, KEYS_STREAM = f"KV_{subjects.LIVE}", f"KV_{subjects.KEYS}"
@@ -131,9 +136,28 @@ async def provision(nc: Client, settings: Settings, recorded: bool) -> list[str]
     if gone and recorded:
         what = f"the stream {gone[0]} is" if len(gone) == 1 else f"the streams {', '.join(gone)} are"
         raise RecoveryNeeded(f"{what} gone from NATS but the log in PostgreSQL is not")
-    # At once, since each takes a cluster some time: its servers agree on it and elect who leads it.
-    await asyncio.gather(*((create if each.name in missing else update)(nc, each) for each in declared))
+
+    async def make(each: Declaration) -> None:
+        await (create if each.name in missing else update)(nc, each)
+
+    # At once, since each takes a cluster some time: its servers agree on it and elect who leads it. But one comes last: see
+    # wait_until_provisioned.
+    await asyncio.gather(*(make(each) for each in declared if each.name != LIVE_STREAM))
+    await asyncio.gather(*(make(each) for each in declared if each.name == LIVE_STREAM))
     return missing
+
+
+async def wait_until_provisioned(nc: Client) -> None:
+    """Return when the stream that the provisioner makes last is there; until then, wait, for NATS as well."""
+    told = False
+    while True:
+        with contextlib.suppress(NatsUnavailable):
+            if await info_of(nc, LIVE_STREAM) is not None:
+                return
+            if not told:
+                told = True
+                log.warning("waiting for `spaces provision`: the stream %s is not there", LIVE_STREAM)
+        await asyncio.sleep(_LOOK_S)
 
 
 async def info_of(nc: Client, name: str) -> StreamInfo | None:
@@ -152,11 +176,18 @@ async def create(nc: Client, declaration: Declaration) -> None:
 
 
 async def update(nc: Client, declaration: Declaration) -> None:
-    """Make an existing stream what is declared. Raises ApiError, NatsUnavailable."""
-    # The epoch is a stream's own history, not ours to reset.
-    current = await stream_info(nc, declaration.name)
-    metadata = declaration.config.get("metadata", {}) | current.config.metadata
-    await _administer(nc, "UPDATE", declaration.name, declaration.config | {"name": declaration.name, "metadata": metadata})
+    """Make an existing stream what is declared. Raises ApiError; NatsUnavailable, also when the stream is not there any more:
+    one server of a cluster may know of a stream, or of its end, before another does, so who asks should look again."""
+    try:
+        # The epoch is a stream's own history, not ours to reset.
+        current = await stream_info(nc, declaration.name)
+        metadata = declaration.config.get("metadata", {}) | current.config.metadata
+        config = declaration.config | {"name": declaration.name, "metadata": metadata}
+        await _administer(nc, "UPDATE", declaration.name, config)
+    except ApiError as error:
+        if error.err_code != STREAM_NOT_FOUND:
+            raise
+        raise NatsUnavailable(f"{declaration.name}: {error}") from error
 
 
 async def delete(nc: Client, name: str) -> None:

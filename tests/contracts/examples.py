@@ -31,6 +31,7 @@ RAW = msgspec.Raw(b'{"pixels":[0,16,5.5],"note":"\xc3\xa4"}')
 RID = "018bcfe5680070000000000000000000" + "0b"
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+STATE = "vendor=00f067aa0ba902b7"
 META: dict[str, Any] = {"team": "vision", "nested": {"n": 1}}
 FILE = f"{RID}.42.{RID[:32]}"
 
@@ -60,6 +61,7 @@ ACCEPTED = events.Accepted(
     retry_of=RID,
     metadata=META,
     traceparent=TRACE,
+    tracestate=STATE,
     limits=events.Limits(max_in_flight=4),
     retention_s=86400.0,
     files=("u1." + "0" * 32,),
@@ -79,6 +81,7 @@ REQUEST_EVENTS: list[msgspec.Struct] = [
         retry_delay_s=1.0,
         metadata=META,
         traceparent=TRACE,
+        tracestate=STATE,
         key_id="k1",
         files=(FILE,),
         input_file=FILE,
@@ -226,6 +229,7 @@ GATEWAY_FRAMES: list[msgspec.Struct] = [
         input=RAW,
         user="u1",
         traceparent=TRACE,
+        tracestate=STATE,
         metadata=META,
         files=(_ACCESS,),
         input_file=_ACCESS,
@@ -269,7 +273,7 @@ _RECORDED = platform.RecordedStream(
 _ATTENTION = platform.SpaceAttention(
     space="demo", waiting=3, oldest_at=1767323045678900000, depths=[1, 2], judged=20, failed=4
 )
-_CONNECTIONS = platform.AgentConnections(agent="u1/gpu", connections=5, spaces=["demo"])
+_CONNECTIONS = platform.AgentConnections(agent="u1/gpu", connections=5)
 _PERCENTILES = lists.Percentiles(p50=0.5, p95=1.5, p99=2.5)
 _DONE = audit.AuditEntry(
     place=lists.Place(at=1767323045678900000, key="ws.dir.key.k1.key_revoked"),
@@ -416,8 +420,6 @@ MESSAGES: list[msgspec.Struct] = [
         connections_since=1767323045678900001,
         user="u1",
         spaces=["demo"],
-        owner="u1",
-        within=["demo"],
         recorded=rpc.Position(stream="REQUESTS", epoch=1, seq=42),
     ),
     _ATTENTION,

@@ -8,23 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
-from tests.support.console import PASSWORD, agent_as_told, at, fill_in, join, make_space, without
-from tests.support.stack import Stack, fresh_home
+from tests.support.browser import PHONE, Visitor, visitor
+from tests.support.console import PASSWORD, agent_as_told, at, calls_of, fill_in, join, make_space, without
+from tests.support.stack import Stack
 
 NEW_PASSWORD = "battery staple"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
 
 
 @pytest.fixture
@@ -224,10 +212,8 @@ def test_who_is_signed_out_elsewhere_signs_in_and_comes_back(somebody: Visitor) 
     page = somebody.page
     join(somebody, "twice@example.org")
     somebody.go("/keys/new?kind=api")
-    cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-    token = page.locator("meta[name=csrf-token]").get_attribute("content")
-    ended = httpx.delete(f"{somebody.url}/v1/session", cookies=cookies, headers={"X-CSRF-Token": str(token)})
-    assert ended.status_code == 204
+    with calls_of(somebody) as http:
+        assert http.delete("/v1/session").status_code == 204
     page.get_by_label("Name").fill("late")
     somebody.foresees(401)
     page.get_by_role("button", name="Make key").click()

@@ -16,9 +16,9 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from spaces_agent import frames
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import PASSWORD, at, fill_in, without
-from tests.support.stack import Stack, eventually, fresh_home
+from tests.support.stack import Stack, eventually
 from tests.support.world import agent
 
 
@@ -66,18 +66,6 @@ def _made(client: httpx.Client, what: str, body: dict[str, object]) -> dict[str,
     answer = client.post(f"/v1/{what}", json=body)
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
 
 
 @pytest.fixture

@@ -1,10 +1,6 @@
 """The form for a space's inputs, in a real browser: what is filled in becomes the input, files are uploaded."""
 
-import io
 import json
-import struct
-import wave
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +9,8 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
 
 from services.gateway.web.input_starters import STARTERS
-from tests.e2e.test_console_pages import sign_in
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.e2e import use_handlers
+from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import without
 from tests.support.stack import Stack, fresh_home
 
@@ -76,19 +72,6 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
-@pytest.fixture(scope="module")
-def signed_in(stack: Stack, browser: Browser) -> dict[str, Any]:
-    with visitor(browser, stack.ready.url) as somebody:
-        sign_in(somebody, stack)
-        return dict(somebody.context.storage_state())
-
-
 @pytest.fixture
 def somebody(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> Iterator[Visitor]:
     with visitor(browser, stack.ready.url, storage_state=signed_in) as here:
@@ -117,21 +100,12 @@ def value(page: Page) -> Any:
 
 def png(name: str = "dot.png", pad: int = 0) -> FilePayload:
     """A picture of one point, with so many bytes after it."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0))
-    picture = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0\x80\x80\x80")) + chunk(b"IEND", b"")
+    picture = use_handlers.png(1, 1, lambda x, y: (128, 128, 128))
     return {"name": name, "mimeType": "image/png", "buffer": picture + bytes(pad)}
 
 
 def wav(name: str = "beep.wav") -> FilePayload:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as sound:
-        sound.setparams((1, 2, 8000, 0, "NONE", ""))
-        sound.writeframes(bytes(1600))
-    return {"name": name, "mimeType": "audio/wav", "buffer": buffer.getvalue()}
+    return {"name": name, "mimeType": "audio/wav", "buffer": use_handlers.wav(0.1)}
 
 
 def field(somebody: Visitor, title: str) -> Locator:

@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from services.gateway.web.languages import PSEUDO
-from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
-from tests.support.console import at, fill_in, join, without
-from tests.support.stack import ROOT, Stack, eventually, fresh_home
+from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, visitor
+from tests.support.console import at, join, sign_in, without
+from tests.support.stack import ROOT, Stack, eventually
 from tests.support.world import agent
 
 PICTURES = ROOT / ".pictures"
@@ -38,30 +38,12 @@ EARLIER = "UPDATE event_log SET at = at - 2400000000000 WHERE stream = 'CONNECTI
 """As if agents had connected forty minutes earlier."""
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
 @pytest.fixture
 def operator(stack: Stack, browser: Browser) -> Iterator[Visitor]:
     """An administrator who is signed in."""
     with visitor(browser, stack.ready.url) as here:
         sign_in(here, stack)
         yield here
-
-
-def sign_in(somebody: Visitor, stack: Stack) -> None:
-    somebody.go("/sign-in")
-    fill_in(somebody.page, stack.ready.admin.email, stack.ready.admin.password)
-    somebody.page.wait_for_url("**/spaces")
 
 
 def number(page: Page, name: str) -> Locator:

@@ -5,6 +5,7 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from services.gateway.web.assets import PREFIX, assets
 from services.gateway.web.console import Console
 from services.gateway.web.languages import PSEUDO
 from services.registry.directory import user_id
-from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
+from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, visitor
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 
 PICTURES = ROOT / ".pictures"
@@ -67,12 +68,6 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
 def furnish(stack: Stack) -> None:
     """Spaces in several states, and keys."""
     with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
@@ -109,22 +104,6 @@ def use(stack: Stack) -> None:
     assert answer.is_success, answer.text
 
 
-def sign_in(somebody: Visitor, stack: Stack) -> None:
-    somebody.go("/sign-in")
-    somebody.page.get_by_label("E-mail address").fill(stack.ready.admin.email)
-    somebody.page.get_by_label("Password").fill(stack.ready.admin.password)
-    somebody.page.get_by_role("button", name="Sign in").click()
-    somebody.page.wait_for_url("**/spaces")
-
-
-@pytest.fixture(scope="module")
-def signed_in(stack: Stack, browser: Browser) -> dict[str, object]:
-    """The cookies of an administrator."""
-    with visitor(browser, stack.ready.url) as somebody:
-        sign_in(somebody, stack)
-        return dict(somebody.context.storage_state())
-
-
 def settled(somebody: Visitor) -> bool:
     """Whether everything that turns live has done so."""
     live = somebody.page.locator("[data-state=unknown], [data-looking]:not([hidden])")
@@ -135,7 +114,7 @@ def settled(somebody: Visitor) -> bool:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_each_page_has_a_picture_and_no_barrier(
-    stack: Stack, browser: Browser, signed_in: dict[str, object], scheme: str, size: str, name: str
+    stack: Stack, browser: Browser, signed_in: dict[str, Any], scheme: str, size: str, name: str
 ) -> None:
     PICTURES.mkdir(exist_ok=True)
     state = signed_in if name in FRAMED else None
@@ -225,7 +204,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
 @pytest.mark.parametrize("name", STATES)
 @pytest.mark.parametrize(("scheme", "size"), [("light", "desktop"), ("dark", "phone")])
 def test_each_state_has_a_picture_and_no_barrier(
-    stack: Stack, browser: Browser, signed_in: dict[str, object], scheme: str, size: str, name: str
+    stack: Stack, browser: Browser, signed_in: dict[str, Any], scheme: str, size: str, name: str
 ) -> None:
     path, reach = STATES[name]
     PICTURES.mkdir(exist_ok=True)
@@ -250,7 +229,7 @@ def matches(route: str, path: str) -> bool:
     return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route), path) is not None
 
 
-def test_all_text_comes_from_the_catalogue(stack: Stack, browser: Browser, signed_in: dict[str, object]) -> None:
+def test_all_text_comes_from_the_catalogue(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> None:
     for pages, state in ((OPEN, None), (FRAMED, signed_in)):
         with visitor(browser, stack.ready.url, storage_state=state) as somebody:
             somebody.foresees(404)

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from services.gateway.web.languages import PSEUDO
 from tests.e2e.use_handlers import GO, HALF, STORY, dusk, png, wav
-from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, running_browser, visitor
-from tests.support.console import PASSWORD, fill_in, join, without
+from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, visitor
+from tests.support.console import PASSWORD, calls_of, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
 
@@ -47,7 +47,6 @@ LOOKED_AT = """(looked) => {
   Object.defineProperty(document, "hidden", { value: !looked, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
-Cookies = dict[str, object]
 agent = functools.partial(any_agent, module="tests.e2e.use_handlers")
 
 
@@ -62,32 +61,10 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
-@pytest.fixture(scope="module")
-def session(stack: Stack, browser: Browser) -> Cookies:
-    """The cookies of an administrator, whose the stack's own key is as well."""
-    with visitor(browser, stack.ready.url) as somebody:
-        somebody.go("/sign-in")
-        fill_in(somebody.page, stack.ready.admin.email, stack.ready.admin.password)
-        somebody.page.wait_for_url("**/spaces")
-        return dict(somebody.context.storage_state())
-
-
 @pytest.fixture
-def somebody(stack: Stack, browser: Browser, session: Cookies) -> Iterator[Visitor]:
-    with visitor(browser, stack.ready.url, storage_state=session) as here:
+def somebody(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> Iterator[Visitor]:
+    with visitor(browser, stack.ready.url, storage_state=signed_in) as here:
         yield here
-
-
-@pytest.fixture
-def http(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +131,9 @@ def test_text_streams_outlives_a_reload_and_is_whole(somebody: Visitor, stack: S
 
 
 def test_two_browsers_see_the_same_and_a_stranger_nothing(
-    somebody: Visitor, browser: Browser, stack: Stack, session: Cookies, go: Path
+    somebody: Visitor, browser: Browser, stack: Stack, signed_in: dict[str, Any], go: Path
 ) -> None:
-    with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=session) as other:
+    with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=signed_in) as other:
         somebody.go(f"/spaces/{SPACE}")
         rid = submit(somebody.page, {"go": str(go)})
         other.go(f"/spaces/{SPACE}?request={rid}")
@@ -229,9 +206,9 @@ def test_an_image_and_a_sound_are_uploaded_shown_played_and_saved(somebody: Visi
 
 @pytest.mark.parametrize("ends", ["while it is away", "when it is back"])
 def test_a_gateway_that_is_killed_loses_no_output(
-    stack: Stack, browser: Browser, session: Cookies, go: Path, ends: str
+    stack: Stack, browser: Browser, signed_in: dict[str, Any], go: Path, ends: str
 ) -> None:
-    with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=session, uncomplaining=False) as somebody:
+    with agent(stack, "tells"), visitor(browser, stack.ready.url, storage_state=signed_in, uncomplaining=False) as somebody:
         page = somebody.page
         somebody.go(f"/spaces/{SPACE}")
         submit(page, {"go": str(go)})
@@ -252,9 +229,9 @@ def test_a_gateway_that_is_killed_loses_no_output(
 
 
 def test_where_no_stream_comes_through_the_page_asks_again_and_again(
-    stack: Stack, browser: Browser, session: Cookies
+    stack: Stack, browser: Browser, signed_in: dict[str, Any]
 ) -> None:
-    with agent(stack, "does"), visitor(browser, stack.ready.url, storage_state=session) as somebody:
+    with agent(stack, "does"), visitor(browser, stack.ready.url, storage_state=signed_in) as somebody:
         somebody.foresees(503)
         somebody.page.route("**/events*", lambda route: route.fulfill(status=503))
         somebody.go(f"/spaces/{SPACE}")
@@ -459,11 +436,9 @@ def test_who_is_signed_out_meanwhile_signs_in_and_sees_the_request_again(stack: 
         somebody.go(f"/spaces/{SPACE}")
         rid = submit(page, {"go": str(go)})
         shows(page, FIRST)
-        cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-        token = page.locator("meta[name=csrf-token]").get_attribute("content")
         somebody.foresees(401)
-        ended = httpx.delete(f"{somebody.url}/v1/session", cookies=cookies, headers={"X-CSRF-Token": str(token)})
-        assert ended.status_code == 204
+        with calls_of(somebody) as http:
+            assert http.delete("/v1/session").status_code == 204
         page.wait_for_url("**/sign-in?next=*")
         go.touch()
         fill_in(page, "leaves@example.org", PASSWORD)
@@ -471,8 +446,10 @@ def test_who_is_signed_out_meanwhile_signs_in_and_sees_the_request_again(stack: 
         shows(page, WHOLE)
 
 
-def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(browser: Browser, stack: Stack, session: Cookies) -> None:
-    options = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True, "storage_state": session}
+def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(
+    browser: Browser, stack: Stack, signed_in: dict[str, Any]
+) -> None:
+    options = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True, "storage_state": signed_in}
     with agent(stack, "does"), visitor(browser, stack.ready.url, **options) as somebody:
         page = somebody.page
         somebody.go(f"/spaces/{SPACE}")
@@ -543,7 +520,7 @@ STATES: dict[str, tuple[str, Callable[[Page], None]]] = {
 def test_each_state_has_a_picture_and_no_barrier(
     stack: Stack,
     browser: Browser,
-    session: Cookies,
+    signed_in: dict[str, Any],
     studio_key: str,
     http: httpx.Client,
     go: Path,
@@ -553,7 +530,7 @@ def test_each_state_has_a_picture_and_no_barrier(
 ) -> None:
     PICTURES.mkdir(exist_ok=True)
     monkeypatch.setenv(GO, str(go))
-    with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=session) as somebody:
+    with visitor(browser, stack.ready.url, viewport=SIZES[size], color_scheme=scheme, storage_state=signed_in) as somebody:
         page = somebody.page
         for name, (handler, reach) in STATES.items():
             with agent(stack, handler, slots=1, spaces=[STUDIO], key=studio_key, name=f"gpu-{uuid.uuid4().hex[:4]}"):

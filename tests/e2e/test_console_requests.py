@@ -12,25 +12,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from services.contracts.instants import nanoseconds
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
-from tests.support.console import at, fill_in, join
+from tests.support.browser import PHONE, Visitor, visitor
+from tests.support.console import at, calls_of, join, sign_in
 from tests.support.proxy import proxy
-from tests.support.stack import Stack, eventually, fresh_home
+from tests.support.stack import Stack, eventually
 from tests.support.world import agent, client, kill_group, marker, spool, until
 
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
 
 
 @pytest.fixture
@@ -44,13 +32,6 @@ def somebody(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> 
 def api(somebody: Visitor) -> Iterator[httpx.Client]:
     with calls_of(somebody) as client:
         yield client
-
-
-def calls_of(somebody: Visitor) -> httpx.Client:
-    """A client of the API in the session of somebody who is signed in."""
-    token = somebody.page.locator("meta[name=csrf-token]").get_attribute("content")
-    cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-    return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=70.0)
 
 
 def submit(api: httpx.Client, input: dict[str, Any], *, wait: int = 0, space: str = "demo", **policy: Any) -> dict[str, Any]:
@@ -144,15 +125,13 @@ def test_who_has_submitted_nothing_learns_what_to_do(somebody: Visitor) -> None:
 
 
 def test_an_administrator_sees_the_requests_of_all_and_chooses_a_user(
-    somebody: Visitor, api: httpx.Client, stack: Stack
+    somebody: Visitor, browser: Browser, api: httpx.Client, stack: Stack
 ) -> None:
     mine, others = submit(api, {"n": 1})["id"], stack.submit({"n": 2}, wait=0)["id"]
     email = somebody.page.locator(".email").inner_text()
-    with visitor(somebody.context.browser, stack.ready.url) as root:  # type: ignore[arg-type]
+    with visitor(browser, stack.ready.url) as root:
         page = root.page
-        root.go("/sign-in")
-        fill_in(page, stack.ready.admin.email, stack.ready.admin.password)
-        page.wait_for_url("**/spaces")
+        sign_in(root, stack)
         root.go("/requests")
         expect(row(page, mine)).to_contain_text(email)
         expect(row(page, others)).to_contain_text(stack.ready.admin.email)
@@ -222,6 +201,18 @@ def test_a_request_is_followed_canceled_and_run_again_on_its_page(
     events = page.locator(".steps tbody tr")
     expect(events).to_have_count(3)
     expect(events.nth(2)).to_contain_text("Succeeded")
+
+
+def test_what_is_open_in_an_input_stays_open_while_the_request_waits(somebody: Visitor, api: httpx.Client) -> None:
+    page = somebody.page
+    rid = submit(api, {"outer": {"inner": {"deep": 1}}})["id"]
+    somebody.go(f"/requests/{rid}")
+    page.locator("#input summary").last.click()
+    expect(page.locator("#input details").last).to_have_attribute("open", "")
+    for _ in range(2):
+        with page.expect_response(f"**/v1/requests/{rid}"):
+            pass  # it is read again and again, for its place in the queue
+    expect(page.locator("#input details").last).to_have_attribute("open", "")
 
 
 def test_two_attempts_are_shown_to_scale_with_the_reason(
@@ -301,9 +292,7 @@ def test_a_frame_that_came_too_late_is_marked_on_the_lane_of_its_attempt(browser
         rid = elsewhere.submit(lambda: asyncio.run(late_result(stack))).result()
     with visitor(browser, stack.ready.url) as root:
         page = root.page
-        root.go("/sign-in")
-        fill_in(page, stack.ready.admin.email, stack.ready.admin.password)
-        page.wait_for_url("**/spaces")
+        sign_in(root, stack)
         root.go(f"/requests/{rid}")
         expect(page.locator(".lane").filter(has_text="Attempt 1").locator(".mark.refused")).to_have_count(1)
         expect(page.locator(".lane").filter(has_text="Attempt 2").locator(".mark.refused")).to_have_count(0)

@@ -9,10 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.test_console_pages import sign_in
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
+from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import at, without
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 
 SCHEMA = """{
   "type": "object",
@@ -25,35 +24,10 @@ SCHEMA = """{
 BIG = 123456789012345678901
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
-
-
-@pytest.fixture(scope="module")
-def signed_in(stack: Stack, browser: Browser) -> dict[str, Any]:
-    with visitor(browser, stack.ready.url) as somebody:
-        sign_in(somebody, stack)
-        return dict(somebody.context.storage_state())
-
-
 @pytest.fixture
 def somebody(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> Iterator[Visitor]:
     with visitor(browser, stack.ready.url, storage_state=signed_in) as here:
         yield here
-
-
-@pytest.fixture(scope="module")
-def http(stack: Stack) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as client:
-        yield client
 
 
 def made(http: httpx.Client, id: str, **settings: Any) -> str:

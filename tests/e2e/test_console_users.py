@@ -6,30 +6,16 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.support.browser import PHONE, Visitor, running_browser, visitor
-from tests.support.console import PASSWORD, at, fill_in, join, make_space
-from tests.support.stack import Stack, fresh_home
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as here:
-        yield here
+from tests.support.browser import PHONE, Visitor, visitor
+from tests.support.console import PASSWORD, at, fill_in, join, make_space, sign_in
+from tests.support.stack import Stack
 
 
 @pytest.fixture
 def root(stack: Stack, browser: Browser) -> Iterator[Visitor]:
     """An administrator who is signed in."""
     with visitor(browser, stack.ready.url) as here:
-        here.go("/sign-in")
-        fill_in(here.page, stack.ready.admin.email, stack.ready.admin.password)
-        here.page.wait_for_url("**/spaces")
+        sign_in(here, stack)
         yield here
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spaces_agent import frames
-from tests.support.agents import agent_command, until
+from tests.support.agents import KEY, agent_command, until
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
 
 WAITS = """
@@ -237,3 +237,21 @@ async def test_help_teaches_the_first_call(tmp_path: Path) -> None:
     status, said = await run("run", "--help", directory=tmp_path)
     assert status == 0
     assert "python:model:answer" in said
+
+
+async def test_the_key_may_be_in_a_file_that_a_variable_names_unless_a_key_is_set_too(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    named = {"WS_AGENT_KEY_FILE": str(tmp_path / "key")}
+    async with agent_command(gateway.url, state_dir=tmp_path / "state", variables=named) as agent:
+        assert (await gateway.session()).key == f"Bearer {KEY}"
+        await agent.says("connected")
+    async with agent_command(
+        gateway.url, state_dir=tmp_path / "state", variables={**named, "WS_AGENT_KEY": "wsa_x"}
+    ) as agent:
+        status, said = await agent.ended()
+        assert (status, "given twice" in said, "wsa_x" in said) == (2, True, False)
+    (tmp_path / "key").write_bytes(b"wsa_x\xff")
+    async with agent_command(gateway.url, state_dir=tmp_path / "state", variables=named) as agent:
+        assert await agent.ended() == (2, f"spaces-agent: the key file {tmp_path / 'key'} is no text in UTF-8\n")

@@ -1,6 +1,6 @@
 """Who did what: real gateway, registry and history, nats-server and PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,25 +14,14 @@ from services.history.requests import Message
 from services.history.statements import sql
 from services.history.store import write_batch
 from services.runtime.loops import cancel
+from tests.integration.test_lists import servers, world
 from tests.support.bus import Bus
-from tests.support.history import World, world_on
+from tests.support.history import World
 from tests.support.http_gateway import ADA, ADMIN, Gateway, HttpAnswer, serve_registry_at
 from tests.support.listing import gateway_in
-from tests.support.servers import Servers
 
+__all__ = ["servers", "world"]
 HOUR_NS = 3600 * 10**9
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
-        yield servers
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        yield world
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What a gateway tells of its agents when it is asked, and agents that it disconnects."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,30 +12,12 @@ from services.contracts.reports import DescribeAgents, DisconnectAgent
 from services.gateway import agents, round_trips
 from services.gateway.endings import DISCONNECTED
 from spaces_agent import frames
-from tests.integration.test_gateway_agents_real_agent import command
+from tests.integration.test_gateway_agents_real_agent import command, gateway, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
-from tests.support.gateway_sockets import Gateway, about, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_agents import Platform
+from tests.support.gateway_sockets import Gateway, about, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "platform", "servers"]
 
 
 async def described(platform: Platform, gateway: Gateway, *conns: str, held: bool = False) -> list[AgentDetails]:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -15,8 +16,9 @@ import pytest
 from services.contracts import subjects
 from services.runtime.jetstream import stream_info
 from services.runtime.live import Liveness
+from spaces_agent import frames
 from tests.support.bus import Bus, running_bus, until
-from tests.support.http_gateway import ADA, fill_directory
+from tests.support.http_gateway import ADA, AGENT, fill_directory
 
 LISTENING = re.compile(rb"listening on 127.0.0.1 port (\d+)")
 
@@ -28,9 +30,9 @@ class Process:
         self.child, self.log = child, b""
 
     @classmethod
-    async def start(cls, bus: Bus, port: int = 0) -> "Process":
+    async def start(cls, bus: Bus, port: int = 0, **more: str) -> "Process":
         settings = {"WS_NATS_URL": bus.servers.nats_url("gateway"), "WS_HOST": "127.0.0.1", "WS_PORT": str(port)}
-        env = {name: value for name, value in os.environ.items() if not name.startswith("WS_")} | settings
+        env = {name: value for name, value in os.environ.items() if not name.startswith("WS_")} | settings | more
         command = (sys.executable, "-m", "services.gateway.main")
         child = await asyncio.create_subprocess_exec(*command, env=env, stderr=asyncio.subprocess.PIPE)
         return cls(child)
@@ -110,3 +112,44 @@ async def test_a_stopping_gateway_answers_who_waits_and_leaves(bus: Bus) -> None
         await process.kill()
     assert b'"level": "error"' not in process.log
     assert b"exception" not in process.log
+
+
+async def test_a_gateway_that_is_to_stop_serves_on_until_others_have_noticed(bus: Bus) -> None:
+    """Readiness ends first; then come `WS_DRAIN_DELAY`, the agents' goaway, and the end of the listener."""
+    process = await Process.start(bus, WS_DRAIN_DELAY="3")
+    try:
+        url = f"http://127.0.0.1:{await process.port()}"
+        async with aiohttp.ClientSession() as http:
+
+            async def ready() -> bool:
+                async with http.get(f"{url}/readyz") as answer:
+                    return answer.status == 200
+
+            async def not_ready() -> bool:
+                return not await ready()
+
+            async def submitted() -> int:
+                headers = {"Authorization": f"Bearer {ADA}"}
+                async with http.post(f"{url}/v1/spaces/demo/requests", data=b'{"input":{}}', headers=headers) as answer:
+                    return answer.status
+
+            await until(ready, "ready")
+            agent = await connected(http, url)
+            process.child.send_signal(signal.SIGTERM)
+            told = time.monotonic()
+            await until(not_ready, "not ready any more")
+            late_agent = await connected(http, url)
+            assert (await submitted(), late_agent.closed) == (202, False)
+            for each in (agent, late_agent):
+                assert (await each.receive_json(timeout=20))["type"] == "goaway"
+                assert time.monotonic() - told >= 3
+        assert await process.ended() == 0
+    finally:
+        await process.kill()
+    assert b'"level": "error"' not in process.log
+
+
+async def connected(http: aiohttp.ClientSession, url: str) -> aiohttp.ClientWebSocketResponse:
+    """A socket that an agent has opened."""
+    headers = {"Authorization": f"Bearer {AGENT}"}
+    return await http.ws_connect(f"{url}{frames.CONNECT_PATH}", protocols=[frames.SUBPROTOCOL], headers=headers)

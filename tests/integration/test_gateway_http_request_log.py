@@ -1,33 +1,12 @@
 """What is recorded of a request, as the API shows it."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from services.contracts.connections import Refused
-from tests.support.bus import Bus
+from tests.integration.test_gateway_http_requests import bus, elsewhere, gateway
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import submitted
-from tests.support.http_gateway import ADA, BOB, Gateway, fill_directory, running_gateway
-from tests.support.topologies import Topology
+from tests.support.http_gateway import ADA, BOB, Gateway
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def test_the_log_of_a_request_has_each_event_with_its_sequence_and_who_caused_it(

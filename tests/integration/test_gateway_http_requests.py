@@ -251,7 +251,9 @@ async def test_health_metrics_and_openapi(gateway: Gateway) -> None:
     before = await metric(gateway, "ws_requests_accepted_total")
     await gateway.submit()
     assert await metric(gateway, "ws_requests_accepted_total") == before + 1
-    assert await metric(gateway, 'ws_http_responses_total{code="202"}') >= 1
+    assert (
+        await metric(gateway, 'ws_http_responses_total{code="202",method="POST",route="/v1/spaces/{space}/requests"}') >= 1
+    )
     assert await metric(gateway, 'ws_appends_total{result="stored",type="accepted"}') >= 1
 
 

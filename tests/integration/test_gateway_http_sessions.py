@@ -229,13 +229,6 @@ async def test_sign_up_may_be_closed(bus: Bus) -> None:
         assert (refused.status, refused.json["code"]) == (403, "forbidden")
 
 
-async def test_the_cookie_is_secure_behind_a_proxy_that_speaks_tls(gateway: Gateway) -> None:
-    await signed_up(gateway)
-    body = msgspec.json.encode({"email": EMAIL, "password": PASSWORD})
-    signed = await gateway.call("POST", "/v1/session", body, key="", X_Forwarded_Proto="https")
-    assert signed.headers["Set-Cookie"].endswith("; Secure")
-
-
 async def test_a_session_lasts_two_weeks(gateway: Gateway) -> None:
     await signed_up(gateway)
     expires_at = (await sign_in(gateway)).json["expires_at"]

@@ -53,6 +53,16 @@ async def test_events_are_recorded_in_order_with_their_position(world: World) ->
     assert await world.value("SELECT count(*) FROM requests") == 30
 
 
+async def test_no_index_has_a_column_that_changes_while_a_request_is_open(world: World) -> None:
+    indexed = await world.fetch(
+        "SELECT DISTINCT attname FROM pg_index JOIN pg_depend ON objid = indexrelid AND refobjid = indrelid"
+        " JOIN pg_attribute ON attrelid = indrelid AND attnum = refobjsubid WHERE indrelid = 'requests'::regclass"
+    )
+    names = {row["attname"] for row in indexed}
+    assert {"rid", "completed_at", "outcome"} <= names
+    assert not names & {"status", "attempt", "last_seq", "state"}
+
+
 async def test_the_chain_that_history_answers_is_byte_for_byte_the_stream_s(world: World) -> None:
     world.record()
     request = await world.request().accept(b'{"image":"' + b"A" * 100_000 + b'"}', metadata={"input": "sha256:x", "n": 1})

@@ -1,5 +1,6 @@
 """`spaces provision` on a real nats-server, with the provisioner's own rights, and a real PostgreSQL."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,7 @@ from services.history.database import connect
 from services.history.migrations import migrate
 from tests.support.servers import Servers
 from tests.support.stack import spaces
+from tests.support.waiting import until
 
 STREAMS = [
     *("REQUESTS", "CONNECTIONS", "DIRECTORY", "OUTPUT", "KV_ws_live", "KV_ws_leases", "KV_ws_claims", "KV_ws_keys"),
@@ -67,6 +69,23 @@ def test_what_does_not_answer_is_named_in_one_line(servers: Servers) -> None:
     no_nats = spaces("provision", WS_NATS_URL="nats://127.0.0.1:1", WS_DATABASE_URL=servers.database_url)
     assert (no_nats.returncode, no_nats.stderr.count("\n")) == (1, 1)
     assert no_nats.stderr.startswith("spaces: NATS: ")
+
+
+async def test_it_waits_for_servers_that_start_later(servers: Servers) -> None:
+    settings = {"WS_NATS_URL": servers.nats_url("provisioner"), "WS_DATABASE_URL": servers.database_url}
+    await asyncio.to_thread(servers.nats.stop)
+    waiting = asyncio.create_task(asyncio.to_thread(lambda: spaces("provision", "--wait", "120", **settings)))
+    connection = await connect(servers.database_url)
+
+    async def migrated() -> bool:
+        return await connection.fetchval("SELECT to_regclass('event_log')") is not None
+
+    await until(migrated, "PostgreSQL's part is done")
+    await connection.close()
+    await asyncio.to_thread(servers.nats.start)
+    done = await waiting
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "made REQUESTS" in done.stdout
 
 
 def test_a_missing_setting_is_named() -> None:

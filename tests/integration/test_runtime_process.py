@@ -7,14 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
-import urllib.error
-import urllib.request
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
 from services.local.ports import free_port
 from tests.support.bus import Bus, running_bus, until
+from tests.support.health import fetched
 
 HEAD = """
 import asyncio
@@ -224,15 +224,53 @@ async def test_health_readiness_and_metrics(start: Start) -> None:
     assert (await ended(process))[0] == 0
 
 
-def fetched(url: str) -> tuple[int, str]:
-    """Status and body; 0 when nobody listens yet."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-    except urllib.error.URLError:
-        return 0, ""
+async def test_a_process_that_still_starts_is_not_ready(start: Start) -> None:
+    port = free_port()
+    process = start(
+        """
+    async def start(process):
+        say("starting")
+        await asyncio.Event().wait()
+    """,
+        WS_HEALTH_PORT=str(port),
+    )
+    assert await line(process) == "starting"
+    status, body = await asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/readyz")
+    assert (status, json.loads(body)["waiting_for"]) == (503, ["start"])
+    process.send_signal(signal.SIGTERM)
+    assert (await ended(process))[0] == 0
+
+
+async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains(start: Start) -> None:
+    port = free_port()
+    process = start(
+        """
+    async def start(process):
+        async def work():
+            while True:
+                if process.stopping.is_set():
+                    say("at work")
+                    await asyncio.Event().wait()
+                await asyncio.sleep(0.01)
+        async def drain():
+            say("draining")
+        process.spawn("work", work())
+        process.on_drain(drain)
+        say("started")
+    """,
+        WS_HEALTH_PORT=str(port),
+        WS_DRAIN_DELAY="1.5",
+    )
+    assert await line(process) == "started"
+    await until(lambda: asyncio.to_thread(lambda: fetched(f"http://127.0.0.1:{port}/readyz")[0] == 200), "ready")
+    told = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert await line(process) == "at work"
+    status, body = await asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/readyz")
+    assert (status, json.loads(body)["waiting_for"]) == (503, ["stopping"])
+    assert await line(process) == "draining"
+    assert time.monotonic() - told >= 1.5
+    assert (await ended(process))[0] == 0
 
 
 async def test_a_log_line_is_one_json_object(start: Start) -> None:

@@ -13,22 +13,14 @@ from services.registry.directory import user_id
 from services.runtime import jetstream
 from spaces_agent import frames
 from tests.integration.test_registry_operations import PASSWORD, outcome, replica
-from tests.integration.test_space_members import Door
-from tests.support.bus import Bus, running_bus, until
+from tests.integration.test_space_members import Door, bus
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.gateway_sockets import hello, join
-from tests.support.http_gateway import (
-    ADA,
-    ADMIN,
-    BOB,
-    Gateway,
-    HttpAnswer,
-    fill_directory,
-    running_gateway,
-    serve_registry_at,
-)
+from tests.support.http_gateway import ADA, ADMIN, BOB, Gateway, HttpAnswer, running_gateway
 from tests.support.topologies import Topology
 
+__all__ = ["bus"]
 EFFECT_S = 5.0
 ONE, TWO = (user_id(f"{name}@example.org") for name in ("one", "two"))
 
@@ -47,14 +39,6 @@ async def test_of_two_administrators_who_take_each_other_away_one_remains(
         )
         assert sorted(isinstance(answer, Recorded) for answer in answers) == [False, True]
         assert "last_admin" in answers
-
-
-@pytest.fixture
-async def bus() -> AsyncIterator[Bus]:
-    async with running_bus() as here:
-        await fill_directory(here)
-        await serve_registry_at(here)
-        yield here
 
 
 @pytest.fixture

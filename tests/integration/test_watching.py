@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -28,8 +28,9 @@ from services.history.verify import verify
 from services.runtime import jetstream
 from services.runtime.live import Liveness
 from services.runtime.rpc import Refused, serve
+from tests.integration.test_lists import servers, world
 from tests.support.bus import Bus, until
-from tests.support.history import World, world_on
+from tests.support.history import World
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -42,20 +43,9 @@ from tests.support.http_gateway import (
 )
 from tests.support.servers import Servers
 
+__all__ = ["servers", "world"]
 NS = 1_000_000_000
 OUTCOMES = ("succeeded", "failed", "canceled", "expired")
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[Servers]:
-    with Servers(sync_interval="2m") as servers:
-        yield servers
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        yield world
 
 
 @pytest.fixture
@@ -263,10 +253,10 @@ async def test_an_administrator_sees_how_the_platform_is(world: World, gateway: 
         found = await get(gateway, "/v1/platform", ADMIN)
         return {each["service"]: each["instances"] for each in found["services"]}
 
-    for _ in range(100):
-        if (await instances())["dispatcher"]:
-            break
-        await asyncio.sleep(0.05)
+    async def there() -> bool:
+        return bool((await instances())["dispatcher"])
+
+    await until(there, "the dispatcher is seen")
     [dispatcher] = (await instances())["dispatcher"]
     assert (dispatcher["id"], dispatcher["current"]) == ("d1", True)
     assert dispatcher["version"] == (await get(gateway, "/v1/platform", ADMIN))["version"]

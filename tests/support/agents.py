@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -81,16 +81,21 @@ class AgentCommand:
 
 @asynccontextmanager
 async def agent_command(
-    *urls: str, state_dir: Path, engine: str = "echo", directory: Path | None = None, arguments: list[str] | None = None
+    *urls: str,
+    state_dir: Path,
+    engine: str = "echo",
+    directory: Path | None = None,
+    arguments: list[str] | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[AgentCommand]:
-    """Run the command until the end of the block."""
+    """Run the command until the end of the block; its key is in the environment, unless other variables are given."""
     given = ["--space", "demo", "--engine", engine, "--state-dir", str(state_dir), *(arguments or [])]
     for url in urls:
         given += ["--url", url]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "spaces_agent", "run", *given,
         cwd=directory or state_dir.parent,
-        env={**os.environ, "WS_AGENT_KEY": KEY},
+        env={**os.environ, **({"WS_AGENT_KEY": KEY} if variables is None else variables)},
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:

@@ -115,11 +115,11 @@ _TEXTS = """() => {
   const found = [document.title.split(' · ')[0]];
   while (walker.nextNode()) {
     const parent = walker.currentNode.parentElement;
-    const part = parent.closest('script, noscript, template, [data-whole]') !== null;
+    const part = parent.closest('script, noscript, template, [data-sentence]') !== null;
     if (!part && own(parent)) found.push(walker.currentNode.data);
   }
   // One text of the catalogue, with elements in it.
-  for (const element of document.querySelectorAll('[data-whole]')) {
+  for (const element of document.querySelectorAll('[data-sentence]')) {
     found.push([...element.childNodes].filter(isText).map((node) => node.data).join(''));
   }
   for (const element of document.querySelectorAll('[aria-label], [title], [placeholder], [alt], [data-label]')) {

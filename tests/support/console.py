@@ -32,6 +32,20 @@ def join(somebody: Visitor, email: str) -> None:
     somebody.page.wait_for_url("**/spaces")
 
 
+def sign_in(somebody: Visitor, stack: Stack) -> None:
+    """As the administrator, which ends on the list of spaces."""
+    somebody.go("/sign-in")
+    fill_in(somebody.page, stack.ready.admin.email, stack.ready.admin.password)
+    somebody.page.wait_for_url("**/spaces")
+
+
+def calls_of(somebody: Visitor) -> httpx.Client:
+    """A client of the API in the session of somebody who is signed in."""
+    token = somebody.page.locator("meta[name=csrf-token]").get_attribute("content")
+    cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
+    return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=70.0)
+
+
 def at(somebody: Visitor, path: str) -> None:
     expect(somebody.page).to_have_url(somebody.url + path)
 

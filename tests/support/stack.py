@@ -37,6 +37,7 @@ class Ready(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str
     urls: list[str]
+    public_url: str
     api_key: str
     agent_key: str
     admin: Admin
@@ -75,7 +76,7 @@ def spaces(
     """Run the command `spaces` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],
-        env=_environment(variables), input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
+        env=stack_environment(variables), input=stdin, capture_output=True, text=True, check=False, timeout=timeout_s,
     )  # fmt: skip
 
 
@@ -125,7 +126,7 @@ class Stack:
         """Start it without waiting."""
         command = [sys.executable, "-m", "services.cli", "up", "--json", "--home", str(self.home), *self._options]
         self._process = subprocess.Popen(
-            command, env=_environment(self._variables), text=True,
+            command, env=stack_environment(self._variables), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         self._lines: list[str] = []
@@ -270,6 +271,6 @@ def _request(response: httpx.Response) -> dict[str, Any]:
     return request
 
 
-def _environment(variables: dict[str, str]) -> dict[str, str]:
+def stack_environment(variables: dict[str, str]) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WS_")}
     return {**inherited, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent"), str(ROOT / "client")]), **variables}

@@ -12,7 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 PURE = {
+    "services.backup": {"manifest"},
     "services.dispatcher": {
+        "measures",
         "decide",
         "eta",
         "events",
@@ -26,7 +28,7 @@ PURE = {
         "state",
     },
     "services.gateway": {
-        *("health", "predecessor", "queue_view"),
+        *("health", "outside", "predecessor", "queue_view"),
         *("downloads", "file_view", "media_types", "references", "tus"),
         *(
             "decisions",
@@ -65,6 +67,7 @@ PURE = {
         "checks",
         "file_showing",
         "inputs",
+        "machine_checks",
         "instants",
         "showing",
         "space_tables",
@@ -152,13 +155,16 @@ IMPURE_CALLS = {
 """Of those libraries, what reads a clock or draws random numbers all the same."""
 
 COMPOSITION = frozenset(
-    {"admin_command", "cli", "local", "log_commands", "nats_context_command", "provision", "recover_command", "reference"}
+    {
+        *("__main__", "admin_command", "backup", "cli", "local", "log_commands"),
+        *("nats_context_command", "provision", "recover_command", "reference"),
+    }
 )
 """Parts of `services` that put services together, and so may import any of them."""
 
 SHARED = frozenset({"contracts", "runtime"})
 INSTALLABLE = {
-    "spaces_agent": frozenset({"click", "httpx", "msgspec", "websockets"}),
+    "spaces_agent": frozenset({"click", "httpx", "msgspec", "opentelemetry", "requests", "websockets"}),
     "spaces_client": frozenset({"httpx", "httpx_sse", "msgspec"}),
 }
 """Our distributions that are installed by themselves, and what each may import beside the standard library and itself."""

@@ -16,11 +16,12 @@ from services.gateway.api.operation import Operation
 from services.gateway.auth import Caller, Reach, authenticate, check_fresh, may_read, permit, reach_of, signed_in
 from services.gateway.key_uses import KeyUses
 from services.gateway.limits import Limits
+from services.gateway.outside import PUBLIC_URL, check_origin
 from services.gateway.problems import ApiProblem
 from services.gateway.reading import Link, Reader, ignored
 from services.gateway.sessions import Ended, Sessions
 from services.gateway.signing import BadToken
-from services.gateway.web_sessions import SessionFlaw, check_origin, check_page, token_of
+from services.gateway.web_sessions import SessionFlaw, check_page, token_of
 from services.runtime import telemetry
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -89,7 +90,7 @@ class Access:
         """Offer an operation to everybody, but not to pages of other hosts, and to no address too often."""
 
         async def answer(request: Request) -> Response:
-            check_origin(request.method, dict(request.scope["headers"]))
+            check_origin(request.method, dict(request.scope["headers"]), request.scope[PUBLIC_URL])
             self._limits.unknown(_address(request), time.monotonic_ns())
             return await endpoint(request)
 
@@ -146,7 +147,7 @@ class Access:
             return caller
         check_fresh(self._follower)
         session = await self._sessions.find(token, self._follower.directory, now)
-        check_page(request.method, headers, token)
+        check_page(request.method, headers, token, request.scope[PUBLIC_URL])
         return signed_in(self._follower, session)
 
     def reach(self, caller: Caller, space: str | None, user: str | None) -> Reach:

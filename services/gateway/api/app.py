@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket
 from services.gateway.api import docs
 from services.gateway.api.boundary import Boundary
 from services.gateway.api.responses import AsPage, as_problem, handlers
+from services.gateway.api.traced import traced
 from services.runtime.health import NotReady, routes
 from spaces_agent.frames import CONNECT_PATH
 
@@ -42,4 +43,4 @@ def application(
         # Ours are on /metrics and in the events; the framework's look for a provider costs time on every request.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    return Boundary(around(app))
+    return Boundary(traced(around(app), every), every)

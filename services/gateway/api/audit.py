@@ -50,7 +50,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
         return Position(stream=subjects.DIRECTORY, epoch=epoch_of(info), seq=info.state.last_seq)
 
     def found(name: str) -> str:
-        user = follower.directory.users.get(name) or follower.directory.user_by_email(name)
+        user = follower.directory.user_named(name)
         if user is None:
             raise ApiProblem("not_found", "There is no such user.")
         return user.user

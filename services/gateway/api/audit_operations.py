@@ -6,8 +6,8 @@ from services.contracts.audit import TYPES
 from services.gateway.api import audit_examples as examples
 from services.gateway.api.account_examples import USER_ID
 from services.gateway.api.account_operations import USERS_TAG
-from services.gateway.api.operation import KEY_PROBLEMS, Answer, Operation, Parameter
-from services.gateway.api.paging import PAGING
+from services.gateway.api.operation import Answer, Operation, Parameter
+from services.gateway.api.paging import LIST_PROBLEMS, PAGING
 from services.gateway.api.space_operations import SPACE_PARAMETER
 
 _STRING = {"type": "string"}
@@ -51,9 +51,7 @@ AUDIT = Operation(
     ),
     answers={200: Answer("A page of what was done.", examples.AUDITS)},
     problems={
-        **KEY_PROBLEMS,
-        "invalid_request": "A parameter is not known, or not as it should be.",
-        "invalid_cursor": "The cursor is none of a page of this list.",
+        **LIST_PROBLEMS,
         "forbidden": "The key is an agent's, or lacks a scope, or is limited to spaces, or is no administrator's.",
         "not_found": "There is no such user, or there never was such a space.",
     },

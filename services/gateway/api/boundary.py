@@ -1,12 +1,16 @@
 """The outermost layer of the application: gives every HTTP request an id, counts the answers, and lets no exception out."""
 
 import asyncio
+import time
+from collections.abc import Iterable
 
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.api.responses import RETRY_AFTER, new_request_id, problem_response
-from services.gateway.metrics import RESPONSES
+from services.gateway.metrics import IN_PROGRESS, RESPONSE_SECONDS, RESPONSES
 from services.gateway.problems import ApiProblem
+from services.runtime.metrics import OTHER, bounded
 from services.runtime.telemetry import request_id
 
 ADDED = "spaces.added_headers"
@@ -16,8 +20,10 @@ ADDED = "spaces.added_headers"
 class Boundary:
     """Wraps the application (ASGI 3)."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute] = ()) -> None:
+        """`routes` are those of the application: answers are counted by them."""
         self._app = app
+        self._routes: dict[object, Route] = {route.endpoint: route for route in routes if isinstance(route, Route)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or one WebSocket."""
@@ -25,7 +31,7 @@ class Boundary:
             await self._app(scope, receive, send)
             return
         request_id.set(new_request_id())
-        started = False
+        began, started = time.perf_counter(), False
         added: dict[str, str] = {}
         scope[ADDED] = added
 
@@ -33,11 +39,12 @@ class Boundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                RESPONSES.labels(message["status"]).inc()
+                self._count(scope, message["status"], time.perf_counter() - began)
                 message["headers"].append((b"x-request-id", request_id.get().encode()))
                 message["headers"].extend((name.encode(), value.encode()) for name, value in added.items())
             await send(message)
 
+        IN_PROGRESS.inc()
         try:
             await self._app(scope, receive, counted)
         except asyncio.CancelledError:
@@ -47,3 +54,13 @@ class Boundary:
                 await problem_response(stopping)(scope, receive, counted)
         except Exception:
             return  # answered and logged by on_error, after which the framework raises it again
+        finally:
+            IN_PROGRESS.dec()
+
+    def _count(self, scope: Scope, status: int, took_s: float) -> None:
+        """Count an answer under the path of its route as the code has it, never as the client has sent it."""
+        route = self._routes.get(scope.get("endpoint"))
+        path = OTHER if route is None else route.path
+        method = bounded(scope["method"], (route and route.methods) or ())
+        RESPONSES.labels(method, path, str(status)).inc()
+        RESPONSE_SECONDS.labels(method, path).observe(took_s)

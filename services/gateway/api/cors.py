@@ -15,7 +15,7 @@ from services.runtime.directory import DirectoryFollower
 METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _OF_UPLOADS = "Tus-Resumable, Upload-Length, Upload-Offset"
 REQUEST_HEADERS = (
-    "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent, Range, If-Range, If-None-Match, "
+    "Authorization, Content-Type, Accept, Prefer, Idempotency-Key, traceparent, tracestate, Range, If-Range, If-None-Match, "
     f"{_OF_UPLOADS}, Upload-Metadata"
 )
 EXPOSED = (

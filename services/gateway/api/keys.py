@@ -71,7 +71,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower, uses: KeyUse
         key = follower.directory.keys.get(request.path_params["id"])
         if key is None or not may_see_key(caller.key, caller.user, key):
             raise ApiProblem("not_found", "There is no such key, or it is not the caller's.")
-        await command(nc, follower, "revoke_key", RevokeKey(key_id=key.key_id, actor=f"user:{caller.user.user}"))
+        await command(nc, follower, "revoke_key", RevokeKey(key_id=key.key_id, actor=caller.actor))
         return Response(status_code=204, headers=NO_STORE)
 
     routes = APIRouter()

@@ -47,7 +47,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
     def named(request: Request) -> str:
         """The id of the user whom the path names, by it or by e-mail address. The registry refuses what names nobody."""
         name: str = request.path_params["user"]
-        found = follower.directory.users.get(name) or follower.directory.user_by_email(name)
+        found = follower.directory.user_named(name)
         return name if found is None else found.user
 
     routes = APIRouter()

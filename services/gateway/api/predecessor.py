@@ -46,6 +46,7 @@ def router(
             space=msgspec.structs.replace(space, on_no_agent="reject"),
             idempotency_key=key,
             traceparent=request.headers.get("traceparent"),
+            tracestate=request.headers.get("tracestate"),
             wait_s=0,
             submission=submission(form.fields, form.digests, space),
         )

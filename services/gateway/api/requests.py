@@ -100,6 +100,7 @@ def _order(caller: Caller, request: Request, submission: intake.Submission, spac
         space=space,
         idempotency_key=None if key is None else intake.idempotency_key(key),
         traceparent=_text(headers.get(b"traceparent")),
+        tracestate=_text(headers.get(b"tracestate")),
         wait_s=intake.wait_s(_preferences(request)) if b"prefer" in headers else 0,
         submission=submission,
     )

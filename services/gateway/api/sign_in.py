@@ -26,6 +26,7 @@ from services.gateway.api.responses import NO_STORE, json_response
 from services.gateway.auth import Caller
 from services.gateway.commands import command, refused
 from services.gateway.granting import UserObject, user_object
+from services.gateway.outside import base_url, is_secure
 from services.gateway.problems import ApiProblem, unauthenticated
 from services.gateway.sessions import Session, Sessions
 from services.gateway.signing_in import (
@@ -36,7 +37,7 @@ from services.gateway.signing_in import (
     SessionObject,
     SignUpBody,
 )
-from services.gateway.web_sessions import base_url, cookie, csrf_token, is_secure
+from services.gateway.web_sessions import cookie, csrf_token
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
@@ -68,9 +69,11 @@ def router(
 
     async def change(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), PasswordBody)
-        user = caller.user.user
         asked = ChangePassword(
-            user=user, current_password=body.current_password, new_password=body.new_password, actor=f"user:{user}"
+            user=caller.user.user,
+            current_password=body.current_password,
+            new_password=body.new_password,
+            actor=caller.actor,
         )
         recorded = await command(nc, follower, "change_password", asked)
         if caller.session is not None:
@@ -83,11 +86,10 @@ def router(
         if user is None:
             raise ApiProblem("not_found", "There is no such user.")
         token, expires_at = f"wsr_{secrets.token_hex(TOKEN_BYTES)}", rfc3339(clock.now_ns() + RESET_S * _NS)
-        actor = f"user:{caller.user.user}"
-        asked = MakePasswordReset(user=user.user, token_hash=secret_hash(token), expires_at=expires_at, actor=actor)
+        asked = MakePasswordReset(user=user.user, token_hash=secret_hash(token), expires_at=expires_at, actor=caller.actor)
         await command(nc, follower, "make_password_reset", asked)
         # In the fragment, which no browser sends: it must not come to stand in a log.
-        url = f"{base_url(request.scope['scheme'], dict(request.scope['headers']))}{RESET_PAGE}#{token}"
+        url = f"{base_url(request.scope)}{RESET_PAGE}#{token}"
         return json_response(PasswordResetObject(user=user_object(user), token=token, url=url, expires_at=expires_at), 201)
 
     async def reset(request: Request) -> Response:
@@ -142,4 +144,4 @@ def _of(caller: Caller) -> Session:
 
 
 def _secure(request: Request) -> bool:
-    return is_secure(request.scope["scheme"], dict(request.scope["headers"]))
+    return is_secure(request.scope)

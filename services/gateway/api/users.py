@@ -32,7 +32,7 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
 
     async def make(request: Request, caller: Caller) -> Response:
         body = intake.parsed(await body_of(request), UserBody)
-        asked = CreateUser(email=body.email, password=body.password, role=body.role, actor=_actor(caller))
+        asked = CreateUser(email=body.email, password=body.password, role=body.role, actor=caller.actor)
         made = await command(nc, follower, "create_user", asked)
         return json_response(UserObject(id=made.id, email=body.email, role=body.role, disabled=False), 201)
 
@@ -40,12 +40,12 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
         user = await found(request)
         if user.user == caller.user.user:
             raise ApiProblem("forbidden", "Nobody can disable themselves: there might be no administrator left.")
-        await command(nc, follower, "disable_user", DisableUser(user=user.user, actor=_actor(caller)))
+        await command(nc, follower, "disable_user", DisableUser(user=user.user, actor=caller.actor))
         return json_response(user_object(msgspec.structs.replace(user, disabled=True)))
 
     async def enable(request: Request, caller: Caller) -> Response:
         user = await found(request)
-        await command(nc, follower, "enable_user", EnableUser(user=user.user, actor=_actor(caller)))
+        await command(nc, follower, "enable_user", EnableUser(user=user.user, actor=caller.actor))
         return json_response(user_object(msgspec.structs.replace(user, disabled=False)))
 
     async def give_role(request: Request, caller: Caller) -> Response:
@@ -68,7 +68,3 @@ def router(nc: Client, access: Access, follower: DirectoryFollower) -> APIRouter
     for operation, endpoint in (*offered, (DISABLE_USER, disable), (ENABLE_USER, enable)):
         access.add(routes, operation, endpoint)
     return routes
-
-
-def _actor(caller: Caller) -> str:
-    return f"user:{caller.user.user}"

@@ -92,13 +92,13 @@ class Chart:
     empty: bool
 
 
-def chart(id: str, unit: Unit, since: int, bucket_s: int, measures: Sequence[Measure], full: float = 0.0) -> Chart:
-    """The chart of some measures of the same unit, whose first bucket begins at an instant (nanoseconds since 1970). `full`:
-    the axis goes as far as that at least. Raises ValueError without a bucket."""
+def chart(id: str, unit: Unit, since: int, bucket_s: int, measures: Sequence[Measure]) -> Chart:
+    """The chart of some measures of the same unit, whose first bucket begins at an instant (nanoseconds since 1970).
+    Raises ValueError without a bucket."""
     count = len(measures[0].values)
     if not count or any(len(each.values) != count for each in measures):
         raise ValueError("each measure needs a value for each bucket, and there is none or one too few")
-    ticks = y_ticks(max(_highest(measures), full), unit)
+    ticks = y_ticks(_highest(measures), unit)
     top = ticks[-1]
     said = _words(unit, top)
     return Chart(

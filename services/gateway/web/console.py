@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.gateway.api.access import Access
 from services.gateway.auth import Caller
+from services.gateway.outside import is_secure
 from services.gateway.problems import ApiProblem, unauthenticated
 from services.gateway.sessions import Ended
 from services.gateway.web import languages
@@ -17,7 +18,7 @@ from services.gateway.web.assets import PREFIX, Assets
 from services.gateway.web.layout import THEME_COOKIE, Layout, layout, local_path, person, sign_in_url
 from services.gateway.web.refusals import refused_view, shown_as_page
 from services.gateway.web.rendering import POLICY, Renderer
-from services.gateway.web_sessions import SessionFlaw, csrf_token, is_secure
+from services.gateway.web_sessions import SessionFlaw, csrf_token
 from services.runtime.errors import Retryable
 
 _HEADERS = {
@@ -129,7 +130,7 @@ class Console:
         around = _layout(request, caller)
         response = Response(self._renderer.page(page.template, around, page.view), status, _HEADERS, "text/html")
         if request.query_params.get("lang") == around.language:
-            secure = is_secure(request.scope["scheme"], dict(request.scope["headers"]))
+            secure = is_secure(request.scope)
             response.set_cookie(
                 languages.COOKIE, around.language, _REMEMBERED_S, httponly=True, secure=secure, samesite="lax"
             )

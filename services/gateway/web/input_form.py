@@ -183,12 +183,15 @@ class _Making:
             "name": "",
             "title": "",
             "help": "",
+            "required": True,
+            "nullable": False,
+            "guarded": False,
         }
         inner = _Place(label["pointer"], label["id"], place.depth + 1)
         fields = tuple(self.members(items, inner))
         if not fields or not all(isinstance(each, _IN_ROWS) for each in fields):
             return None
-        row = GroupField(**{**label, "required": True, "nullable": False, "guarded": False}, fields=fields)
+        row = GroupField(**label, fields=fields)
         return RowsField(**labels, row=row)
 
 

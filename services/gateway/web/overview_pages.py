@@ -1,5 +1,7 @@
 """The overview: how the whole does."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.requests import Request
 
@@ -36,7 +38,7 @@ def router(console: Console, follower: DirectoryFollower, watching: Watching) ->
             return Page("overview_state.html", StatePart(await state(caller)))
         charts = await drawn(caller, space, window)
         if part == "charts":
-            return Page("overview_charts.html", ChartsPart(charts, window))
+            return Page("overview_charts.html", ChartsPart(charts))
         view = OverviewView(
             window=window,
             windows=windows(window, space),
@@ -52,10 +54,8 @@ def router(console: Console, follower: DirectoryFollower, watching: Watching) ->
     async def state(caller: Caller) -> StateView:
         platform = await watching.platform() if watching.administers(caller) else None
         found: list[Finding] | None = None
-        try:
+        with contextlib.suppress(NatsUnavailable):
             found = await watching.findings(caller, platform)
-        except NatsUnavailable:
-            found = None
         return state_view(found, platform)
 
     async def drawn(caller: Caller, space: str, window: str) -> ChartsView | None:

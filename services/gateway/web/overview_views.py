@@ -8,7 +8,7 @@ from services.contracts.instants import nanoseconds
 from services.gateway.platform import PlatformObject, StreamObject
 from services.gateway.rules import Finding
 from services.gateway.series import SERIES_WINDOWS, BucketObject, LatencyObject, SeriesObject
-from services.gateway.web.charts import Chart, Measure, chart, words
+from services.gateway.web.charts import Chart, Kind, Measure, Unit, chart, words
 
 EVERY_S = {"15m": 5, "1h": 10, "24h": 30, "7d": 60, "30d": 120}
 """How often charts are looked at anew, by window: counting more takes longer, and changes less."""
@@ -101,7 +101,6 @@ class ChartsPart:
     """Only the charts, likewise."""
 
     charts: ChartsView | None
-    window: str
 
 
 def windows(current: str, space: str) -> tuple[Link, ...]:
@@ -132,11 +131,11 @@ def charts_view(found: SeriesObject) -> ChartsView:
     buckets = found.buckets
     since, last = nanoseconds(buckets[0].start), buckets[-1]
 
-    def drawn(id: str, unit: str, *measures: Measure, full: float = 0.0) -> Chart:
-        return chart(id, unit, since, found.bucket_s, measures, full)  # type: ignore[arg-type]
+    def drawn(id: str, unit: Unit, *measures: Measure) -> Chart:
+        return chart(id, unit, since, found.bucket_s, measures)
 
-    def of(name: str, get: Callable[[BucketObject], float | None], **how: object) -> Measure:
-        return Measure(name, [get(each) for each in buckets], **how)  # type: ignore[arg-type]
+    def of(name: str, get: Callable[[BucketObject], float | None], kind: Kind = "lines", filled: bool = False) -> Measure:
+        return Measure(name, [get(each) for each in buckets], kind, filled)
 
     return ChartsView(
         nothing=not found.accepted and not any(found.ended.values()) and not any(each.waiting for each in buckets),

@@ -50,21 +50,22 @@ def router(console: Console, most_bytes: int) -> APIRouter:
             raise ApiProblem("payload_too_large", f"The body is larger than {MAX_BYTES} bytes.")
         asked = intake.parsed(body, PreviewBody)
         # Compiling a schema takes a while.
-        if flaws := await asyncio.to_thread(_flaws, asked, {}):
+        flaws = await asyncio.to_thread(_flaws, asked)
+        if any(flaw.pointer.startswith("/input_schema") for flaw in flaws):
             return json_response(PreviewObject(html="", errors=flaws))
         form = input_form(asked.input_schema or schema_of(asked.features), asked.example_input)
         view = InputView(form, asked.space, most_bytes)
         html = console.fragment(request, caller, Page("preview.html", view))
-        return json_response(PreviewObject(html=html, errors=await asyncio.to_thread(_flaws, asked, asked.example_input)))
+        return json_response(PreviewObject(html=html, errors=flaws))
 
     routes = APIRouter()
     console.add_call(routes, "/preview", preview)
     return routes
 
 
-def _flaws(asked: PreviewBody, example: dict[str, Any]) -> list[Flaw]:
+def _flaws(asked: PreviewBody) -> list[Flaw]:
     try:
-        check_schemas(asked.features, asked.input_schema, example)
+        check_schemas(asked.features, asked.input_schema, asked.example_input)
     except ApiProblem as problem:
         return problem.flaws
     return []

@@ -81,7 +81,6 @@ class RequestView:
     user: str
     created_at: int
     attempt: int
-    agent: str
     retry_of: str
     priority: int
     queued: Duration | None
@@ -123,7 +122,6 @@ def request_view(
         user="" if state.user == visitor.user else _named(state.user, users),
         created_at=state.accepted_at,
         attempt=state.attempt,
-        agent=state.agent,
         retry_of=state.retry_of,
         priority=state.priority,
         queued=_said(metrics.queue_s),

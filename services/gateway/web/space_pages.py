@@ -4,11 +4,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from services.gateway.auth import Caller, manageable, seen_by, visible
+from services.gateway.outside import base_url
 from services.gateway.web.console import Console, Page
 from services.gateway.web.member_views import members_view
 from services.gateway.web.space_views import form_view, space_view, spaces_view
 from services.gateway.web.use_views import use_view
-from services.gateway.web_sessions import base_url
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
@@ -50,4 +50,4 @@ def router(console: Console, follower: DirectoryFollower, clock: ServerClock, mo
 
 
 def _gateway(request: Request) -> str:
-    return base_url(request.scope["scheme"], dict(request.scope["headers"]))
+    return base_url(request.scope)

@@ -67,7 +67,6 @@ class Attempt:
 
     number: int
     agent: str
-    gateway: str
     fate: Fate
     reason: str
     whole: Bar
@@ -196,7 +195,6 @@ def _attempt(event: Assigned, at: int, after: Link | None, marks: list[Mark], sc
     return Attempt(
         number=event.attempt,
         agent=event.agent,
-        gateway=event.gateway,
         fate=_fate(ended),
         reason=ended.reason if isinstance(ended, Requeued) else "",
         whole=scale.bar(at, end),

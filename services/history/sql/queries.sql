@@ -254,14 +254,14 @@ SELECT
     CASE WHEN coalesce(accepted_at + waited_ns, completed_at) < $1 THEN -1
          ELSE (coalesce(accepted_at + waited_ns, completed_at) - $1) / $2 END AS went,
     (completed_at - $1) / $2 AS ended,
-    status,
+    outcome AS status,
     count(*) AS requests
 FROM requests
 WHERE completed_at >= $1
     AND ($3::text IS NULL OR user_id = $3)
     AND ($4::text IS NULL OR space = $4)
     AND ($5::text[] IS NULL OR space = ANY ($5))
-GROUP BY came, went, ended, status
+GROUP BY came, went, ended, outcome
 
 -- name: series_waiting
 -- The same of those that wait now.
@@ -336,10 +336,10 @@ GROUP BY space
 
 -- name: judged_spaces
 -- Of the latest $2 successes and failures of each space since an instant ($1), how many are failures.
-SELECT space, count(*) AS outcomes, count(*) FILTER (WHERE status = 'failed') AS failed
+SELECT space, count(*) AS outcomes, count(*) FILTER (WHERE outcome = 'failed') AS failed
 FROM (
-    SELECT space, status, row_number() OVER (PARTITION BY space ORDER BY completed_at DESC) AS place FROM requests
-    WHERE completed_at > $1 AND status IN ('succeeded', 'failed')
+    SELECT space, outcome, row_number() OVER (PARTITION BY space ORDER BY completed_at DESC) AS place FROM requests
+    WHERE completed_at > $1 AND outcome IN ('succeeded', 'failed')
         AND ($3::text IS NULL OR user_id = $3)
         AND ($4::text IS NULL OR space = $4)
         AND ($5::text[] IS NULL OR space = ANY ($5))
@@ -491,7 +491,11 @@ DELETE FROM requests WHERE NOT EXISTS (SELECT FROM rebuilt WHERE rebuilt.rid = r
 
 -- name: replace_requests
 -- Not truncate and insert: a reader's snapshot must never see an empty table.
-INSERT INTO requests SELECT * FROM rebuilt
+INSERT INTO requests (rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+                      erased, erase_at, waited_ns, ran_s)
+SELECT rid, epoch, part, space, user_id, status, attempt, accepted_seq, accepted_at, completed_at, last_seq, state,
+    erased, erase_at, waited_ns, ran_s
+FROM rebuilt
 ON CONFLICT (rid) DO UPDATE SET
     epoch = excluded.epoch, part = excluded.part, space = excluded.space, user_id = excluded.user_id,
     status = excluded.status, attempt = excluded.attempt, accepted_seq = excluded.accepted_seq,
@@ -631,3 +635,15 @@ SELECT data FROM event_log WHERE stream = 'DIRECTORY' AND subject = ANY ($1::tex
 -- First events of keys whose JSON has a text.
 SELECT data FROM event_log
 WHERE stream = 'DIRECTORY' AND NOT repeats AND type IN ('api_key_created', 'agent_key_created') AND position($1 IN data) > 0
+
+-- name: content
+-- What the database holds, and of which versions it is.
+SELECT current_setting('server_version') AS version,
+    (SELECT max(version) FROM schema_migrations) AS schema,
+    (SELECT count(*) FROM event_log) AS events,
+    (SELECT count(*) FROM requests) AS requests,
+    (SELECT count(*) FROM requests WHERE completed_at IS NULL) AS open_requests;
+
+-- name: positions
+-- How far each stream is recorded.
+SELECT stream, epoch, seq FROM log_position ORDER BY stream;

@@ -10,7 +10,11 @@ KEY = "wsk_very_secret"
 
 def spaces(*arguments: str, stdin: str = "", **variables: str) -> Result:
     """Run a command with these of the variables that say where to connect, and none of the machine's."""
-    environment = {**dict.fromkeys(("WS_URL", "WS_API_KEY", "WS_HOME")), "XDG_CONFIG_HOME": "/nowhere", **variables}
+    environment = {
+        **dict.fromkeys(("WS_URL", "WS_API_KEY", "WS_API_KEY_FILE", "WS_HOME")),
+        "XDG_CONFIG_HOME": "/nowhere",
+        **variables,
+    }
     result = CliRunner().invoke(main, arguments, input=stdin, env=environment)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert KEY not in result.stdout + result.stderr

@@ -79,6 +79,8 @@ def test_when_that_stack_is_down_it_is_said(here: Path) -> None:
         (["--url", "http://a", "--key-file", "none"], {}, "the key file none cannot be read: No such file"),
         (["--url", "ftp://a"], {"WS_API_KEY": KEY}, "is not an address of a gateway"),
         (["--url", "http://a"], {"WS_API_KEY": f"{KEY} x"}, "this is no API key"),
+        (["--url", "http://a"], {"WS_API_KEY_FILE": "none"}, "WS_API_KEY_FILE: none cannot be read: No such file"),
+        (["--url", "http://a"], {"WS_API_KEY_FILE": "damaged", "WS_API_KEY": KEY}, "WS_API_KEY_FILE are both set"),
     ],
 )
 def test_where_to_connect_must_be_known(here: Path, arguments: list[str], variables: dict[str, str], said: str) -> None:
@@ -87,6 +89,13 @@ def test_where_to_connect_must_be_known(here: Path, arguments: list[str], variab
     done = spaces("agents", "ls", *arguments, **variables)
     assert (done.exit_code, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def test_the_key_may_be_in_a_file_that_a_variable_names(here: Path) -> None:
+    (here / "key").write_text(f"  {KEY}\n")
+    with ScriptedServer(answer({"results": []})) as server:
+        spaces("agents", "ls", WS_URL=server.url, WS_API_KEY_FILE=str(here / "key"))
+    assert [sent.headers["authorization"] for sent in server.received] == [f"Bearer {KEY}"]
 
 
 def test_the_key_of_a_home_is_sent_to_no_other_gateway(here: Path) -> None:

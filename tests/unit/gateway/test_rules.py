@@ -121,8 +121,8 @@ def test_a_space_does_not_fail_when_few_of_its_outcomes_do_or_there_are_few(judg
 
 
 def test_an_agent_that_connects_again_and_again_flaps() -> None:
-    calm = AgentConnections(agent="ada/calm", connections=4, spaces=["demo"])
-    flaps = AgentConnections(agent="ada/flaps", connections=5, spaces=["demo"])
+    calm = AgentConnections(agent="ada/calm", connections=4)
+    flaps = AgentConnections(agent="ada/flaps", connections=5)
     found = list(of_spaces(Attention(spaces=[], agents=[flaps, calm]), {}, [], NOW))
     assert found == [Finding("agent_flapping", "warning", subject="ada/flaps", amount=5, for_s=600.0)]
 

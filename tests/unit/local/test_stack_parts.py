@@ -66,9 +66,9 @@ def test_programs_on_this_machine_get_an_address_that_they_can_reach(host: str, 
     assert url_of(host, 5001) == url
 
 
-def test_credentials_stay_and_only_their_url_follows(home: Home) -> None:
-    first = keep_credentials(home, "http://127.0.0.1:1")
-    again = keep_credentials(home, "http://127.0.0.1:2")
+def test_credentials_stay_and_only_their_urls_follow(home: Home) -> None:
+    first = keep_credentials(home, "http://127.0.0.1:1", "https://before.example")
+    again = keep_credentials(home, "http://127.0.0.1:2", "https://spaces.example")
     assert (again.api_key, again.agent_key, again.admin) == (first.api_key, first.agent_key, first.admin)
     assert again.url == "http://127.0.0.1:2"
     assert home.credentials() == {
@@ -77,6 +77,7 @@ def test_credentials_stay_and_only_their_url_follows(home: Home) -> None:
         "agent_key": again.agent_key,
         "admin": {"email": "admin@localhost", "password": again.admin.password},
         "space": "demo",
+        "public_url": "https://spaces.example",
     }
     assert stat.S_IMODE(home.credentials_file.stat().st_mode) == 0o600
 

@@ -5,6 +5,7 @@ import { ask, asking } from "./agent-asks.js";
 import { links, path, put, showAgent, showState } from "./agent-cells.js";
 import { endingInOne, heldName } from "./agent-words.js";
 import { showConnections } from "./connection-rows.js";
+import { showRows } from "./live-rows.js";
 import { whileVisible } from "./polling.js";
 import { duration, statusName } from "./request-words.js";
 import { instant, t } from "./text.js";
@@ -59,7 +60,7 @@ function showAway() {
 function showHeld(requests) {
   const table = document.getElementById("held");
   table.hidden = requests.length === 0;
-  rows(table, "held-row", requests, (row, request) => {
+  showRows(table, "held-row", requests, (row, request) => {
     title(row, request.id, request.url !== null);
     links(row.querySelector("[data-cell=space]"), request.space ? [request.space] : []);
     put(row, "state", heldName(request.state));
@@ -89,26 +90,13 @@ async function lookAtRequests() {
   const table = document.getElementById("last");
   table.hidden = own.length === 0;
   document.getElementById("no-last").hidden = own.length > 0;
-  rows(table, "last-row", own, (row, request) => {
+  showRows(table, "last-row", own, (row, request) => {
     title(row, request.id, true);
     links(row.querySelector("[data-cell=space]"), [request.space]);
     put(row, "status", statusName(request.status)).dataset.status = request.status;
     put(row, "created", instant(request.created_at)).dateTime = request.created_at;
     put(row, "ran", request.metrics.run_s === null ? "–" : duration(request.metrics.run_s));
   });
-}
-
-/** A row for each, the one that it had before if there is one. */
-function rows(table, template, wanted, fill) {
-  const there = new Map([...table.tBodies[0].rows].map((row) => [row.dataset.id, row]));
-  const made = wanted.map((each) => {
-    const row = there.get(each.id) ?? document.getElementById(template).content.firstElementChild.cloneNode(true);
-    row.dataset.id = each.id;
-    fill(row, each);
-    return row;
-  });
-  const now = table.tBodies[0].rows;
-  if (made.length !== now.length || made.some((row, n) => now[n] !== row)) table.tBodies[0].replaceChildren(...made);
 }
 
 function title(row, request, readable) {

@@ -4,6 +4,7 @@ import { seen } from "./api.js";
 import { ask, asking } from "./agent-asks.js";
 import { path, put, showAgent, showState } from "./agent-cells.js";
 import { ending, endingInOne } from "./agent-words.js";
+import { arrange } from "./live-rows.js";
 import { ownerName } from "./owners.js";
 import { whileVisible } from "./polling.js";
 import { duration } from "./request-words.js";
@@ -93,7 +94,7 @@ function show() {
   const entries = [...known.values()].sort((one, other) => (one.agent.id < other.agent.id ? -1 : 1));
   const fitting = entries.filter(({ agent }) => searched(agent).includes(words));
   const rows = fitting.slice(0, SHOWN).map(filled);
-  if (rows.length !== body.rows.length || rows.some((each, n) => body.rows[n] !== each)) arrange(rows);
+  arrange(body, rows);
   const none = entries.length === 0;
   document.getElementById("looking")?.remove();
   document.getElementById("none").hidden = !none;
@@ -101,12 +102,6 @@ function show() {
   some.hidden = none;
   totals(entries.filter(({ gone }) => !gone).map(({ agent }) => agent));
   rest(fitting.length - rows.length, fitting.length === 0 && !none);
-}
-
-/** Rows are moved, not made anew: whoever is at a button of one stays there. */
-function arrange(rows) {
-  for (const each of [...body.rows]) if (!rows.includes(each)) each.remove();
-  rows.forEach((each, n) => body.rows[n] !== each && body.insertBefore(each, body.rows[n] ?? null));
 }
 
 function filled({ row, agent, gone, end, before }) {

@@ -2,6 +2,7 @@
 
 import { call, Problem, told } from "./api.js";
 import { sentence } from "./audit-sentences.js";
+import { exactInstant } from "./text.js";
 
 for (const list of document.querySelectorAll("[data-audit]")) show(list);
 
@@ -59,14 +60,8 @@ function row(list, entry) {
   const made = list.querySelector("template").content.firstElementChild.cloneNode(true);
   const time = made.querySelector("time");
   time.dateTime = time.title = entry.at;
-  time.textContent = exact(entry.at);
+  time.textContent = exactInstant(entry.at);
   made.querySelector(".sentence").append(...sentence(entry));
   made.querySelector("code").textContent = JSON.stringify(entry.event, null, 2);
   return made;
-}
-
-function exact(at) {
-  const { lang } = document.documentElement;
-  const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(at));
 }

@@ -2,6 +2,7 @@
 
 import { links, path, put } from "./agent-cells.js";
 import { ending, since } from "./agent-words.js";
+import { showRows } from "./live-rows.js";
 import { ownerName } from "./owners.js";
 import { duration } from "./request-words.js";
 import { instant, t } from "./text.js";
@@ -11,15 +12,10 @@ const table = document.getElementById("connections");
 /** Show these, and nothing else. Rows that are there already stay. */
 export function showConnections(connections) {
   table.hidden = connections.length === 0;
-  const rows = new Map([...table.tBodies[0].rows].map((row) => [row.dataset.id, row]));
-  const wanted = connections.map((each) => fill(rows.get(each.id) ?? made(), each));
-  if (wanted.length !== rows.size || wanted.some((row, n) => table.tBodies[0].rows[n] !== row)) table.tBodies[0].replaceChildren(...wanted);
+  showRows(table, "connection-row", connections, fill);
 }
 
-const made = () => document.getElementById("connection-row").content.firstElementChild.cloneNode(true);
-
 function fill(row, connection) {
-  row.dataset.id = connection.id;
   const over = connection.disconnected_at !== null;
   const [ended, advice] = over ? ending(connection.cause) : ["", ""];
   const at = put(row, "connected_at", instant(connection.connected_at));
@@ -34,7 +30,6 @@ function fill(row, connection) {
   put(row, "gateway", connection.gateway);
   put(row, "address", connection.address);
   whose(row, connection);
-  return row;
 }
 
 function whose(row, { agent, spaces }) {

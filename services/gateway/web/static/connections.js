@@ -1,4 +1,4 @@
-// The history of connections, page by page; the first page is live.
+// The history of connections, page by page, live.
 
 import { call, Problem, told } from "./api.js";
 import { showConnections } from "./connection-rows.js";
@@ -12,12 +12,11 @@ whileVisible(EVERY_MS, async () => {
   const page = await read();
   document.getElementById("looking")?.remove();
   if (page === null) return;
-  const first = !asked.has("cursor");
   showConnections(page.results);
   document.getElementById("some").hidden = page.results.length === 0;
   document.getElementById("none").hidden = page.results.length > 0;
   turnTo("older", page.next);
-  turnTo("newer", first ? null : page.previous);
+  turnTo("newer", asked.has("cursor") ? page.previous : null);
 });
 
 async function read() {

@@ -1,5 +1,6 @@
 // A JSON value as a tree that opens level by level, so that a large one costs nothing until it is looked into.
 
+import { made } from "./elements.js";
 import { tn, t } from "./text.js";
 
 const LEVEL = 100;
@@ -70,10 +71,3 @@ const label = (name) => (name === null ? [] : [made("span", "name", String(name)
 
 const counted = (value, number) =>
   made("span", "counted", Array.isArray(value) ? tn("[ %(num)s entry ]", "[ %(num)s entries ]", number) : tn("{ %(num)s field }", "{ %(num)s fields }", number));
-
-function made(tag, style, text) {
-  const element = document.createElement(tag);
-  if (style) element.className = style;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}

@@ -1,6 +1,6 @@
 // One request, followed as it goes on: its events as they come, and what the API says of it, folded into one state.
 
-import { call, Problem } from "./api.js";
+import { call, Problem, seen } from "./api.js";
 import { folded, read, unknown } from "./request-state.js";
 
 const EVENTS = ["queued", "position", "assigned", "output", "progress", "log", "requeued", "output_reset", "completed"];
@@ -106,12 +106,9 @@ export function follow(id, changed) {
   async function look() {
     const mine = turn;
     if (state.status === "queued") {
-      try {
-        state = read(state, await call("GET", path), false);
-      } catch (failed) {
-        if (!(failed instanceof Problem)) throw failed;
-      }
+      const object = await seen(path);
       if (mine !== turn) return;
+      if (object) state = read(state, object, false);
       tell();
     }
     timer = setTimeout(look, LOOK_MS);

@@ -1,6 +1,7 @@
 // Files in outputs and inputs: what they refer to is shown as what it is, as far as browsers can; all else is a link.
 
 import { call, Problem } from "./api.js";
+import { made } from "./elements.js";
 import { bytes } from "./request-words.js";
 import { t } from "./text.js";
 
@@ -121,11 +122,4 @@ function anchor(url, text, own) {
   shown.translate = false;
   if (!own) Object.assign(shown, { rel: "noopener noreferrer nofollow", target: "_blank" });
   return shown;
-}
-
-function made(tag, style = "", text = "") {
-  const element = document.createElement(tag);
-  if (style) element.className = style;
-  if (text) element.textContent = text;
-  return element;
 }

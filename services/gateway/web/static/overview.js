@@ -1,13 +1,12 @@
 // The overview stays as things are: what has turned is asked for as the server draws it, and takes the place of what was there.
 
 import { whileVisible } from "./polling.js";
-import { instant } from "./text.js";
+import { served } from "./served.js";
 
 const STATE_MS = 5000;
 const { everyS } = document.querySelector("[data-every-s]").dataset;
 const said = document.getElementById("said");
 const stale = document.getElementById("stale");
-let leaving = false;
 
 keep("state", STATE_MS);
 keep("charts", Number(everyS) * 1000);
@@ -22,23 +21,10 @@ function keep(part, everyMs) {
 }
 
 /** The part as it is now; null when nobody can tell. */
-async function drawn(part) {
+function drawn(part) {
   const query = new URLSearchParams(location.search);
   query.set("part", part);
-  try {
-    const answer = await fetch(`${location.pathname}?${query}`, { headers: { Accept: "text/html" } });
-    if (answer.redirected) return signInAgain();
-    return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html") : null;
-  } catch {
-    return null;
-  }
-}
-
-/** Load the page anew, which leads to where one signs in, and back; once, whatever else is asked for meanwhile. */
-function signInAgain() {
-  if (!leaving) location.reload();
-  leaving = true;
-  return new Promise(() => {});
+  return served(`${location.pathname}?${query}`);
 }
 
 function show(found) {
@@ -48,7 +34,6 @@ function show(found) {
 
 function replace(there, found) {
   const part = document.importNode(found, true);
-  for (const time of part.querySelectorAll("time")) time.textContent = instant(time.dateTime);
   for (const each of there?.querySelectorAll("details[open]") ?? []) {
     const same = part.querySelector(`details[data-kept="${each.dataset.kept}"]`);
     if (same) same.open = true;

@@ -1,12 +1,13 @@
 // One request: its output and log as they come, and what the server makes of its events, again and again until it has ended.
 
-import { call, Problem, told } from "./api.js";
+import { seen, told } from "./api.js";
 import { tree } from "./json-tree.js";
 import { follow } from "./live-request.js";
 import { whileVisible } from "./polling.js";
 import { place, statusName, waitReason } from "./request-words.js";
 import { Output, showLog, showProgress } from "./result.js";
-import { instant, t } from "./text.js";
+import { served } from "./served.js";
+import { t } from "./text.js";
 
 const EVERY_MS = 2000;
 const MOST_SAID = 1000;
@@ -27,11 +28,13 @@ if (!erased) followed();
 function followed() {
   const output = new Output($("output"));
   const input = new Output($("input"));
+  let given = null;
   let last = null;
   const end = follow(id, (state, link, problem) => {
     $("link").textContent = linkText(link, problem);
     $("why").textContent = state.queue ? [waitReason(state.queue.reason), place(state.queue)].filter(Boolean).join(" ") : "";
-    if (state.request) input.whole(state.request.input, `input-${id}`);
+    // Each reading of the request brings an equal one: that of the first stays, and what is open in it.
+    if (state.request) input.whole((given ??= state.request.input), `input-${id}`);
     showOutput(output, state);
     showLines(state);
     showProgress($("progress"), state.progress);
@@ -95,7 +98,7 @@ function changed(status, now) {
 async function refresh() {
   if (over && !stale) return;
   stale = false;
-  const made = await anew();
+  const made = await served(location.pathname + location.search);
   if (!made) return (stale = true);
   for (const part of made.querySelectorAll("[data-part]")) replace(part);
   over = made.querySelector("[data-request]").dataset.done === "yes";
@@ -107,21 +110,10 @@ async function refresh() {
   if ($("raw").open) showRaw();
 }
 
-async function anew() {
-  try {
-    const answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return null;
-    return new DOMParser().parseFromString(await answer.text(), "text/html");
-  } catch {
-    return null;
-  }
-}
-
 function replace(part) {
   const name = part.dataset.part;
   if (parts.get(name)?.isEqualNode(part)) return;
   parts.set(name, part.cloneNode(true));
-  for (const time of part.querySelectorAll("time")) time.textContent = instant(time.dateTime);
   page.querySelector(`[data-part=${name}]`).replaceWith(document.adoptNode(part));
 }
 
@@ -152,11 +144,4 @@ function rawEvent(key, event) {
   return item;
 }
 
-async function recorded() {
-  try {
-    return await call("GET", `/v1/requests/${id}/log`);
-  } catch (problem) {
-    if (problem instanceof Problem) return null;
-    throw problem;
-  }
-}
+const recorded = () => seen(`/v1/requests/${id}/log`);

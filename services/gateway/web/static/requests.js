@@ -23,7 +23,6 @@ let typing;
 choose(form, query);
 $("more").open = wide.matches || filtered(query);
 wide.addEventListener("change", () => ($("more").open ||= wide.matches));
-await load();
 whileVisible(EVERY_MS, look);
 
 form.addEventListener("submit", (event) => event.preventDefault());

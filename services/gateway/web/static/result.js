@@ -1,5 +1,7 @@
 // What a request has come to, in an element of the page: text as it comes, values as a tree, files as what they are.
 
+import { copied } from "./clipboard.js";
+import { made } from "./elements.js";
 import { filesIn, figure, link, saves } from "./media.js";
 import { duration } from "./request-words.js";
 import { t } from "./text.js";
@@ -133,32 +135,20 @@ function copies(text) {
   const button = made("button", "button small", t("Copy"));
   button.type = "button";
   button.addEventListener("click", async () => {
-    const copied = await copy(text);
-    button.textContent = copied ? t("Copied") : t("Not copied: download it");
+    const done = await copy(text);
+    button.textContent = done ? t("Copied") : t("Not copied: download it");
     setTimeout(() => (button.textContent = t("Copy")), 2000);
   });
   return button;
 }
 
 async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // Browsers give the clipboard only to pages over TLS; a selection they copy anyway.
-    const area = made("textarea");
-    area.value = text;
+  const area = made("textarea");
+  area.value = text;
+  const done = await copied(text, () => {
     document.body.append(area);
     area.select();
-    const copied = document.execCommand("copy");
-    area.remove();
-    return copied;
-  }
-}
-
-function made(tag, style = "", text = "") {
-  const element = document.createElement(tag);
-  if (style) element.className = style;
-  if (text) element.textContent = text;
-  return element;
+  });
+  area.remove();
+  return done;
 }

@@ -1,13 +1,14 @@
 // What every page has: forms, dialogs, copying, instants of here, light and dark.
 
+import { copied } from "./clipboard.js";
 import "./form.js";
-import { instant, t } from "./text.js";
+import { showInstants, t } from "./text.js";
 
 const YEAR_S = 365 * 86400;
 const COPIED_MS = 2000;
 const root = document.documentElement;
 
-for (const time of document.querySelectorAll("time")) time.textContent = instant(time.dateTime);
+showInstants(document);
 
 document.querySelector("[data-theme-switch]")?.addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -30,18 +31,8 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   const before = said.textContent;
   button.addEventListener("click", async () => {
     const source = document.getElementById(button.dataset.copies);
-    said.textContent = (await copied(source)) ? t("Copied") : t("Press Ctrl+C");
+    const done = await copied(source.textContent, () => getSelection().selectAllChildren(source));
+    said.textContent = done ? t("Copied") : t("Press Ctrl+C");
     setTimeout(() => (said.textContent = before), COPIED_MS);
   });
-}
-
-/** Whether the text came to the clipboard, which browsers give only to pages over TLS; else it is selected, to be copied. */
-async function copied(source) {
-  try {
-    await navigator.clipboard.writeText(source.textContent);
-    return true;
-  } catch {
-    getSelection().selectAllChildren(source);
-    return document.execCommand("copy");
-  }
 }
