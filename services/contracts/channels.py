@@ -28,7 +28,7 @@ from services.contracts.idempotency import KeyRecord
 from services.contracts.ownership import PartitionLease
 
 GATEWAY, REGISTRY, DISPATCHER, HISTORY = "gateway", "registry", "dispatcher", "history"
-RECOVERY, OPERATOR, NATS = "recovery", "operator", "nats"
+RECOVERY, OPERATOR, OBSERVER, NATS = "recovery", "operator", "observer", "nats"
 
 Messages = tuple[type, ...]
 
@@ -105,7 +105,7 @@ EVENTS = (
         "ws.req.{part}.{rid}.{type}.{space}.{agent_gateway}.{origin}",
         "Everything that happens to requests: each event is appended expecting the one before it.",
         {GATEWAY: _FROM_GATEWAYS, DISPATCHER: _FROM_DISPATCHERS, HISTORY: (events.Erased,)},
-        dict.fromkeys((GATEWAY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), _REQUEST),
+        dict.fromkeys((GATEWAY, DISPATCHER, HISTORY, RECOVERY, OPERATOR, OBSERVER), _REQUEST),
         subjects.REQUESTS,
     ),
     Channel(
@@ -113,14 +113,14 @@ EVENTS = (
         "ws.evt.{space}.{type}.{rid}",
         "A copy of the committed events of requests. It may miss some: only people may depend on it.",
         {NATS: _REQUEST},
-        {OPERATOR: _REQUEST},
+        {OPERATOR: _REQUEST, OBSERVER: _REQUEST},
     ),
     Channel(
         "connections",
         "ws.conn.{conn}.{type}",
         "What happens to the connections of agents.",
         {REGISTRY: (connections.Connected, connections.Disconnected), GATEWAY: (connections.Refused,)},
-        dict.fromkeys((REGISTRY, HISTORY, RECOVERY, OPERATOR), _CONNECTION),
+        dict.fromkeys((REGISTRY, HISTORY, RECOVERY, OPERATOR, OBSERVER), _CONNECTION),
         subjects.CONNECTIONS,
     ),
     Channel(
@@ -136,7 +136,7 @@ EVENTS = (
         "ws.out.{rid}",
         "What handlers say before their outcome, kept for an hour.",
         {GATEWAY: (output.OutputRecord,)},
-        {GATEWAY: (output.OutputRecord,), OPERATOR: (output.OutputRecord,)},
+        dict.fromkeys((GATEWAY, OPERATOR, OBSERVER), (output.OutputRecord,)),
         subjects.OUTPUT,
     ),
     Channel(
@@ -155,7 +155,7 @@ PROCESSES = (
         "ws.agents.{gateway}",
         "What a gateway's agents have and hold, on change and in full every 2 s.",
         {GATEWAY: (reports.Report,)},
-        dict.fromkeys((DISPATCHER, REGISTRY, OPERATOR), (reports.Report,)),
+        dict.fromkeys((DISPATCHER, REGISTRY, OPERATOR, OBSERVER), (reports.Report,)),
     ),
     Channel(
         "control",
@@ -190,19 +190,19 @@ CALLS = (
     _call(REGISTRY, "make_password_reset", sign_in.MakePasswordReset, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "reset_password", sign_in.ResetPassword, rpc.Recorded, GATEWAY, OPERATOR),
     _call(REGISTRY, "sign_up", sign_in.SignUp, rpc.Recorded, GATEWAY, OPERATOR),
-    _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR),
-    _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR),
+    _call(REGISTRY, "agents", rpc.GetAgents, rpc.Agents, GATEWAY, OPERATOR, OBSERVER),
+    _call(HISTORY, "chain", rpc.GetChain, rpc.Chain, GATEWAY, OPERATOR, OBSERVER),
     _call(HISTORY, "open", rpc.GetOpen, rpc.OpenPage, DISPATCHER, OPERATOR),
-    _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR),
-    _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR),
+    _call(HISTORY, "requests", lists.ListRequests, lists.RequestsPage, GATEWAY, OPERATOR, OBSERVER),
+    _call(HISTORY, "connections", lists.ListConnections, lists.ConnectionsPage, GATEWAY, OPERATOR, OBSERVER),
     _call(HISTORY, "audit", audit.ListAudit, audit.AuditPage, GATEWAY, OPERATOR),
-    _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR),
+    _call(HISTORY, "stats", lists.GetStats, lists.Stats, GATEWAY, OPERATOR, OBSERVER),
     _call(HISTORY, "series", series.GetSeries, series.Series, GATEWAY, OPERATOR),
     _call(HISTORY, "attention", platform.GetAttention, platform.Attention, GATEWAY, OPERATOR),
     _call(HISTORY, "record", platform.GetRecord, platform.Record, GATEWAY, OPERATOR),
     _call(HISTORY, "file_use", file_use.GetFileUse, file_use.FileUse, GATEWAY, OPERATOR),
-    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR),
-    _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY),
+    _call(HISTORY, "positions", rpc.GetPositions, rpc.Positions, GATEWAY, DISPATCHER, OPERATOR, OBSERVER),
+    _call(DISPATCHER, "place", rpc.GetQueue, rpc.QueuePlace, GATEWAY, OBSERVER),
     _call(DISPATCHER, "queue", rpc.GetSpaceQueue, rpc.SpaceQueue, GATEWAY),
     _call(DISPATCHER, "overview", rpc.GetSpaceOverview, rpc.SpaceOverview, GATEWAY),
 )
@@ -213,7 +213,7 @@ BUCKETS = (
         "$KV.ws_live.{service}.{id}",
         "A key for each process, as long as it lives; its value says which one it is.",
         dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY), (platform.Alive,)),
-        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, OPERATOR), (platform.Alive,)),
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, OPERATOR, OBSERVER), (platform.Alive,)),
         "KV_ws_live",
     ),
     Channel(
@@ -221,7 +221,7 @@ BUCKETS = (
         "$KV.ws_live.halted",
         "As long as this key is there, nothing is admitted or decided; its value says why.",
         dict.fromkeys((HISTORY, RECOVERY), (str,)),
-        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, RECOVERY, OPERATOR), (str,)),
+        dict.fromkeys((GATEWAY, REGISTRY, DISPATCHER, HISTORY, RECOVERY, OPERATOR, OBSERVER), (str,)),
         "KV_ws_live",
     ),
     Channel(
@@ -229,7 +229,7 @@ BUCKETS = (
         "$KV.ws_leases.part.{part}",
         "Who owns a partition.",
         {DISPATCHER: (PartitionLease,)},
-        dict.fromkeys((DISPATCHER, OPERATOR), (PartitionLease,)),
+        dict.fromkeys((DISPATCHER, OPERATOR, OBSERVER), (PartitionLease,)),
         "KV_ws_leases",
     ),
     Channel(
@@ -237,7 +237,7 @@ BUCKETS = (
         "$KV.ws_claims.agent.{owner}/{agent}",
         "Which connection is an agent's.",
         {REGISTRY: (rpc.Claim,)},
-        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR), (rpc.Claim,)),
+        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR, OBSERVER), (rpc.Claim,)),
         "KV_ws_claims",
     ),
     Channel(
@@ -245,7 +245,7 @@ BUCKETS = (
         "$KV.ws_claims.space.{space}",
         "Which agent serves a space of policy `one`.",
         {REGISTRY: (rpc.Claim,)},
-        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR), (rpc.Claim,)),
+        dict.fromkeys((GATEWAY, REGISTRY, OPERATOR, OBSERVER), (rpc.Claim,)),
         "KV_ws_claims",
     ),
     Channel(
