@@ -6,6 +6,7 @@
 Which parts those are is pip's answer, by what each locked distribution says of itself for this machine: ask in the
 environment that is to be filled."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -20,8 +21,11 @@ OWN = {"spaces-agent": "agent", "spaces-client": "client"}
 
 
 def requirements(directory: str) -> Iterator[str]:
-    """What a distribution of ours asks others for; for ours that it asks for, what those ask for."""
-    for line in tomllib.loads((ROOT / directory / "pyproject.toml").read_text())["project"]["dependencies"]:
+    """What a distribution of ours asks others for; for ours that it asks for, what those ask for. The agent's extras are
+    things that it can do, so they belong to it; those of `.` are for a checkout."""
+    project = tomllib.loads((ROOT / directory / "pyproject.toml").read_text())["project"]
+    extras = project.get("optional-dependencies", {}).values() if directory == OWN["spaces-agent"] else ()
+    for line in [*project["dependencies"], *itertools.chain.from_iterable(extras)]:
         if line in OWN:
             yield from requirements(OWN[line])
         else:
