@@ -49,13 +49,14 @@ def nats_context(name: str, home: Path | None, user: str) -> None:
       nats --context spaces sub 'ws.evt.>'"""
     from services.local.errors import LocalError
     from services.runtime.errors import SpacesError
+    from services.runtime.secret_files import secret
 
     logging.disable()  # what goes wrong is told in one line
     if _NAME.fullmatch(name) is None:
         raise click.UsageError("NAME has letters, digits, '-' and '_' only")
-    if home is None and not os.environ.get("WS_NATS_URL"):
-        home = Path(os.environ.get("WS_HOME", ".spaces"))
     try:
+        if home is None and secret(os.environ, "WS_NATS_URL") is None:
+            home = Path(os.environ.get("WS_HOME", ".spaces"))
         access = access_at(_nats_url(home, user, os.environ))
         path = contexts(os.environ) / f"{name}.json"
         _write(path, access)

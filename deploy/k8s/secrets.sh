@@ -9,7 +9,7 @@ here=$(dirname "$0")
 random() { od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
 nats_passwords() {
-    for user in GATEWAY REGISTRY DISPATCHER HISTORY PROVISIONER RECOVERY OPERATOR ROUTES; do
+    for user in GATEWAY REGISTRY DISPATCHER HISTORY PROVISIONER RECOVERY OPERATOR OBSERVER ROUTES; do
         echo "WS_NATS_${user}_PASSWORD=p$(random 20)"
     done
 }

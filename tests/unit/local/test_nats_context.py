@@ -32,6 +32,14 @@ def test_the_context_holds_what_the_url_says_for_its_owner_alone(tmp_path: Path)
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_url_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(URL + "\n")
+    environment = {"XDG_CONFIG_HOME": str(tmp_path), "WS_NATS_URL_FILE": str(tmp_path / "url"), "WS_HOME": ""}
+    result = CliRunner().invoke(main, ["nats-context"], env=environment)
+    assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "nats" / "context" / "spaces.json").read_text())["user"] == "observer"
+
+
 def test_no_password_is_shown(tmp_path: Path) -> None:
     _, output = run(tmp_path)
     assert "`observer` at nats://127.0.0.1:4222" in output
