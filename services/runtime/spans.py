@@ -1,5 +1,5 @@
 """Spans of OpenTelemetry. Off unless the standard `OTEL_…` variables name a collector:
-then nothing of OpenTelemetry's SDK is imported, and the trace context only passes through (see docs/adr/0014)."""
+then nothing of OpenTelemetry's SDK is imported, and the trace context only passes through (see docs/adr/0012)."""
 
 from __future__ import annotations
 

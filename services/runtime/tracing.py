@@ -1,4 +1,4 @@
-"""The spans around what services do to requests (see docs/adr/0014). No input, output or secret stands in them."""
+"""The spans around what services do to requests (see docs/adr/0012). No input, output or secret stands in them."""
 
 from __future__ import annotations
 
