@@ -17,23 +17,27 @@ help:
 	@echo
 	@echo "  make test    every test, on real NATS and PostgreSQL (about half an hour on two cores)"
 	@echo "  make faults  everything that can go wrong, made to go wrong (about 15 minutes)"
-	@echo "  make check   formatting, lint, types and unit tests (under a minute)"
+	@echo "  make check   formatting, lint, types and unit tests (about two minutes)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo "  make bench-uploads  small requests alone, and beside 50 uploads at once"
 	@echo "  make bench-footprint  memory and processors of each service: idle, with 500 agents, under load"
 	@echo
-	@echo "  make setup   only make .venv (the others do it by themselves)"
+	@echo "  make images     build the images of the services and of the agent (BASE=… TAG=… ENGINE=podman|buildah|docker)"
+	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go and cargo)"
+	@echo
+	@echo "  make setup      only make .venv (the others do it by themselves)"
 	@echo "  make reference  write docs/reference anew: OpenAPI, AsyncAPI, the agents' frames"
 	@echo "  make messages   put new texts of the console into its catalogues, to be translated"
-	@echo "  make browser    install Chromium and fonts for the tests, on Debian, unless they are there"
-	@echo "  make tools      build the nats CLI, kustomize and what else tests run, into .tools/bin (needs Go)"
-	@echo "  make proxies    put nginx and Caddy into .tools/bin for the tests, on Debian, unless they are there"
-	@echo "  make observability  put prometheus and promtool into .tools/bin, on Debian, unless they are there"
-	@echo "  make lock    lock new dependencies of the pyproject.toml files in requirements/lock.txt"
-	@echo "  make k8s-validate  look at the manifests for Kubernetes, without a cluster (needs Go)"
-	@echo "  make containers  install podman, runc and mmdebstrap for the tests, on Debian, unless they are there"
-	@echo "  make images  build the images of the services and of the agent (BASE=… TAG=… ENGINE=podman|buildah|docker)"
-	@echo "  make clean   remove .venv, .tools and caches; data in .spaces stays"
+	@echo "  make lock       lock new dependencies of the pyproject.toml files in requirements/lock.txt"
+	@echo
+	@echo "  What only tests need, fetched unless it is there, on Debian; without the last three their tests are skipped:"
+	@echo "  make browser    Chromium and fonts (make test does it by itself)"
+	@echo "  make observability  prometheus and promtool, into .tools/bin (make test does it by itself)"
+	@echo "  make tools      the nats CLI, kustomize and more, built into .tools/bin (needs Go)"
+	@echo "  make proxies    nginx and Caddy, into .tools/bin"
+	@echo "  make containers  podman, runc and mmdebstrap"
+	@echo
+	@echo "  make clean      remove .venv, .tools and caches; data in .spaces stays"
 	@echo
 	@echo "It needs Python 3.11 or newer with venv: PYTHON=python3.12 make setup"
 
