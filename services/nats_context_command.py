@@ -32,7 +32,7 @@ class Access:
 )  # fmt: skip
 @click.option(
     "--user", type=click.Choice(["observer", "operator"]), default="observer", show_default=True,
-    help="observer sees events and changes nothing; operator also commands the registry.",
+    help="observer only looks; operator also commands the registry.",
 )  # fmt: skip
 def nats_context(name: str, home: Path | None, user: str) -> None:
     """Make the context NAME (spaces) of the `nats` command, so that it finds the NATS of a stack and is let in.

@@ -65,7 +65,7 @@ def run(home: Path | None, environment: Mapping[str, str], *, yes: bool, as_json
 
 
 def look(settings: Settings) -> Outlook:
-    """What there is to recover on these servers; nothing is changed. Raises SpacesError."""
+    """What there is to recover on these servers; nothing but the schema is changed. Raises SpacesError."""
     return asyncio.run(_outlook(_Target(settings, alone=False)))
 
 

@@ -41,7 +41,7 @@ def serving_metrics(host: str, port: int, read: Read) -> Iterator[int]:
 def of_spool(directory: Path) -> list[Family]:
     """How much is kept on disk, because no gateway has acknowledged it."""
     sizes = []
-    for path in directory.glob("*"):
+    for path in directory.glob("*.json"):
         with suppress(OSError):  # it was acknowledged this moment
             sizes.append(path.stat().st_size)
     return [

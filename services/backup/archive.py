@@ -15,8 +15,8 @@ from services.backup.errors import CannotWrite, FileThere, NoBackup
 from services.backup.manifest import MANIFEST, SEAL, Broken, Manifest, Member
 
 PIECE = 1 << 20
-_MOST_SMALL = 256 << 20
-"""A manifest is read into memory: no real one is larger."""
+_MOST_SMALL = 1 << 30
+"""A manifest is read into memory; it takes some 350 bytes for each file."""
 
 Progress = Callable[[str], None]
 """Told what is being done, and how far it is."""
@@ -49,6 +49,8 @@ class Writer:
     def finish(self, made: Manifest, target: Path) -> int:
         """Complete it, put it in its place and return its size. Raises OSError."""
         encoded = manifest.encode(made)
+        if len(encoded) > _MOST_SMALL:
+            raise OSError("there are too many files for one backup")
         for name, data in ((MANIFEST, encoded), (SEAL, manifest.seal(encoded))):
             self.add_bytes(name, data)
         self._tar.close()

@@ -95,10 +95,12 @@ def _run(work: "Callable[[Progress], T]") -> T:
 
     logging.disable()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half done is taken away, as after Ctrl-C
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which it is under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     show, end = _shown()
     try:
         done = work(show)
-    except (LocalError, SpacesError) as error:
+    except (LocalError, SpacesError, OSError) as error:
         end()
         _fail(str(error))
     except KeyboardInterrupt:

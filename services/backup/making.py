@@ -9,6 +9,7 @@ accepted, or done, before that is in it.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from services.backup.errors import CannotBackUp
 from services.backup.manifest import CREDENTIALS, DUMP, STATE, Manifest
 from services.backup.nats import connected
 from services.history.database import DatabaseUnavailable, connect
+from services.history.migrations import newest
 from services.history.recorder import FILTERS, record_rest
 from services.history.store import read_position
 from services.local.errors import HomeDamaged
@@ -54,9 +56,12 @@ class Made(NamedTuple):
 
 def make(home: Home, target: Path, environment: Mapping[str, str], progress: Progress, *, force: bool) -> Made:
     """Back the home up into one file. Raises LocalError, SpacesError: then nothing is left of it."""
-    began = time.monotonic()
+    home.require_whole()
+    began, made_at = time.monotonic(), datetime.now(UTC)
     with writing(target, force=force) as writer, servers_of(home) as servers:
         settings = settings_of(environment, servers)
+        if not servers.alone:
+            asyncio.run(_require_own_release(settings.database_url))
         outlook = look(settings)
         if outlook.anew is not None or outlook.halted:
             raise CannotBackUp("NATS has lost data, or a recovery is under way: run `spaces recover` first")
@@ -64,9 +69,10 @@ def make(home: Home, target: Path, environment: Mapping[str, str], progress: Pro
         writer.add_bytes(STATE, msgspec.json.encode(state))
         writer.add_bytes(CREDENTIALS, msgspec.json.encode(credentials))
         held, copied = asyncio.run(_taken(servers, settings.database_url, writer, progress))
-        made = _manifest(home, writer, held, copied)
+        made = _manifest(home, writer, held, copied, made_at)
         size = writer.finish(made, target)
-    write_json(home.path / LAST_BACKUP, {"made_at": made.made_at, "file": str(target), "size": size})
+    with contextlib.suppress(OSError):  # the backup is complete all the same
+        write_json(home.path / LAST_BACKUP, {"made_at": made.made_at, "file": str(target), "size": size})
     return Made(made, target, size, copied.gone, time.monotonic() - began)
 
 
@@ -79,6 +85,20 @@ def settings_of(environment: Mapping[str, str], servers: Servers) -> Settings:
         database_url=servers.database_url,
         replicas=len(servers.nats),
     )
+
+
+async def _require_own_release(database_url: str) -> None:
+    """To look would migrate the database under services of an earlier release. Raises CannotBackUp, DatabaseUnavailable."""
+    try:
+        connection = await connect(database_url)
+        try:
+            schema = await connection.fetchval("SELECT max(version) FROM schema_migrations")
+        finally:
+            await connection.close()
+    except UNREACHABLE as error:
+        raise DatabaseUnavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
+    if schema < newest():
+        raise CannotBackUp("the stack that runs is of an earlier release: back it up with that one")
 
 
 def _of_home(home: Home) -> tuple[dict[str, object], dict[str, object]]:
@@ -126,10 +146,10 @@ async def _record(nc: Client, database_url: str, alone: bool, progress: Progress
         await connection.close()
 
 
-def _manifest(home: Home, writer: Writer, held: Content, copied: files.Copied) -> Manifest:
+def _manifest(home: Home, writer: Writer, held: Content, copied: files.Copied, made_at: datetime) -> Manifest:
     return Manifest(
         format=manifest.FORMAT,
-        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        made_at=made_at.isoformat(timespec="seconds"),
         release=release(),
         schema=held.schema,
         postgresql=held.version,

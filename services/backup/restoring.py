@@ -91,6 +91,9 @@ def _made_home(home: Home) -> Iterator[None]:
     """The home while it is being made; when the block fails it is empty again, or gone if it was not there."""
     was_there = home.path.exists()
     with home.lock():
+        _require_empty(home)  # once more: from now on nobody else can begin here
+        with guarded(home):
+            pass  # what a restore that was killed has left running ends first
         _empty(home)
         (home.path / RESTORING).touch(mode=0o600)
         try:
@@ -107,7 +110,8 @@ def _empty(home: Home) -> None:
     """Delete what a restore has made, but the lock that is held."""
     if (home.path / "postgres").exists():
         database_server(home, 0).destroy()  # it may have its data elsewhere
-    for entry in list(home.path.iterdir()):
+    # The mark goes last: while anything of a restore is left, nobody may take it for a whole home.
+    for entry in sorted(home.path.iterdir(), key=lambda entry: entry.name == RESTORING):
         if entry.name != "lock":
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 

@@ -24,13 +24,20 @@ def rotate(directory: Path, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> lis
 def _put_aside(log: Path, kept: int) -> None:
     # The oldest goes first: on a full disk that makes room.
     _older(log, kept).unlink(missing_ok=True)
+    new = log.with_name(f"{log.name}.new")
+    copy = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with log.open("rb+") as source, os.fdopen(copy, "wb") as target:
+            shutil.copyfileobj(source, target)  # to its end, also what is written meanwhile
+            target.flush()
+            source.truncate(0)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     for number in reversed(range(1, kept)):
         if _older(log, number).exists():
             _older(log, number).rename(_older(log, number + 1))
-    copy = os.open(_older(log, 1), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with log.open("rb+") as source, os.fdopen(copy, "wb") as target:
-        shutil.copyfileobj(source, target)  # to its end, also what is written meanwhile
-        source.truncate(0)
+    new.rename(_older(log, 1))
 
 
 def _older(log: Path, number: int) -> Path:

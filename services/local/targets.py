@@ -18,7 +18,7 @@ class Targets:
     def put(self, kind: str, name: str, host: str, port: int) -> None:
         """A process shows its metrics there from now on. May be called in any thread."""
         with self._changing:
-            self._addresses[name] = (kind, f"{host}:{port}")
+            self._addresses[name] = (kind, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
             with contextlib.suppress(OSError):  # on a full disk the processes are started all the same
                 write_json(self._path, self._groups())
 

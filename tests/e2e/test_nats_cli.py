@@ -410,6 +410,7 @@ HARM = [
     "nats kv del ws_leases part.06 -f",
     "nats kv get ws_sessions x",
     "nats stream get DIRECTORY 1",
+    "nats stream subjects KV_ws_sessions",
     "nats req ws.rpc.registry.create_user '{}'",
     "nats sub 'ws.req.>'",
     "nats sub '>'",

@@ -42,6 +42,17 @@ def test_with_no_older_ones_kept_but_one_there_is_one(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.log": "", "a.log.1": "x" * 11}
 
 
+def test_a_log_that_cannot_be_copied_costs_no_older_one_but_the_oldest(tmp_path: Path) -> None:
+    for name, text in (("a.log", "x" * 11), ("a.log.1", "1"), ("a.log.2", "2"), ("a.log.3", "3")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "a.log.new").mkdir()
+    for _ in range(3):
+        with pytest.raises(IsADirectoryError):
+            rotate(tmp_path, max_bytes=10, kept=3)
+    (tmp_path / "a.log.new").rmdir()
+    assert contents(tmp_path) == {"a.log": "x" * 11, "a.log.1": "1", "a.log.2": "2"}
+
+
 def test_a_child_goes_on_in_the_same_file_and_its_last_words_are_found(tmp_path: Path) -> None:
     log = tmp_path / "child.log"
     program = "import os, time\nfor n in range(10**6):\n os.write(2, b'said %d\\n' % n)\n time.sleep(0.001)"

@@ -18,6 +18,12 @@ def test_every_process_is_a_target_with_what_it_is(tmp_path: Path) -> None:
     assert groups(tmp_path) == [("agent", "agent-1", "127.0.0.1:41"), ("gateway", "gateway-1", "127.0.0.1:5001")]
 
 
+def test_an_address_of_ipv6_is_told_from_its_port(tmp_path: Path) -> None:
+    targets = Targets(tmp_path)
+    targets.put("gateway", "gateway-1", "::1", 5001)
+    assert groups(tmp_path) == [("gateway", "gateway-1", "[::1]:5001")]
+
+
 def test_a_process_that_comes_back_on_another_port_is_looked_for_there(tmp_path: Path) -> None:
     targets = Targets(tmp_path)
     targets.put("history", "history-1", "127.0.0.1", 41)
