@@ -97,7 +97,7 @@ class Jobs:
         """Ask every run to end, and wait for none."""
         for lease in list(self._running):
             self.stop(lease, 0.0)
-        await asyncio.to_thread(self._tracing.close)
+        await self._tracing.close()
 
     def _launch(self, job: Job) -> None:
         async def call_async() -> Any:

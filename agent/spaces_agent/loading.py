@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import threading
 import time
-from concurrent.futures import Future
-from typing import Any
 
 from spaces_agent.errors import SetupFailed
 from spaces_agent.handler import Function
+from spaces_agent.pool import in_thread
 
 logger = logging.getLogger("spaces_agent")
 
@@ -21,7 +19,7 @@ async def load(setup: Function) -> None:
     began = time.monotonic()
     logger.info("loading; requests wait until that is done")
     try:
-        loaded = setup() if inspect.iscoroutinefunction(setup) else await _in_thread(setup)
+        loaded = setup() if inspect.iscoroutinefunction(setup) else await in_thread(setup, "setup")
         if inspect.isawaitable(loaded):
             await loaded
     except asyncio.CancelledError:
@@ -30,22 +28,3 @@ async def load(setup: Function) -> None:
         logger.error("loading failed", exc_info=error)
         raise SetupFailed(f"setup failed: {type(error).__name__}: {error}") from error
     logger.info("loaded in %.1f s", time.monotonic() - began)
-
-
-async def _in_thread(setup: Function) -> Any:
-    """Call it in a daemon thread, unlike those of `asyncio.to_thread`: an agent that is told to end while it loads must
-    not wait for that."""
-    outcome: Future[tuple[Any, BaseException | None]] = Future()
-    outcome.set_running_or_notify_cancel()
-
-    def call() -> None:
-        try:
-            outcome.set_result((setup(), None))
-        except BaseException as error:  # as a value: no future takes a StopIteration
-            outcome.set_result((None, error))
-
-    threading.Thread(target=call, name="setup", daemon=True).start()
-    loaded, error = await asyncio.wrap_future(outcome)
-    if error is not None:
-        raise error
-    return loaded

@@ -1,10 +1,13 @@
-"""Threads for sync handlers."""
+"""Threads that keep no process alive, unlike those of `asyncio.to_thread`: for handlers, and for what comes before and after."""
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
 
 
 class HandlerThreads:
@@ -35,3 +38,21 @@ class HandlerThreads:
             call()
             with self._lock:
                 self._busy -= 1
+
+
+async def in_thread(function: Callable[[], Any], name: str) -> Any:
+    """What `function` returns, called in a daemon thread of its own. Raises what it raises."""
+    outcome: Future[tuple[Any, BaseException | None]] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def call() -> None:
+        try:
+            outcome.set_result((function(), None))
+        except BaseException as error:  # as a value: no future takes a StopIteration
+            outcome.set_result((None, error))
+
+    threading.Thread(target=call, name=name, daemon=True).start()
+    returned, error = await asyncio.wrap_future(outcome)
+    if error is not None:
+        raise error
+    return returned

@@ -51,6 +51,7 @@ class Serving:
         self._spool_directory = spool_directory
         self._drain_s = drain_s
         self._loading = loading
+        self._left = False
         self._runner = runner(self)
         self._unacknowledged = Unacknowledged()
         self._measures = Measures(profile.slots)
@@ -68,8 +69,8 @@ class Serving:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a handler still runs, or what is to be done before."""
-        return self._loading or bool(self._runner.in_flight())
+        """Whether a handler still runs, or what is to be done before; or did so when this ended."""
+        return self._left or self._loading or bool(self._runner.in_flight())
 
     def metrics(self) -> list[Family]:
         """How it is, for Prometheus. May be called in any thread."""
@@ -114,6 +115,7 @@ class Serving:
         finally:
             draining.cancel()
             loading.cancel()
+            self._left = self.unfinished  # what is told to stop now may leave threads that go on
             await self._runner.close()
 
     async def _one_link(self) -> str:

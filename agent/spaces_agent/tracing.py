@@ -10,9 +10,11 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spaces_agent import frames
+from spaces_agent.pool import in_thread
 from spaces_agent.version import __version__
 
 if TYPE_CHECKING:
@@ -59,10 +61,10 @@ class Tracing:
             return NO_RUN
         return _Traced(self._tracer, assign)
 
-    def close(self) -> None:
-        """Send what waits, for a bounded time. Blocks."""
+    async def close(self) -> None:
+        """Send what waits, for a bounded time."""
         if self._traces is not None:
-            self._traces.close(CLOSE_S)
+            await in_thread(partial(self._traces.close, CLOSE_S), "traces")
 
 
 class Run:

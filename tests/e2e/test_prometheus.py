@@ -53,12 +53,12 @@ def test_on_a_stack_that_is_well_no_alert_is_even_pending(stack: Stack, watching
 
 
 def test_it_answers_every_question_of_the_dashboard(watching: Prometheus) -> None:
-    watching.until(lambda: watching.query("sum(rate(ws_requests_accepted_total[1m])) >= 0"), "there are two samples")
-    answers = {expression: watching.query(expression) for expression in expressions()}
-    empty = [expression for expression, answer in answers.items() if not answer]
     # Only what has never happened here has no answer: failures, refused and late ones, questions without an answer, limits.
     never = ("failed_total", "refused_frames", "unanswered", "status=~", "retries", "tail_pending", "closed_total")
-    assert [expression for expression in empty if not any(word in expression for word in never)] == []
+    asked = [expression for expression in expressions() if not any(word in expression for word in never)]
+    for expression in asked:  # a rate has none before the second sample of its process
+        watching.until(lambda expression=expression: watching.query(expression), f"an answer to {expression}")
+    assert len(asked) > 30
 
 
 def test_requests_that_nobody_serves_are_told(stack: Stack, watching: Prometheus) -> None:
