@@ -1,4 +1,4 @@
-"""Threads that keep no process alive, unlike those of `asyncio.to_thread`: for handlers, and for what comes before and after."""
+"""Threads that keep no process alive, unlike those of `asyncio.to_thread`: for handlers, and for what is beside them."""
 
 from __future__ import annotations
 
