@@ -92,7 +92,8 @@ class Podman:
             print(f"--- {name}\n{container.logs()[-4000:]}")
             raise
         finally:
-            self.command("rm", "--force", "--time", "0", name)
+            # In order, so that nobody waits for an agent, or a gateway, that was killed.
+            self.command("rm", "--force", "--time", "20", name)
 
 
 class Container:
