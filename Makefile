@@ -15,8 +15,8 @@ help:
 	@echo "  make demo    see it work: starts everything, classifies 20 digits, stops everything"
 	@echo "  make up      run it here: gateway, agents' door, NATS and PostgreSQL, until Ctrl-C"
 	@echo
-	@echo "  make test    every test, on real NATS and PostgreSQL (about half an hour on two cores)"
-	@echo "  make faults  everything that can go wrong, made to go wrong (about 15 minutes)"
+	@echo "  make test    every test, on real NATS and PostgreSQL (about three quarters of an hour on two cores)"
+	@echo "  make faults  everything that can go wrong, made to go wrong (about 20 minutes)"
 	@echo "  make check   formatting, lint, types and unit tests (about two minutes)"
 	@echo "  make bench   requests per second and latency, beside a bare pipeline"
 	@echo "  make bench-uploads  small requests alone, and beside 50 uploads at once"
