@@ -105,6 +105,17 @@ def stop_leftover(pid: int, marker: str, number: signal.Signals, timeout_s: floa
             time.sleep(_POLL_S)
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process of that id, be it somebody else's, or one that has ended and was not waited for."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def runs_with(pid: int, marker: str) -> bool:
     """Whether a process of that id runs and `marker` is one of its arguments."""
     try:

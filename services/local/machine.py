@@ -20,6 +20,7 @@ from services.commands.machine_checks import Backup, Facts, Process, Stream, Vol
 from services.contracts import subjects
 from services.history.database import connect
 from services.history.migrations import newest
+from services.local.child import exists
 from services.local.database import NoDatabase, database_server
 from services.local.errors import HomeInUse, LocalError, NotRunning
 from services.local.home import LAST_BACKUP, RESTORING, Home, read_json
@@ -98,7 +99,7 @@ def _processes(home: Home) -> list[Process]:
 def _process(kind: str, pid: int) -> Process:
     proc = Path("/proc") / str(pid)
     if not Path("/proc/self").exists():
-        return Process(kind, pid, alive=_exists(pid))
+        return Process(kind, pid, alive=exists(pid))
     if not _lives(proc):
         return Process(kind, pid, alive=False)
     files = limit = memory = None
@@ -116,16 +117,6 @@ def _lives(proc: Path) -> bool:
         return (proc / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _memory_limit(pids: list[int]) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from services.local.account import SHARED, make_shared, owner_account, private_directory, unprivileged_account
-from services.local.child import Child, stop_leftover
+from services.local.child import Child, exists, stop_leftover
 from services.local.cluster import DATABASE, ROLE, create_cluster
 from services.local.errors import HomeDamaged, LocalError, PortInUse, ServerFailed
 from services.local.ports import is_free
@@ -167,15 +167,5 @@ class PostgresServer:
         except (FileNotFoundError, ValueError):
             return
         stop_leftover(pid, str(data), signal.SIGINT)
-        if _exists(pid):  # as another process, or not yet reaped: PostgreSQL would think that it is the server
+        if exists(pid):  # as another process, or not yet reaped: PostgreSQL would think that it is the server
             lock.unlink(missing_ok=True)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
