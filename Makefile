@@ -74,11 +74,11 @@ messages: setup
 
 # Prometheus and promtool in .tools/bin. Nothing is installed, no daemon started.
 observability:
-	@requirements/observability.sh
+	@requirements/unpack.sh .tools/bin prometheus prometheus/promtool
 
 # Chromium, and fonts without which pictures of the pages are not what people see. Nothing is changed where they are there.
 browser:
-	@requirements/browser.sh
+	@requirements/install.sh chromium fonts-inter fonts-wqy-microhei
 
 # In Go, so not in .venv. Nothing is changed outside .tools and Go's own caches.
 tools:
@@ -91,10 +91,10 @@ k8s-validate: setup tools
 
 # Unpacked, not installed: no server is started.
 proxies:
-	@requirements/proxies.sh .tools/bin
+	@requirements/unpack.sh .tools/bin nginx caddy
 
 containers:
-	@requirements/containers.sh
+	@requirements/install.sh podman runc mmdebstrap
 
 # docs/containers.md
 images:
