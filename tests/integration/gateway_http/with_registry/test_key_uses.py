@@ -1,0 +1,76 @@
+"""When keys were used last, with two gateways."""
+
+import asyncio
+import time
+
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
+
+from services.contracts import subjects
+from services.contracts.instants import nanoseconds
+from services.gateway.key_uses import COALESCED_NS
+from services.runtime.kv import Bucket
+from spaces_agent import frames
+from tests.support.bus import Bus, until
+from tests.support.http_gateway import ADA, ADMIN, AGENT, BOB, Gateway, running_gateway
+
+
+async def last_used(gateway: Gateway, key: str) -> int | None:
+    listed = await gateway.call("GET", "/v1/keys?user=", key=ADMIN)
+    [found] = [each["last_used_at"] for each in listed.json["results"] if each["id"] == key]
+    return None if found is None else nanoseconds(found)
+
+
+async def test_the_last_use_of_a_key_is_shown_at_every_gateway(gateway: Gateway, bus: Bus) -> None:
+    before = time.time_ns()
+    await gateway.call("GET", "/v1/users/me", key=ADA)
+    async with running_gateway(bus) as other:
+
+        async def shown() -> bool:
+            return await last_used(other, ADA) is not None
+
+        await until(shown, "the other gateway has heard of it")
+        used = await last_used(other, ADA)
+        assert used is not None
+        assert before - 1_000_000_000 <= used <= time.time_ns() + 1_000_000_000
+        assert await last_used(other, BOB) is None
+
+
+async def test_uses_within_a_minute_are_written_once(gateway: Gateway, bus: Bus) -> None:
+    bucket = Bucket(await bus.connect("gateway"), subjects.KEY_USES)
+
+    async def revision(key: str) -> int:
+        return (await bucket.get(key)).revision
+
+    async def written() -> bool:
+        return await revision(ADA) > 0
+
+    await gateway.call("GET", "/v1/users/me", key=ADA)
+    await until(written, "it is written")
+    first = await revision(ADA)
+    async with running_gateway(bus) as other:
+
+        async def known() -> bool:
+            return await last_used(other, ADA) is not None
+
+        await until(known, "the other gateway knows of it")
+        for each in (gateway, other):
+            await each.call("GET", "/v1/users/me", key=ADA)
+            await each.call("GET", "/v1/users/me", key=BOB)
+    assert await revision(BOB) > first, "what a gateway is to write when it stops is written"
+    assert await revision(ADA) == first
+    assert COALESCED_NS == 60 * 10**9
+
+
+async def test_an_agent_s_key_is_used_as_long_as_it_is_connected(gateway: Gateway) -> None:
+    url = gateway.url.replace("http", "ws") + frames.CONNECT_PATH
+    headers = {"Authorization": f"Bearer {AGENT}"}
+    assert await last_used(gateway, AGENT) is None
+    async with connect(url, additional_headers=headers, subprotocols=[Subprotocol(frames.SUBPROTOCOL)]) as socket:
+        await socket.send(frames.encode(frames.Hello(agent_id="gpu", boot_id="b1", spaces=["demo"], slots=1)), text=True)
+        await asyncio.wait_for(socket.recv(), 30)
+
+        async def used() -> bool:
+            return await last_used(gateway, AGENT) is not None
+
+        await until(used, "its use is shown")
