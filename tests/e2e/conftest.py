@@ -1,6 +1,7 @@
-"""What tests of the console share. A module that needs another stack has its own."""
+"""A stack, and what tests of the console share. A module that needs another stack has its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -37,3 +38,11 @@ def http(stack: Stack) -> Iterator[httpx.Client]:
     """The API, with the stack's own key."""
     with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as client:
         yield client
+
+
+@pytest.fixture
+def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
+    """Of this test alone, in the home of the stack."""
+    path = stack.home / str(request.node.name)
+    path.mkdir()
+    return path

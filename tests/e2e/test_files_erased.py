@@ -1,26 +1,17 @@
 """Who erases a request is rid of its files, on a real stack."""
 
 import re
-from collections.abc import Iterator
-
-import pytest
 
 from services.contracts import subjects
 from services.local.home import Home
 from services.local.servers import running_nats_url
 from services.runtime import bus
 from services.runtime.jetstream import stream_info
-from tests.support.stack import Stack, fresh_home, spaces
+from tests.support.stack import Stack, spaces
 from tests.support.world import agent, client, ready, until
 
 MINUTE_S = 60.0
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 async def stored_bytes(stack: Stack) -> int:

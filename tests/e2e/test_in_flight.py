@@ -1,19 +1,10 @@
 """Limits of what runs at once, set and seen over HTTP on a real stack."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import Client, agent, client, marker, most_at_once, ready, recorded, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 async def limited(here: Client, space: str, **limits: int | None) -> None:

@@ -1,32 +1,18 @@
 """Results that were sent, or were about to be, when agent or network died: each is recorded once, and nothing runs twice."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.proxy import Way, proxy
 from tests.support.readers import Reader, check_whole, shown
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, kill_group, marker, ready, recorded, refused, spool, types, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(autouse=True)
 async def recovered(stack: Stack) -> None:
     await ready(stack)
-
-
-@pytest.fixture
-def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
-    path = stack.home / str(request.node.name)
-    path.mkdir()
-    return path
 
 
 async def result_kept(stack: Stack, name: str) -> None:

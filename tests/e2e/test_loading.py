@@ -1,18 +1,11 @@
 """An agent that loads is connected, takes no work, and whoever waits is told why."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, in_stream, marker, types, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 async def test_requests_wait_until_it_has_loaded_and_are_told_so(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,19 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import Stack, eventually, fresh_home, spaces
+from tests.support.stack import Stack, eventually, spaces
 from tests.support.world import agent
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(autouse=True)

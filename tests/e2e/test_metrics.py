@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import pytest
 from spaces_agent import frames
 from tests.support.gateway_sockets import dial, hello, join
 from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets, tool
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, marker, ready, until
 
 SUBMIT, CANCEL = "/v1/spaces/{space}/requests", "/v1/requests/{id}/cancel"
@@ -24,12 +24,6 @@ AGENT = "127.0.0.1:{port}"
 class Door(NamedTuple):
     url: str
     secret: str
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -1,21 +1,12 @@
 """A space that keeps data for a moment, on a real stack."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from tests.support.stack import Stack, fresh_home, spaces
+from tests.support.stack import Stack, spaces
 from tests.support.world import agent, client, ready, until
 
 PASS_S = 60.0
 """Within which what is due is erased: a pass every half minute, and as much again for a slow machine."""
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 async def test_the_data_of_a_request_are_erased_soon_after_its_end(stack: Stack) -> None:

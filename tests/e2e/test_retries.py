@@ -1,17 +1,7 @@
 """Handlers that ask to be tried again, on a real stack."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, ready, recorded, types
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 async def test_a_handler_is_tried_again_while_attempts_are_left(stack: Stack) -> None:

@@ -1,19 +1,10 @@
 """`spaces spaces` on a whole stack."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.stack import Stack, eventually, fresh_home, spaces
+from tests.support.stack import Stack, eventually, spaces
 from tests.support.world import agent
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo") as stack:
-        yield stack
 
 
 def at(stack: Stack, *arguments: str, status: int = 0) -> str:

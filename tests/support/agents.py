@@ -104,3 +104,9 @@ async def agent_command(
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory that a process has had at a time."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])

@@ -12,7 +12,7 @@ import msgspec
 from nats.aio.client import Client
 
 from services.contracts import codec, ids, subjects
-from services.contracts.connections import Refused
+from services.contracts.connections import ConnectionEvent, Refused
 from services.contracts.events import (
     Accepted,
     Assigned,
@@ -29,7 +29,7 @@ from services.history.database import Pool, create_pool
 from services.history.leader import Leadership
 from services.history.migrations import migrate
 from services.history.recorder import FILTERS, Recorder
-from services.runtime import bus
+from services.runtime import bus, jetstream
 from services.runtime.append import append, request_record
 from services.runtime.jetstream import Stored, stream_info
 from services.runtime.loops import cancel
@@ -287,3 +287,10 @@ async def world_on(servers: Servers) -> AsyncIterator[World]:
         yield world
     finally:
         await world.close()
+
+
+async def write_connection(world: World, event: ConnectionEvent) -> None:
+    """What the registry records of a connection."""
+    subject = subjects.connection_event(event.conn, str(event.__struct_config__.tag))
+    ack = await jetstream.publish(world.clients["registry"], subject, codec.connections.encode(event), {}, 5.0)
+    assert ack.error is None

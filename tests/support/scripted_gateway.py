@@ -37,6 +37,17 @@ def welcome(hello: frames.Hello, **changes: Any) -> frames.Welcome:
     return msgspec.structs.replace(answer, **changes)
 
 
+def resend_from(index: int) -> Callable[[frames.Hello], frames.Welcome]:
+    """A welcome by a gateway that has all output below this index."""
+
+    def welcomes(hello: frames.Hello) -> frames.Welcome:
+        answer = welcome(hello)
+        verdicts = [msgspec.structs.replace(verdict, resend_from=index) for verdict in answer.verdicts]
+        return msgspec.structs.replace(answer, verdicts=verdicts)
+
+    return welcomes
+
+
 class Session:
     """One socket of the agent, as the gateway sees it."""
 

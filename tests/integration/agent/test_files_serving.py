@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from spaces_agent import frames
 from tests.support import file_handlers
-from tests.support.agents import AgentCommand, agent_command, serving, until
+from tests.support.agents import AgentCommand, agent_command, peak_kib, serving, until
 from tests.support.file_server import FileServer, file_server, problem
 from tests.support.front import Cut, Front, front
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway
@@ -70,12 +70,6 @@ async def outcome(session: Session, lease: int, value: Any, **changes: Any) -> f
     result = await session.expect(frames.Result, lease)
     await session.acknowledge(result)
     return result
-
-
-def peak_kib(pid: int) -> int:
-    """The most memory that a process has had at a time."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
 
 
 @pytest.mark.parametrize("how", [[], ["--isolate"]], ids=["in a thread", "isolated"])

@@ -11,10 +11,8 @@ from services.contracts import codec, output, subjects
 from services.contracts.events import Erased, Failed, Problem, Requeued, Succeeded
 from services.history import erasing, lists
 from services.history.erasing import Eraser
-from services.history.rebuild import rebuild
 from services.history.recorder import FILTERS, Recorder
 from services.history.trim import Trimmer
-from services.history.verify import verify
 from services.runtime import jetstream
 from services.runtime.clock import ServerClock
 from services.runtime.tail import Tail
@@ -22,7 +20,7 @@ from tests.support.bus import until
 from tests.support.history import AGENT, GATEWAY, Request, World
 from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, HttpAnswer
 from tests.support.http_gateway import AGENT as AGENT_KEY
-from tests.support.recovery import bring_back, lose_nats, photograph, recover
+from tests.support.recovery import bring_back, clean, lose_nats, photograph, recover
 
 SECRET = "sesame"
 DAY = 86400 * 10**9
@@ -101,13 +99,6 @@ async def purged(world: World, later_s: float = erasing.DELAY_S + 1) -> int:
     await clock.measure(world.history)
     eraser = Eraser(world.history, world.pool, clock, lambda: False)
     return await eraser.purge(clock.now_ns() + int(later_s * 1e9))
-
-
-async def clean(world: World) -> None:
-    """The log is whole, what is shown agrees with it, and rebuilding it changes nothing."""
-    assert (await verify(world.servers.database_url)).findings == []
-    rebuilt = await rebuild(world.servers.database_url)
-    assert (rebuilt.replaced, rebuilt.removed, rebuilt.findings) == (0, 0, [])
 
 
 async def trim_everything(world: World) -> None:

@@ -6,10 +6,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from services.contracts import codec, subjects
-from services.contracts.connections import Connected, ConnectionEvent, Disconnected
-from services.runtime import jetstream
-from tests.support.history import World
+from services.contracts import subjects
+from services.contracts.connections import Connected, Disconnected
+from tests.support.history import World, write_connection
 from tests.support.http_gateway import ADA, ADMIN, AGENT, BOB, ONLY_OTHER, Gateway
 
 
@@ -23,7 +22,9 @@ async def connect(world: World, agent: str, *spaces: str) -> str:
     """An agent connects; its connection."""
     conn = os.urandom(8).hex()
     told = {"boot_id": "b", "slots": 4, "version": "1.2.3", "address": "192.0.2.7"}
-    await write(world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="gateway-1", spaces=list(spaces), **told))  # type: ignore[arg-type]
+    await write_connection(
+        world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="gateway-1", spaces=list(spaces), **told)
+    )  # type: ignore[arg-type]
     return conn
 
 
@@ -31,13 +32,7 @@ async def disconnect(world: World, conn: str, agent: str, reason: str, code: int
     ended = Disconnected(
         id=f"d{conn}", conn=conn, agent=agent, gateway="gateway-1", reason=reason, code=code, connected_s=1.5
     )
-    await write(world, ended)
-
-
-async def write(world: World, event: ConnectionEvent) -> None:
-    subject = subjects.connection_event(event.conn, str(event.__struct_config__.tag))
-    ack = await jetstream.publish(world.clients["registry"], subject, codec.connections.encode(event), {}, 5.0)
-    assert ack.error is None
+    await write_connection(world, ended)
 
 
 async def seen(gateway: Gateway, key: str = ADA, **query: str) -> list[str]:

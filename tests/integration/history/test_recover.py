@@ -43,6 +43,7 @@ from tests.support.recovery import (
     Killed,
     People,
     bring_back,
+    clean,
     delete_streams,
     directory_of,
     epoch_of,
@@ -66,13 +67,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings_of(world: World) -> Settings:
     """As `spaces provision` has them."""
     return Settings(nats_url=world.servers.nats_url("provisioner"), database_url=world.servers.database_url)
-
-
-async def clean(world: World) -> None:
-    """The log is whole, what is shown agrees with it, and rebuilding it changes nothing."""
-    assert (await verify(world.servers.database_url)).findings == []
-    rebuilt = await rebuild(world.servers.database_url)
-    assert (rebuilt.replaced, rebuilt.removed, rebuilt.findings) == (0, 0, [])
 
 
 async def recorded(world: World) -> None:

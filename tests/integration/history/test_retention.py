@@ -12,14 +12,13 @@ from services.contracts.directory import SpaceDeleted, SpaceEdited
 from services.contracts.events import Accepted, Erased
 from services.history import retention
 from services.history.migrations import migrate
-from services.history.rebuild import rebuild
 from services.history.retention import Retention
 from services.history.trim import Trimmer
-from services.history.verify import verify
 from services.runtime.clock import ServerClock
 from tests.support.bus import Bus, until
 from tests.support.history import Request, World, world_on
 from tests.support.http_gateway import Gateway, change_space
+from tests.support.recovery import clean
 from tests.support.servers import Servers
 
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -76,13 +75,6 @@ async def trim_everything(world: World) -> None:
     clock = ServerClock()
     await clock.measure(world.history)
     await Trimmer(world.history, world.pool, clock, 600.0, lambda: False).trim(clock.now_ns() + int(DAY_S * 1e9))
-
-
-async def clean(world: World) -> None:
-    """The log is whole, what is shown agrees with it, and rebuilding it changes nothing."""
-    assert (await verify(world.servers.database_url)).findings == []
-    rebuilt = await rebuild(world.servers.database_url)
-    assert (rebuilt.replaced, rebuilt.removed, rebuilt.findings) == (0, 0, [])
 
 
 async def test_what_ended_in_a_space_is_erased_when_its_retention_has_passed(

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from services.contracts import codec, subjects
-from services.contracts.connections import Connected, ConnectionEvent, Disconnected
+from services.contracts.connections import Connected, Disconnected
 from services.contracts.events import Accepted, Assigned, Requeued, type_of
 from services.contracts.instants import rfc3339
 from services.contracts.requests import RequestState, fold
@@ -25,11 +25,10 @@ from services.history.migrations import migrate
 from services.history.queries import Queries
 from services.history.standing import Standing
 from services.history.verify import verify
-from services.runtime import jetstream
 from services.runtime.live import Liveness
 from services.runtime.rpc import Refused, serve
 from tests.support.bus import Bus, until
-from tests.support.history import World
+from tests.support.history import World, write_connection
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -70,18 +69,16 @@ async def get(gateway: Gateway, path: str, key: str = ADA, **query: str) -> Any:
 async def connect(world: World, agent: str, *spaces: str) -> str:
     conn = os.urandom(8).hex()
     told = {"boot_id": "b", "slots": 4}
-    await write(world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="g-1", spaces=list(spaces), **told))  # type: ignore[arg-type]
+    await write_connection(
+        world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="g-1", spaces=list(spaces), **told)
+    )  # type: ignore[arg-type]
     return conn
 
 
 async def disconnect(world: World, conn: str, agent: str) -> None:
-    await write(world, Disconnected(id=f"d{conn}", conn=conn, agent=agent, gateway="g-1", reason="closed", code=1000))
-
-
-async def write(world: World, event: ConnectionEvent) -> None:
-    subject = subjects.connection_event(event.conn, str(event.__struct_config__.tag))
-    ack = await jetstream.publish(world.clients["registry"], subject, codec.connections.encode(event), {}, 5.0)
-    assert ack.error is None
+    await write_connection(
+        world, Disconnected(id=f"d{conn}", conn=conn, agent=agent, gateway="g-1", reason="closed", code=1000)
+    )
 
 
 Chain = list[tuple[Any, int, int]]

@@ -2,20 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 
-import pytest
-
-from tests.support.stack import Stack, fresh_home, spaces
+from tests.support.stack import Stack, spaces
 from tests.support.world import agent, client, in_stream, most_at_once, recorded, types
 
 REQUESTS, AGENTS, SLOTS = 200, 2, 4
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 def verified(stack: Stack) -> None:

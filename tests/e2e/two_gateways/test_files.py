@@ -6,19 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 
 SIZE, PIECE = 64 * 1024 * 1024, 256 * 1024
 GROWTH = 40 * 1024 * 1024
 SEED = os.urandom(PIECE)
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 def pieces(size: int) -> Iterator[bytes]:

@@ -5,21 +5,15 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.proxy import Way, proxy
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import Client, agent, client, link_pid, marker, ready, recorded, refused, spool, types, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 class Scene:

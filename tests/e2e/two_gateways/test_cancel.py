@@ -2,19 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, in_stream, marker, ready, recorded, types
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,12 @@ import pytest
 from spaces_client import ProblemError, references
 from tests.support.clients import CLIENTS, Connect
 from tests.support.proxy import Way, proxy
-from tests.support.stack import Stack, fresh_home, spaces
+from tests.support.stack import Stack, spaces
 from tests.support.world import agent
 
 MIB = 1024 * 1024
 SIZE = 8 * MIB
 MOST_IN_MEMORY = 3 * MIB
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(params=CLIENTS, ids=["blocking", "asynchronous"])

@@ -15,14 +15,8 @@ import pytest
 from spaces_client import Policy, ProblemError
 from spaces_client.events import Completed, Event, Output
 from tests.support.clients import CLIENTS, Connect, printed
-from tests.support.stack import ROOT, Stack, eventually, fresh_home
+from tests.support.stack import ROOT, Stack, eventually
 from tests.support.world import agent
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(params=CLIENTS, ids=["blocking", "asynchronous"])

@@ -18,7 +18,7 @@ from services.runtime import bus
 from services.runtime.file_store import JetStreamFiles
 from tests.support.proxy import Proxy, Way, proxy
 from tests.support.readers import Reader, listening
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import Client, client, in_stream, ready, recorded, types, until
 from tests.support.world import agent as any_agent
 
@@ -29,12 +29,6 @@ PIECE = 256 * 1024
 SEED = os.urandom(PIECE)
 TEXT = "a large text " * 80_000
 """About 1 MB."""
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(autouse=True)

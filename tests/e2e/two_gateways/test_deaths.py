@@ -4,19 +4,12 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.stack import Stack, fresh_home, spaces
+from tests.support.stack import Stack, spaces
 from tests.support.world import agent, client, kill_group, marker, ready, recorded, types, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(autouse=True)

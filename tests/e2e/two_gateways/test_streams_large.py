@@ -12,17 +12,11 @@ import pytest
 from spaces_agent import frames
 from tests.support.proxy import Way, proxy
 from tests.support.readers import Reader, check_whole, listening, shown
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, marker, ready, spool, until
 
 WHOLE = "begun " + "".join(f"{number:>65535} " for number in range(127))
 WINDOW_CHUNKS = frames.OUTPUT_WINDOW_BYTES // 65536
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,13 @@ import pytest
 
 from tests.support.proxy import Way, proxy
 from tests.support.readers import Reader, Seen, check_whole, joined, listening, shown
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import Stack
 from tests.support.world import agent, client, kill_group, link_pid, marker, ready, recorded, spool, types, until
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
 
 
 @pytest.fixture(autouse=True)
 async def recovered(stack: Stack) -> None:
     await ready(stack)
-
-
-@pytest.fixture
-def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
-    path = stack.home / str(request.node.name)
-    path.mkdir()
-    return path
 
 
 def reader_of(stack: Stack, request: dict[str, Any]) -> Reader:

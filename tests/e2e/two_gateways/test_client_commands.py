@@ -9,27 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from spaces_client import Client, ProblemError
 from tests.support.clients import printed
-from tests.support.stack import ROOT, Stack, eventually, fresh_home, spaces
+from tests.support.stack import ROOT, Stack, eventually, spaces
 from tests.support.world import agent, kill_group
 
 DEADLINE_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--gateways", "2", "--no-demo") as stack:
-        yield stack
-
-
-@pytest.fixture
-def directory(stack: Stack, request: pytest.FixtureRequest) -> Path:
-    path = stack.home / str(request.node.name)
-    path.mkdir()
-    return path
 
 
 def at(stack: Stack, *arguments: str, status: int = 0) -> str:
