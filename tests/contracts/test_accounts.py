@@ -77,7 +77,7 @@ def test_a_key_is_worth_nothing_from_the_instant_of_its_expiry() -> None:
     instant = "2026-01-01T00:00:00.000001Z"
     directory = folded(msgspec.structs.replace(api_key("k1", "h1", []), scopes=("manage",), expires_at=instant))
     key, expiry = directory.keys["k1"], nanoseconds(instant)
-    assert (key.scopes, key.expires_at) == ({"manage"}, expiry)
+    assert (key.scopes, key.expires_at) == (frozenset({"manage"}), expiry)
     assert [directory.flaw(key, now) for now in (expiry - 1, expiry)] == ["", "expired"]
 
 

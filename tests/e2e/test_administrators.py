@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import requests
@@ -15,7 +16,7 @@ ANSWER_S = 20.0
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    variables = {"WS_ADMIN_EMAIL": EMAIL, "WS_ADMIN_PASSWORD": PASSWORD, "WS_SIGN_UP": "closed"}
+    variables: dict[str, Any] = {"WS_ADMIN_EMAIL": EMAIL, "WS_ADMIN_PASSWORD": PASSWORD, "WS_SIGN_UP": "closed"}
     with fresh_home() as home, Stack(home, "--no-demo", **variables) as running:
         yield running
 

@@ -32,7 +32,7 @@ class Owner:
         with admin:
             self.id = _made(admin, "users", {"email": self.email, "password": PASSWORD})["id"]
             _made(admin, "spaces", {"id": self.space, "owner": self.id})
-            key = {"name": "x", "user": self.id, "spaces": [self.space]}
+            key: dict[str, object] = {"name": "x", "user": self.id, "spaces": [self.space]}
             self.agent_key = _made(admin, "keys", {**key, "kind": "agent"})["secret"]
             self.key = _made(admin, "keys", key)["secret"]
 
@@ -103,7 +103,8 @@ def test_an_agent_appears_by_itself_shows_what_it_does_and_is_drained(
         here = row(somebody, "gpu-1")
         expect(here.locator("[data-cell=state]")).to_have_text("ready")
         expect(page.locator("#news")).to_have_text("gpu-1 is connected.")
-        for cell, text in {"slots": "0 / 2", "trip": re.compile(r"\d ms"), "address": "127.0.0.1"}.items():
+        cells: dict[str, str | re.Pattern[str]] = {"slots": "0 / 2", "trip": re.compile(r"\d ms"), "address": "127.0.0.1"}
+        for cell, text in cells.items():
             expect(here.locator(f"[data-cell={cell}]")).to_have_text(text)
         expect(here.locator("[data-cell=since]")).to_have_text(re.compile(r"for \d+"))
         rid = ada.submit(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import at, without
@@ -56,7 +56,8 @@ def test_the_form_follows_the_switches(somebody: Visitor) -> None:
     expect(form.get_by_role("group", name="Audio")).to_be_visible()
     page.get_by_role("checkbox", name="Prompt").uncheck()
     expect(form.get_by_role("textbox", name="Prompt")).to_have_count(0)
-    form.locator("input[type=file]").set_input_files([{"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"}])
+    sound: FilePayload = {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"}
+    form.locator("input[type=file]").set_input_files([sound])
     expect(form.get_by_text("a.wav")).to_be_visible()  # and it is not sent anywhere
     assert somebody.findings() == []
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -235,7 +236,7 @@ def test_in_chinese_on_a_phone_users_are_managed_and_a_live_page_leads_out(
 ) -> None:
     join(somebody, "li@example.org")
     somebody.foresees(401)
-    phone = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True}
+    phone: dict[str, Any] = {"viewport": PHONE, "locale": "zh-CN", "has_touch": True, "is_mobile": True}
     with visitor(browser, stack.ready.url, **phone) as here:
         page = here.page
         here.go("/sign-in")

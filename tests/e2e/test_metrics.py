@@ -4,26 +4,21 @@ import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 
 from spaces_agent import frames
-from tests.support.gateway_sockets import dial, hello, join
+from tests.support.gateway_sockets import Door, dial, hello, join
 from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets, tool
 from tests.support.stack import Stack
 from tests.support.world import agent, marker, ready, until
 
 SUBMIT, CANCEL = "/v1/spaces/{space}/requests", "/v1/requests/{id}/cancel"
 PROCESSES = ("gateway-1", "registry-1", "dispatcher-1", "history-1")
-HELD = {"request_id": "01a2044a439c7146874bdc2036ab095706", "attempt": 1, "lease": 4_000_000}
+HELD: dict[str, Any] = {"request_id": "01a2044a439c7146874bdc2036ab095706", "attempt": 1, "lease": 4_000_000}
 AGENT = "127.0.0.1:{port}"
-
-
-class Door(NamedTuple):
-    url: str
-    secret: str
 
 
 @pytest.fixture
@@ -147,7 +142,7 @@ async def test_of_cancelers_at_the_same_moment_one_is_stored_and_the_others_are_
 async def test_a_frame_about_what_an_agent_does_not_hold_is_counted_once_it_is_recorded(
     stack: Stack, http: httpx.AsyncClient
 ) -> None:
-    door = Door(stack.ready.url.replace("http", "ws", 1) + frames.CONNECT_PATH, stack.ready.agent_key)
+    door = Door.of(stack.ready.url, stack.ready.agent_key)
     said = hello(name="intruder", slots=1, state="loading", spaces=[stack.ready.space])
     before = await shown_by(stack, "gateway-1")
 
@@ -170,7 +165,7 @@ async def test_a_frame_about_what_an_agent_does_not_hold_is_counted_once_it_is_r
 
 
 async def test_nothing_that_is_sent_makes_a_time_series(stack: Stack, http: httpx.AsyncClient) -> None:
-    door = Door(stack.ready.url.replace("http", "ws", 1) + frames.CONNECT_PATH, stack.ready.agent_key)
+    door = Door.of(stack.ready.url, stack.ready.agent_key)
 
     async def attack(n: int) -> None:
         for path in (f"/v1/requests/{n:032x}", f"/v1/spaces/s{n}/requests", f"/no/such/{n}", f"/static/{n}/x{n}.js"):

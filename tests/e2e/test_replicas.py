@@ -5,7 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from services.contracts import subjects
 from services.runtime import bus
 from services.runtime.tail import Tail
 from spaces_agent import frames
-from tests.support.gateway_sockets import Agent, dial, hello, join
+from tests.support.gateway_sockets import Agent, Door, dial, hello, join
 from tests.support.load import loading
 from tests.support.spaces import make_spaces
 from tests.support.stack import Stack, fresh_home
@@ -35,15 +35,8 @@ async def recovered(stack: Stack) -> None:
     await ready(stack)
 
 
-class Door(NamedTuple):
-    """Where agents connect, and their key."""
-
-    url: str
-    secret: str
-
-
 def doors(stack: Stack, key: str) -> list[Door]:
-    return [Door(f"{url.replace('http', 'ws', 1)}{frames.CONNECT_PATH}", key) for url in stack.ready.urls]
+    return [Door.of(url, key) for url in stack.ready.urls]
 
 
 class Connections:

@@ -91,7 +91,7 @@ class Cluster:
                 found = await _asked(recovery, f"STREAM.INFO.{name}", timeout_s=_SHORT_S)
                 if "config" in found:
                     await _asked(recovery, f"STREAM.DELETE.{name}", timeout_s=_SHORT_S)
-                return found.get("error", {}).get("err_code") == topology.STREAM_NOT_FOUND
+                return bool(found.get("error", {}).get("err_code") == topology.STREAM_NOT_FOUND)
 
             async def empty() -> bool:
                 return all(await asyncio.gather(*(gone(stream.name) for stream in topology.streams(Settings()))))

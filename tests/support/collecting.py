@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -94,7 +95,7 @@ class Collecting:
         """The reasons of what two passes delete, which come after each other."""
         first = await self.pass_at(later_s)
         second = await self.pass_at(later_s + 11)
-        return dict(first.deleted + second.deleted)
+        return dict(Counter[str](first.deleted) + Counter[str](second.deleted))
 
 
 def lasting(file: File) -> File:

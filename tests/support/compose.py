@@ -24,7 +24,7 @@ def loaded(file: Path, variables: Mapping[str, str] | None = None) -> dict[str, 
         pytest.skip("the loader of compose files is missing: make tools")
     text = file.read_text()
     for name, value in (variables or {}).items():
-        text = re.sub(rf"\$\{{{name}(:[?-][^}}]*)?\}}", lambda _, value=value: value, text)
+        text = re.sub(rf"\$\{{{name}(:[?-][^}}]*)?\}}", value.replace("\\", r"\\"), text)
     put_in = file.with_suffix(".put-in.yaml")
     put_in.write_text(text)
     command = [str(LOADER), "-format", "json", put_in.name]

@@ -4,7 +4,7 @@ import ctypes
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ async def repeats_async(value: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
-def fills(value: Any) -> Iterator[Any]:
+def fills(value: Any) -> Generator[Any]:
     """Yields so many texts of 64 KiB, tells how many in a file, and when it ends in another."""
     count = Path(value["count"])
     try:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import uvicorn
@@ -34,11 +34,16 @@ SPACE, OTHER_SPACE, EXCLUSIVE_SPACE = "demo", "other", "exclusive"
 F = TypeVar("F", bound=frames.Frame)
 
 
-class Door(Protocol):
+class Door(NamedTuple):
     """Where agents connect, and a key that lets them."""
 
     url: str
     secret: str
+
+    @classmethod
+    def of(cls, base: str, secret: str) -> "Door":
+        """That of a gateway which answers HTTP at this address."""
+        return cls(base.replace("http", "ws", 1) + frames.CONNECT_PATH, secret)
 
 
 class Gateway:
@@ -149,7 +154,7 @@ class Agent:
         self.socket.transport.abort()
 
 
-async def dial(gateway: Door, secret: str = "", subprotocol: str = frames.SUBPROTOCOL) -> Agent:
+async def dial(gateway: Door | Gateway, secret: str = "", subprotocol: str = frames.SUBPROTOCOL) -> Agent:
     """An open socket."""
     socket = await connect(
         gateway.url,
@@ -166,7 +171,7 @@ def hello(name: str = "a1", boot: str = "boot1", slots: int = 2, **changes: Any)
     return msgspec.structs.replace(frames.Hello(agent_id=name, boot_id=boot, spaces=[SPACE], slots=slots), **changes)
 
 
-async def join(gateway: Door, said: frames.Hello | None = None) -> Agent:
+async def join(gateway: Door | Gateway, said: frames.Hello | None = None) -> Agent:
     """An agent that has been welcomed."""
     agent = await dial(gateway)
     await agent.send(said or hello())

@@ -1,6 +1,7 @@
 """When a question reaches whoever answers it."""
 
 import nats.errors
+from nats.aio.client import Client
 
 from services.runtime import bus
 from tests.support.servers import Servers
@@ -15,7 +16,7 @@ async def heard(servers: Servers, subject: str) -> None:
     for server in [] if servers.cluster is None else servers.cluster.servers:
         nc = await bus.connect(server.url("gateway"), "gateway", "test-heard")
 
-        async def reaches(nc: bus.Client = nc) -> bool:
+        async def reaches(nc: Client = nc) -> bool:
             try:
                 await nc.request(subject, b"", timeout=_SILENT_S)
             except nats.errors.NoRespondersError:

@@ -98,7 +98,7 @@ class Gateway:
     def __init__(self, process: Process, url: str, http: aiohttp.ClientSession) -> None:
         self.process, self.url, self.http = process, url, http
 
-    async def call(self, method: str, path: str, body: Body = None, *, key: str = ADA, **headers: str) -> "HttpAnswer":
+    async def call(self, method: str, path: str, body: Body = None, /, *, key: str = ADA, **headers: str) -> "HttpAnswer":
         """One HTTP request; header names with underscores. An empty key: no Authorization. What the operation does not
         declare as an answer is a failure."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -110,7 +110,7 @@ class Gateway:
         return HttpAnswer(answer.status, answer.headers, body_of_answer)
 
     async def submit(
-        self, body: Body = b'{"input":{"n":1}}', *, space: str = "demo", key: str = ADA, **headers: str
+        self, body: Body = b'{"input":{"n":1}}', /, *, space: str = "demo", key: str = ADA, **headers: str
     ) -> "HttpAnswer":
         """Submit to a space."""
         return await self.call("POST", f"/v1/spaces/{space}/requests", body, key=key, **headers)

@@ -77,6 +77,14 @@ class Shell:
         """Start what does not end by itself, cause something once it says that it listens, and end it when it has said
         enough. Returns all lines. With `--raw` it does not say so: what is caused is caused again until it has heard."""
         lines: list[str] = []
+
+        def heard() -> bool:
+            if enough(lines):
+                return True
+            if "--raw" in line:
+                cause()
+            return False
+
         with self._started(line) as process:
             reader = threading.Thread(target=_read, args=(process, lines.append))
             reader.start()
@@ -85,7 +93,7 @@ class Shell:
                     eventually(lambda: "Subscribing" in "".join(lines), f"{line} listens", DEADLINE_S)
                     cause()
                 eventually(
-                    lambda: enough(lines) or ("--raw" in line and cause()),
+                    heard,
                     f"{line} has shown what it should, but only {lines}",
                     DEADLINE_S,
                 )

@@ -78,6 +78,12 @@ class Servers:
         """The URL of the database, as its owner."""
         return self.postgres.url
 
+    @property
+    def server(self) -> NatsServer:
+        """The nats-server, where there is one."""
+        assert isinstance(self.nats, NatsServer)
+        return self.nats
+
     def nats_url(self, service: str) -> str:
         """The URL under which one of USERS connects to NATS."""
         return self.nats.url(service)

@@ -6,9 +6,9 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 BLOCK_S = 60.0
 """How long a block may take."""
@@ -40,7 +40,7 @@ class Session(Protocol):
         """What the block printed. Raises AssertionError when it failed, or did not end in time."""
 
 
-class _Process(AbstractContextManager["_Process"]):
+class _Process:
     """A process that is asked by lines. It ends with the context, and all that it has started with it."""
 
     def __init__(self, command: list[str], directory: Path, environment: Mapping[str, str]) -> None:
@@ -50,6 +50,9 @@ class _Process(AbstractContextManager["_Process"]):
         )  # fmt: skip
         self._scripts = tempfile.TemporaryDirectory()
         self._script, self._output = Path(self._scripts.name, "block"), Path(self._scripts.name, "printed")
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         with suppress(ProcessLookupError):

@@ -1,5 +1,6 @@
 """The units of deploy/systemd, as systemd itself reads them."""
 
+import inspect
 import os
 import re
 import shutil
@@ -79,7 +80,7 @@ def test_there_is_time_to_stop_in_order_before_it_is_killed() -> None:
 
 
 def _stop_timeout_s() -> float:
-    default = Program.__init__.__kwdefaults__["stop_timeout_s"]
+    default = inspect.signature(Program).parameters["stop_timeout_s"].default
     assert isinstance(default, float)
     return default
 

@@ -95,7 +95,7 @@ def custom_findings(stack: Stack) -> Iterator[Finding]:
 @cache
 def schemas() -> dict[tuple[str, str], dict[str, Any]]:
     """The schemas of custom resources by apiVersion and kind. Raises SchemaMissing."""
-    found = {}
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for module, directory in CRDS.items():
         for file in sorted((_module(module) / directory).glob("*.yaml")):
             for definition in yaml.load_all(file.read_text(), yaml.CSafeLoader):

@@ -142,7 +142,7 @@ async def hold_nats(platform: Platform, rng: random.Random) -> None:
 async def kill_nats(platform: Platform, rng: random.Random) -> None:
     """nats-server is killed, and started again."""
     async with platform.server("nats"):
-        os.kill(platform.servers.nats.pid, signal.SIGKILL)
+        os.kill(platform.servers.server.pid, signal.SIGKILL)
         await asyncio.sleep(rng.choice([0.0, 2.0]))
         await asyncio.to_thread(platform.servers.nats.start)
 
@@ -157,11 +157,11 @@ async def restart_nats(platform: Platform, _: random.Random) -> None:
 async def pause_nats(platform: Platform, rng: random.Random) -> None:
     """nats-server stands still for a while."""
     async with platform.server("nats"):
-        os.kill(platform.servers.nats.pid, signal.SIGSTOP)
+        os.kill(platform.servers.server.pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(rng.uniform(0.5, 5.0))
         finally:
-            os.kill(platform.servers.nats.pid, signal.SIGCONT)
+            os.kill(platform.servers.server.pid, signal.SIGCONT)
 
 
 async def stop_postgres(platform: Platform, rng: random.Random) -> None:

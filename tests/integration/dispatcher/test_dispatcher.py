@@ -70,7 +70,7 @@ class Gateway:
             return
         if isinstance(question, Deliver):
             self.asked.append(question)
-        answer = self.answer if isinstance(question, Deliver) else "pong"
+        answer: Any = self.answer if isinstance(question, Deliver) else "pong"
         await message.respond(msgspec.json.encode(ControlAnswer(answer=answer)))
 
 
@@ -166,7 +166,7 @@ def lease_of(world: World, rid: str) -> int:
     return world.chain(rid)[-1][0]
 
 
-async def test_a_request_is_assigned_to_an_agent_with_a_free_slot(world: World):
+async def test_a_request_is_assigned_to_an_agent_with_a_free_slot(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1")
     await ready(await world.dispatcher())
@@ -174,12 +174,17 @@ async def test_a_request_is_assigned_to_an_agent_with_a_free_slot(world: World):
     assert (event.gateway, event.conn, event.attempt) == ("gateway-1", "conn-1", 1)
 
 
-async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_agent_gets_more_than_its_slots(world: World):
+async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_agent_gets_more_than_its_slots(
+    world: World,
+) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=2)
     rids = [await world.submit() for _ in range(5)]
     await ready(await world.dispatcher())
-    busy = lambda: [rid for rid in rids if isinstance(world.last(rid), Assigned)]  # noqa: E731
+
+    def busy() -> list[str]:
+        return [rid for rid in rids if isinstance(world.last(rid), Assigned)]
+
     await until(lambda: len(busy()) == 2, "two of five are assigned")
     done: list[str] = []
     while len(done) < 5:
@@ -192,7 +197,7 @@ async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_age
     assert done == rids, "first come, first served"
 
 
-async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world: World):
+async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world: World) -> None:
     await world.gateway()
     await ready(await world.dispatcher())
     rid = await world.submit(start_timeout_s=1.5)
@@ -209,7 +214,7 @@ async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world
     await until(lambda: isinstance(world.last(rid), Expired), "it expires")
 
 
-async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(world: World):
+async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=1)
     await ready(await world.dispatcher())
@@ -226,7 +231,7 @@ async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(worl
     assert (again.conn, again.attempt) == ("conn-2", 2)
 
 
-async def test_an_assignment_that_never_reached_its_agent_is_requeued(world: World):
+async def test_an_assignment_that_never_reached_its_agent_is_requeued(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1")
     await ready(await world.dispatcher())
@@ -239,7 +244,7 @@ async def test_an_assignment_that_never_reached_its_agent_is_requeued(world: Wor
     assert gateway.asked[0].lease == world.chain(rid)[1][0]
 
 
-async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_dead_one(world: World):
+async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_dead_one(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=1000)
     first = await world.dispatcher()
@@ -259,7 +264,7 @@ async def test_two_dispatchers_share_the_partitions_and_one_takes_over_from_a_de
     world.processes.remove(first)
 
 
-async def test_a_dispatcher_that_stops_hands_over_at_once(world: World):
+async def test_a_dispatcher_that_stops_hands_over_at_once(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1")
     first = await world.dispatcher()
@@ -272,7 +277,7 @@ async def test_a_dispatcher_that_stops_hands_over_at_once(world: World):
     await assigned(world, await world.submit())
 
 
-async def test_while_recovery_is_needed_nothing_is_decided(world: World):
+async def test_while_recovery_is_needed_nothing_is_decided(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1")
     process = await world.dispatcher()
@@ -286,7 +291,7 @@ async def test_while_recovery_is_needed_nothing_is_decided(world: World):
     assert [type(event) for _, event in world.chain(rid)] == [Accepted]
 
 
-async def test_nats_may_restart_while_requests_wait(world: World):
+async def test_nats_may_restart_while_requests_wait(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=1)
     await ready(await world.dispatcher())
@@ -299,7 +304,7 @@ async def test_nats_may_restart_while_requests_wait(world: World):
     await assigned(world, second)
 
 
-async def test_what_is_handed_over_is_not_claimed_again_by_a_round_that_was_under_way(world: World):
+async def test_what_is_handed_over_is_not_claimed_again_by_a_round_that_was_under_way(world: World) -> None:
     nc = await world.bus.connect("dispatcher")
     liveness = Liveness(nc, "dispatcher", "d1")
     world.bus.spawn(liveness.watch())
@@ -329,7 +334,9 @@ async def test_what_is_handed_over_is_not_claimed_again_by_a_round_that_was_unde
     assert partitions.owned == set()
 
 
-async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write, read, failures = Bucket.set, Bucket.get, ["write", "read"]
 
     async def conflicting(self: Bucket, key: str, value: bytes, revision: int, ttl_s: float | None = None) -> int:
@@ -375,7 +382,7 @@ async def reason_becomes(world: World, rid: str, reason: str) -> None:
 
 
 @pytest.mark.parametrize("event", [SpaceResumed, SpaceDeleted])
-async def test_nothing_of_a_paused_space_is_assigned_until_it_is_resumed_or_deleted(world: World, event: type[Any]):
+async def test_nothing_of_a_paused_space_is_assigned_until_it_is_resumed_or_deleted(world: World, event: type[Any]) -> None:
     await of_space(world, SpaceCreated, owner="u")
     await of_space(world, SpacePaused)
     gateway = await world.gateway()
@@ -389,7 +396,7 @@ async def test_nothing_of_a_paused_space_is_assigned_until_it_is_resumed_or_dele
     await assigned(world, paused)
 
 
-async def test_a_space_that_is_paused_while_it_is_served_lets_run_what_runs(world: World):
+async def test_a_space_that_is_paused_while_it_is_served_lets_run_what_runs(world: World) -> None:
     await of_space(world, SpaceCreated, owner="u")
     gateway = await world.gateway()
     await gateway.set("conn-1")
@@ -410,7 +417,7 @@ def running(world: World, rids: list[str]) -> list[str]:
     return [rid for rid in rids if isinstance(world.last(rid), Assigned)]
 
 
-async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatcher_that_takes_over(world: World):
+async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatcher_that_takes_over(world: World) -> None:
     await of_space(world, SpaceCreated, owner="u", max_in_flight_per_user=2)
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=10)
@@ -433,7 +440,7 @@ async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatc
     assert running(world, greedy) == greedy[1:3]
 
 
-async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_raised_at_any_time(world: World):
+async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_raised_at_any_time(world: World) -> None:
     await of_space(world, SpaceCreated, owner="u", max_in_flight=2)
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=10)
@@ -450,7 +457,7 @@ async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_rais
     await assigned(world, limited[1])
 
 
-async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(world: World):
+async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(world: World) -> None:
     gateway = await world.gateway()
     await ready(await world.dispatcher())
     for _ in range(3):
@@ -467,7 +474,7 @@ async def test_a_dispatcher_tells_how_many_wait_and_whether_an_agent_is_there(wo
     await until(lambda: says(SpaceQueue(waiting=2, online=True)), "two wait for a slot")
 
 
-async def test_a_dispatcher_tells_who_is_next_and_when(world: World):
+async def test_a_dispatcher_tells_who_is_next_and_when(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1", slots=1)
     await ready(await world.dispatcher())

@@ -9,7 +9,7 @@ import pytest
 from services.contracts import subjects
 from services.contracts.reports import Ping, ReportAll
 from services.contracts.rpc import Attach
-from services.gateway import agents, delivery, reports, socket
+from services.gateway import agents, delivery, endings, reports, socket
 from services.runtime import jetstream, rpc
 from services.runtime.errors import NatsUnavailable
 from spaces_agent import frames
@@ -50,7 +50,7 @@ async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
         for _ in range(120):
             await platform.assign(gateway.id, slow.conn, platform.agent("a1"), input=large)
         await platform.serve_one(gateway, quick, "a2")
-        given_up = socket.CLOSE_SLOW_CONSUMER
+        given_up = endings.CLOSE_SLOW_CONSUMER
         await until(lambda: platform.ends().get(slow.conn) == given_up, "the slow one is given up", 15.0)
         await platform.serve_one(gateway, quick, "a2")
     finally:

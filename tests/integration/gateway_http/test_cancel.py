@@ -11,11 +11,11 @@ from tests.support.http_gateway import ADMIN, BOB, Gateway, HttpAnswer
 
 
 async def cancel(gateway: Gateway, rid: str, **options: str) -> HttpAnswer:
-    return await gateway.call("POST", f"/v1/requests/{rid}/cancel", **options)  # type: ignore[arg-type]
+    return await gateway.call("POST", f"/v1/requests/{rid}/cancel", **options)
 
 
 async def retry(gateway: Gateway, rid: str, **options: str) -> HttpAnswer:
-    return await gateway.call("POST", f"/v1/requests/{rid}/retry", **options)  # type: ignore[arg-type]
+    return await gateway.call("POST", f"/v1/requests/{rid}/retry", **options)
 
 
 async def submitted(gateway: Gateway, body: bytes = b'{"input":{"n":1}}') -> str:

@@ -510,7 +510,8 @@ async def test_nobody_else_sees_a_file(gateway: Gateway) -> None:
 
 async def test_files_are_listed_page_by_page(gateway: Gateway, elsewhere: Gateway) -> None:
     made = [(await upload(gateway, b"x")).json["id"] for _ in range(5)]
-    pages, path = [], "/v1/files?space=demo&limit=2"
+    pages: list[list[str]] = []
+    path = "/v1/files?space=demo&limit=2"
 
     async def known() -> bool:
         return made[-1] in str((await elsewhere.call("GET", path)).json)

@@ -45,7 +45,7 @@ def link(grant: UploadGrant | DownloadGrant = GRANT, secret: str = SECRET) -> st
 
 
 def changed(**fields: object) -> UploadGrant:
-    return UploadGrant(**{**{name: getattr(GRANT, name) for name in GRANT.__struct_fields__}, **fields})  # type: ignore[arg-type]
+    return UploadGrant(**{**{name: getattr(GRANT, name) for name in GRANT.__struct_fields__}, **fields})
 
 
 async def upload(gateway: Gateway, data: bytes, query: str, **headers: str) -> HttpAnswer:

@@ -21,10 +21,10 @@ async def get(gateway: Gateway, path: str, key: str = ADA, **query: str) -> Any:
 async def connect(world: World, agent: str, *spaces: str) -> str:
     """An agent connects; its connection."""
     conn = os.urandom(8).hex()
-    told = {"boot_id": "b", "slots": 4, "version": "1.2.3", "address": "192.0.2.7"}
+    told: dict[str, Any] = {"boot_id": "b", "slots": 4, "version": "1.2.3", "address": "192.0.2.7"}
     await write_connection(
         world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="gateway-1", spaces=list(spaces), **told)
-    )  # type: ignore[arg-type]
+    )
     return conn
 
 

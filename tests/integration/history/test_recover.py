@@ -199,9 +199,10 @@ async def test_killed_while_it_lets_everybody_in_again_it_finishes_right(
             with pytest.raises(Killed):
                 await recover(world)
         assert await halted(world) == (last > 1)
-    for step in (recovery_log, "complete"), (Streams, "lift_halt"):
+    steps: list[tuple[object, str]] = [(recovery_log, "complete"), (Streams, "lift_halt")]
+    for where, step in steps:
         with monkeypatch.context() as patch:
-            patch.setattr(*step, functools.partial(Fuse(1).call, None))
+            patch.setattr(where, step, functools.partial(Fuse(1).call, None))
             with pytest.raises(Killed):
                 await recover(world)
         assert await halted(world)

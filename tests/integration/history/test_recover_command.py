@@ -37,7 +37,8 @@ async def lose(world: World) -> None:
 
 
 async def recover(servers: Servers, *options: str, user: str = "recovery", **variables: str) -> tuple[int, str, str]:
-    environment = {"WS_NATS_URL": servers.nats_url(user), "WS_DATABASE_URL": servers.database_url} | variables
+    environment: dict[str, Any] = {"WS_NATS_URL": servers.nats_url(user), "WS_DATABASE_URL": servers.database_url}
+    environment |= variables
     done = await asyncio.to_thread(spaces, "recover", *options, **environment)
     return done.returncode, done.stdout, done.stderr
 

@@ -15,6 +15,7 @@ from services.contracts import codec, subjects
 from services.contracts.connections import Connected, Disconnected
 from services.contracts.events import Accepted, Assigned, Requeued, type_of
 from services.contracts.instants import rfc3339
+from services.contracts.platform import Record
 from services.contracts.requests import RequestState, fold
 from services.contracts.series import GetSeries, Latency
 from services.history import activity
@@ -68,10 +69,10 @@ async def get(gateway: Gateway, path: str, key: str = ADA, **query: str) -> Any:
 
 async def connect(world: World, agent: str, *spaces: str) -> str:
     conn = os.urandom(8).hex()
-    told = {"boot_id": "b", "slots": 4}
+    told: dict[str, Any] = {"boot_id": "b", "slots": 4}
     await write_connection(
         world, Connected(id=f"c{conn}", conn=conn, agent=agent, gateway="g-1", spaces=list(spaces), **told)
-    )  # type: ignore[arg-type]
+    )
     return conn
 
 
@@ -359,7 +360,7 @@ async def test_the_database_is_missed_and_history_says_so(world: World, gateway:
     world.record()
     nowhere = await create_pool("postgresql://nobody@127.0.0.1:1/nothing")
     found = await Standing(world.history, nowhere).operations()["record"].handler(None)
-    assert found is not None
+    assert isinstance(found, Record)
     assert found.reachable is False
     assert [each.behind for each in found.streams] == [None, None, None]
     await nowhere.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from services.local.nats_server import CONFIGS, USERS, NatsServer, find_nats_server
 from services.local.ports import free_port
@@ -123,7 +123,7 @@ async def test_a_server_that_is_to_go_lets_its_clients_go_first_whatever_sigterm
             told_to_go.set()
 
         nc._lame_duck_mode_cb = leaving
-        server = servers.nats
+        server = servers.server
         subprocess.run([find_nats_server(), option, f"ldm={server.pid}"], check=True)
         subprocess.run(["kill", f"-{signal.SIGTERM.value}", str(server.pid)], check=True)
         await asyncio.wait_for(told_to_go.wait(), 10)

@@ -41,7 +41,7 @@ async def declare(servers: Servers) -> None:
 async def test_a_restarted_server_has_its_streams_on_the_same_port(servers: Servers, how: signal.Signals) -> None:
     await declare(servers)
     assert await publish(servers, "a") == 1
-    os.kill(servers.nats.pid, how)
+    os.kill(servers.server.pid, how)
     servers.nats.stop()
     url = servers.nats_url("registry")
     servers.nats.start()
@@ -50,7 +50,7 @@ async def test_a_restarted_server_has_its_streams_on_the_same_port(servers: Serv
 
 
 def test_a_server_left_by_a_killed_parent_is_ended_first(servers: Servers) -> None:
-    left = servers.nats
+    left = servers.server
     again = NatsServer(left.directory, left.port, dict.fromkeys(USERS, "p"), servers.directory / "again.log")
     again.start()
     try:
@@ -61,14 +61,14 @@ def test_a_server_left_by_a_killed_parent_is_ended_first(servers: Servers) -> No
 
 
 def test_a_taken_port_is_named(servers: Servers, tmp_path: Path) -> None:
-    other = NatsServer(tmp_path, servers.nats.port, dict.fromkeys(USERS, "p"), tmp_path / "log")
-    with pytest.raises(PortInUse, match=str(servers.nats.port)):
+    other = NatsServer(tmp_path, servers.server.port, dict.fromkeys(USERS, "p"), tmp_path / "log")
+    with pytest.raises(PortInUse, match=str(servers.server.port)):
         other.start()
     assert other.poll() is not None
 
 
 def test_a_taken_monitoring_port_is_named(servers: Servers, tmp_path: Path) -> None:
-    taken = servers.nats.port
+    taken = servers.server.port
     other = NatsServer(tmp_path, free_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=taken)
     with pytest.raises(PortInUse, match=str(taken)):
         other.start()

@@ -178,6 +178,6 @@ async def test_an_answer_reaches_the_asker(servers: Servers, asker: str, answere
 
 
 async def test_a_wrong_password_and_no_password_are_refused(servers: Servers) -> None:
-    for url in (f"nats://gateway:wrong@127.0.0.1:{servers.nats.port}", f"nats://127.0.0.1:{servers.nats.port}"):
+    for url in (f"nats://gateway:wrong@127.0.0.1:{servers.server.port}", f"nats://127.0.0.1:{servers.server.port}"):
         with pytest.raises(Error, match="Authorization Violation"):
             await nats.connect(url, allow_reconnect=False)

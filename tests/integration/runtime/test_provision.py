@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from nats.js.errors import NotFoundError
@@ -72,7 +73,7 @@ def test_what_does_not_answer_is_named_in_one_line(servers: Servers) -> None:
 
 
 async def test_it_waits_for_servers_that_start_later(servers: Servers) -> None:
-    settings = {"WS_NATS_URL": servers.nats_url("provisioner"), "WS_DATABASE_URL": servers.database_url}
+    settings: dict[str, Any] = {"WS_NATS_URL": servers.nats_url("provisioner"), "WS_DATABASE_URL": servers.database_url}
     await asyncio.to_thread(servers.nats.stop)
     waiting = asyncio.create_task(asyncio.to_thread(lambda: spaces("provision", "--wait", "120", **settings)))
     connection = await connect(servers.database_url)

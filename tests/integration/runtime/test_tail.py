@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
@@ -278,6 +279,7 @@ async def test_a_tail_that_is_never_idle_is_not_taken_for_one_that_was_cut_off(b
     await until(lambda: len(tail._arrived) == 3, "all have arrived before anybody waits")
     assert (await anext(batches)).messages
     assert tail._contact > before
+    assert isinstance(batches, AsyncGenerator)
     await batches.aclose()
 
 

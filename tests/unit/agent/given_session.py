@@ -53,6 +53,7 @@ def in_flight(lease: int, state: Any, last_index: int = 0) -> frames.InFlight:
 def welcome(**verdicts: Any) -> frames.Welcome:
     """`welcome(l7="stop")`: the verdict on lease 7 is stop. `l7=3`: it goes on from output 3."""
     judged = []
+    said: Any
     for name, verdict in verdicts.items():
         resend_from, said = (verdict, "continue") if isinstance(verdict, int) else (1, verdict)
         lease = int(name[1:])

@@ -126,4 +126,4 @@ def test_a_terminal_that_is_not_utf8_is_no_reason_to_fail() -> None:
     latin = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     latin.isatty = lambda: True  # type: ignore[method-assign]
     Screen(latin, out).text("é…")
-    assert latin.buffer.getvalue() == b"\xe9\\u2026"  # type: ignore[attr-defined]
+    assert latin.buffer.getvalue() == b"\xe9\\u2026"

@@ -22,7 +22,7 @@ from tests.unit.client.scripted_server import ScriptedServer, Step, answer, cut,
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 """For localhost, from 2020 to 2120, signed by itself; with its key, which is a secret of nobody's."""
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-PATHS = {path: {} for path in ("/v1/requests", "/v1/keys", "/v1/session")}
+PATHS: dict[str, dict[str, Any]] = {path: {} for path in ("/v1/requests", "/v1/keys", "/v1/session")}
 DOCUMENT = {"info": {"title": "WebSocket Spaces", "version": "1"}, "paths": PATHS}
 ADA = {"id": "u1", "email": "ada@example.org", "role": "member", "disabled": False}
 WELL = SpaceHealth(space="demo", status="ok", agents=2, slots=2, queued=0)

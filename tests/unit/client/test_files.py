@@ -129,7 +129,12 @@ def test_a_pipe_is_sent_and_gone_on_with(connect: Connect) -> None:
     content = CONTENT[: 2 * 1024 * 1024]
     script = [begun(content), cut, has(5, 200), has(len(content)), answer(file(content))]
     with os.fdopen(writing, "wb") as end, os.fdopen(reading, "rb") as stream:
-        writer = threading.Thread(target=lambda: (end.write(content), end.close()))
+
+        def write() -> None:
+            end.write(content)
+            end.close()
+
+        writer = threading.Thread(target=write)
         writer.start()
         with ScriptedServer(*script) as server, connect(server.url, KEY) as client:
             client.upload("demo", stream)

@@ -10,7 +10,7 @@ from services.commands.instants import BadInstant, instant
 from spaces_client import InvalidAnswer, ProblemError
 from tests.support.clients import Connect
 from tests.unit.client.command_line import KEY, at
-from tests.unit.client.scripted_server import RID, ScriptedServer, answer, problem, request
+from tests.unit.client.scripted_server import RID, ScriptedServer, Step, answer, problem, request
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=timezone(timedelta(hours=2)))
 
@@ -20,7 +20,7 @@ def queries(server: ScriptedServer) -> list[dict[str, list[str]]]:
     return [parse_qs(urlsplit(sent.path).query) for sent in server.received]
 
 
-def page(*ids: str, next: str | None = None) -> object:
+def page(*ids: str, next: str | None = None) -> Step:
     return answer({"results": [request(id=id) for id in ids], "next": next, "previous": "p"})
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ WELL = Facts(
 )  # fmt: skip
 
 
-def found(**changes: object) -> dict[str, tuple[str, str]]:
+def found(**changes: Any) -> dict[str, tuple[str, str]]:
     return {each.check: (each.state, each.told) for each in checks.findings(WELL._replace(**changes), NOW)}
 
 
@@ -45,7 +46,7 @@ def test_what_is_well_needs_no_remedy() -> None:
         {"nats_memory_limit": 1},
     ],
 )
-def test_for_all_that_is_not_well_there_is_a_remedy(changes: dict[str, object]) -> None:
+def test_for_all_that_is_not_well_there_is_a_remedy(changes: dict[str, Any]) -> None:
     ill = [each for each in checks.findings(WELL._replace(**changes), NOW) if each.state != "ok"]
     assert ill
     assert all(each.remedy for each in ill)

@@ -68,7 +68,7 @@ def policy(pods: str, side: str, peers: str, peer: str, port: int | str) -> dict
     }
 
 
-SERVICE = {
+SERVICE: dict[str, Any] = {
     "kind": "Service",
     "metadata": {"name": "bus"},
     "spec": {"selector": {"app": "nats"}, "ports": [{"port": 4222, "targetPort": "main"}]},
@@ -91,7 +91,7 @@ def test_an_edge_follows_from_an_address_through_the_service_to_the_port_of_the_
 
 
 def test_a_variable_has_those_before_it_put_in() -> None:
-    container = STACK.containers[0][1]
+    container: Any = STACK.containers[0][1]
     assert environment(STACK, container)["WS_NATS_URL"] == "nats://gateway:secret@bus:4222"
     later = {**container, "env": container["env"][::-1]}
     assert environment(STACK, later)["WS_NATS_URL"] == "nats://gateway:$(PASSWORD)@bus:4222"

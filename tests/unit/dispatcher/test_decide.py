@@ -1,12 +1,13 @@
 """What the owner of a partition decides."""
 
+from typing import Any
+
 import pytest
 
 from services.contracts.events import Assigned, Canceled, Failed, Requeued, Succeeded
 from services.contracts.reports import AgentReport
 from services.dispatcher.decide import (
     GRACE,
-    MAX_LOSSES,
     NEVER_LISTED,
     Assign,
     Check,
@@ -18,7 +19,7 @@ from services.dispatcher.decide import (
     timers,
     undo,
 )
-from services.dispatcher.state import SECOND, Partition
+from services.dispatcher.state import MAX_LOSSES, SECOND, Partition
 from tests.unit.dispatcher.given import (
     CONN,
     GATEWAY,
@@ -41,14 +42,14 @@ def assigned_partition(*agents: AgentReport, now: int = NOW) -> Partition:
     return partition
 
 
-def rids(decisions) -> list[str]:
+def rids(decisions: list[Any]) -> list[str]:
     return [decision.state.rid for decision in decisions]
 
 
 # Assignments
 
 
-def test_waiting_requests_are_assigned_while_slots_are_free():
+def test_waiting_requests_are_assigned_while_slots_are_free() -> None:
     partition = a_partition(agent_report(slots=2))
     for number in (1, 2, 3):
         partition.apply(accepted(number), number, NOW, NOW)
@@ -57,7 +58,7 @@ def test_waiting_requests_are_assigned_while_slots_are_free():
     assert all(d.gateway == GATEWAY and d.agent.conn == CONN for d in decided)
 
 
-def test_nothing_is_decided_twice_about_a_request_whose_event_is_under_way():
+def test_nothing_is_decided_twice_about_a_request_whose_event_is_under_way() -> None:
     partition = a_partition(agent_report())
     partition.apply(accepted(1), 1, NOW, NOW)
     assert len(assignments(partition, "demo", NOW)) == 1
@@ -65,14 +66,14 @@ def test_nothing_is_decided_twice_about_a_request_whose_event_is_under_way():
     assert timers(partition, NOW + 100 * SECOND) == []
 
 
-def test_without_an_agent_requests_wait():
+def test_without_an_agent_requests_wait() -> None:
     partition = a_partition()
     partition.apply(accepted(1), 1, NOW, NOW)
     assert assignments(partition, "demo", NOW) == []
     assert len(partition.queues["demo"]) == 1
 
 
-def test_an_assignment_that_could_not_be_stored_gives_request_and_slot_back():
+def test_an_assignment_that_could_not_be_stored_gives_request_and_slot_back() -> None:
     partition = a_partition(agent_report(slots=1))
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
@@ -80,7 +81,7 @@ def test_an_assignment_that_could_not_be_stored_gives_request_and_slot_back():
     assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
 
 
-def test_a_slot_is_reused_at_the_outcome_without_waiting_for_a_report():
+def test_a_slot_is_reused_at_the_outcome_without_waiting_for_a_report() -> None:
     partition = a_partition(agent_report(slots=1))
     partition.apply(accepted(1), 1, NOW, NOW)
     partition.apply(accepted(2), 2, NOW, NOW)
@@ -91,7 +92,7 @@ def test_a_slot_is_reused_at_the_outcome_without_waiting_for_a_report():
     assert rids(assignments(partition, "demo", NOW)) == [rid(2)]
 
 
-def test_a_request_canceled_while_its_assignment_was_under_way_leaves_nothing_behind():
+def test_a_request_canceled_while_its_assignment_was_under_way_leaves_nothing_behind() -> None:
     partition = a_partition(agent_report(slots=1))
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
@@ -103,7 +104,7 @@ def test_a_request_canceled_while_its_assignment_was_under_way_leaves_nothing_be
     assert partition.fleet.agents[CONN].free == 1
 
 
-def test_a_request_turned_down_by_its_agent_waits_a_moment_before_that_agent_is_asked_again():
+def test_a_request_turned_down_by_its_agent_waits_a_moment_before_that_agent_is_asked_again() -> None:
     partition = assigned_partition(agent_report())
     partition.apply(following(Requeued, 1, 11, reason="rejected"), 12, NOW, NOW)
     partition.fleet.fold(report(agent_report(), number=1), NOW)
@@ -114,7 +115,7 @@ def test_a_request_turned_down_by_its_agent_waits_a_moment_before_that_agent_is_
 # Expiry
 
 
-def test_a_request_that_no_handler_started_in_time_expires():
+def test_a_request_that_no_handler_started_in_time_expires() -> None:
     partition = a_partition()
     partition.apply(accepted(1, start_timeout_s=60.0), 1, NOW, NOW)
     assert timers(partition, NOW + 59 * SECOND) == []
@@ -122,7 +123,7 @@ def test_a_request_that_no_handler_started_in_time_expires():
     assert decision == Expire(partition.requests[rid(1)])
 
 
-def test_the_start_timeout_counts_anew_after_a_handler_has_started():
+def test_the_start_timeout_counts_anew_after_a_handler_has_started() -> None:
     partition = assigned_partition()
     requeued_at = NOW + 50 * SECOND
     partition.apply(following(Requeued, 1, 11, started=True), 12, requeued_at, requeued_at)
@@ -130,7 +131,7 @@ def test_the_start_timeout_counts_anew_after_a_handler_has_started():
     assert timers(partition, requeued_at + 61 * SECOND) == [Expire(partition.requests[rid(1)])]
 
 
-def test_an_expiry_that_meets_an_assignment_under_way_is_looked_at_again():
+def test_an_expiry_that_meets_an_assignment_under_way_is_looked_at_again() -> None:
     partition = a_partition(agent_report())
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
@@ -143,26 +144,26 @@ def test_an_expiry_that_meets_an_assignment_under_way_is_looked_at_again():
 # Delivery
 
 
-def test_an_assignment_that_no_report_lists_is_asked_for_after_a_second():
+def test_an_assignment_that_no_report_lists_is_asked_for_after_a_second() -> None:
     partition = assigned_partition(agent_report())
     assert timers(partition, NOW + SECOND) == []
     assert timers(partition, NOW + SECOND + 1) == [Check(partition.requests[rid(1)])]
 
 
 @pytest.mark.parametrize("answer", ["busy", "no_connection"])
-def test_a_delivery_that_cannot_be_requeues(answer):
+def test_a_delivery_that_cannot_be_requeues(answer: Any) -> None:
     partition = assigned_partition(agent_report())
     check = Check(partition.requests[rid(1)])
     assert answered(partition, check, answer, NOW) == Requeue(check.state, answer, started=False)
 
 
 @pytest.mark.parametrize("answer", ["held", "closed", "silence"])
-def test_any_other_answer_to_a_delivery_check_requeues_nothing(answer: str):
+def test_any_other_answer_to_a_delivery_check_requeues_nothing(answer: str) -> None:
     partition = assigned_partition(agent_report())
     assert answered(partition, Check(partition.requests[rid(1)]), answer, NOW) is None
 
 
-def test_an_answer_about_a_lease_that_has_ended_changes_nothing():
+def test_an_answer_about_a_lease_that_has_ended_changes_nothing() -> None:
     partition = assigned_partition(agent_report())
     check = Check(partition.requests[rid(1)])
     partition.apply(following(Succeeded, 1, 11), 12, NOW, NOW)
@@ -177,13 +178,13 @@ def orphaned(*agents: AgentReport) -> Partition:
     return partition
 
 
-def test_a_lease_whose_gateway_is_gone_gets_the_grace_for_its_agent_may_have_it():
+def test_a_lease_whose_gateway_is_gone_gets_the_grace_for_its_agent_may_have_it() -> None:
     partition = orphaned(agent_report())
     assert timers(partition, NOW + GRACE) == []
     assert timers(partition, NOW + GRACE + 1) == [Requeue(partition.requests[rid(1)], "no_connection", started=False)]
 
 
-def test_an_agent_that_comes_back_elsewhere_with_the_lease_goes_on():
+def test_an_agent_that_comes_back_elsewhere_with_the_lease_goes_on() -> None:
     partition = orphaned(agent_report())
     later = NOW + 5 * SECOND
     partition.fleet.fold(report(agent_report(held(1, 11), conn="conn-2"), gateway="gateway-2"), later)
@@ -191,7 +192,7 @@ def test_an_agent_that_comes_back_elsewhere_with_the_lease_goes_on():
     assert timers(partition, NOW + GRACE + 1) != [Requeue(partition.requests[rid(1)], "no_connection", started=False)]
 
 
-def test_an_agent_that_comes_back_elsewhere_without_the_lease_never_had_it():
+def test_an_agent_that_comes_back_elsewhere_without_the_lease_never_had_it() -> None:
     partition = orphaned(agent_report())
     later = NOW + 2 * SECOND
     partition.fleet.fold(report(agent_report(conn="conn-2"), gateway="gateway-2"), later)
@@ -212,20 +213,20 @@ def listed_then_gone(now: int = NOW) -> Partition:
     return partition
 
 
-def test_a_lease_is_lost_when_nobody_has_listed_it_for_the_grace():
+def test_a_lease_is_lost_when_nobody_has_listed_it_for_the_grace() -> None:
     partition = listed_then_gone()
     assert timers(partition, NOW + GRACE) == []
     assert timers(partition, NOW + GRACE + 1) == [Requeue(partition.requests[rid(1)], "agent_lost", started=True)]
 
 
-def test_a_lease_that_another_gateway_lists_within_the_grace_goes_on():
+def test_a_lease_that_another_gateway_lists_within_the_grace_goes_on() -> None:
     partition = listed_then_gone()
     later = NOW + 15 * SECOND
     partition.fleet.fold(report(agent_report(held(1, 11, running_s=1.0), conn="conn-2"), gateway="gateway-2"), later)
     assert timers(partition, later + SECOND) == []
 
 
-def test_after_a_barrier_the_grace_counts_anew():
+def test_after_a_barrier_the_grace_counts_anew() -> None:
     partition = listed_then_gone()
     partition.fleet.raise_barrier(NOW + 15 * SECOND, frozenset())
     assert timers(partition, NOW + GRACE + SECOND) == []
@@ -233,28 +234,28 @@ def test_after_a_barrier_the_grace_counts_anew():
 
 
 @pytest.mark.parametrize("boot", ["boot-1", "boot-2"])
-def test_an_agent_that_is_connected_anew_without_the_lease_has_lost_it(boot: str):
+def test_an_agent_that_is_connected_anew_without_the_lease_has_lost_it(boot: str) -> None:
     partition = listed_then_gone()
     partition.fleet.fold(report(agent_report(conn="conn-2", boot_id=boot), number=2), NOW)
     assert timers(partition, NOW + SECOND) == []
     assert timers(partition, NOW + MOMENT) == [Requeue(partition.requests[rid(1)], "agent_lost", started=True)]
 
 
-def test_an_agent_that_has_not_come_back_has_the_grace():
+def test_an_agent_that_has_not_come_back_has_the_grace() -> None:
     partition = listed_then_gone()
     other = agent_report(conn="conn-2", agent="owner/other")
     partition.fleet.fold(report(other, number=2), NOW)
     assert timers(partition, NOW + MOMENT) == []
 
 
-def test_a_lease_whose_handler_had_not_started_when_it_was_lost_says_so():
+def test_a_lease_whose_handler_had_not_started_when_it_was_lost_says_so() -> None:
     partition = assigned_partition(agent_report(held(1, 11, state="sent")))
     timers(partition, NOW)
     partition.fleet.fold(report(number=1), NOW)
     assert timers(partition, NOW + GRACE + 1) == [Requeue(partition.requests[rid(1)], "agent_lost", started=False)]
 
 
-def test_a_request_that_has_cost_too_many_agents_fails():
+def test_a_request_that_has_cost_too_many_agents_fails() -> None:
     partition = a_partition()
     partition.apply(accepted(1), 1, NOW, NOW)
     seq = 1
@@ -270,7 +271,7 @@ def test_a_request_that_has_cost_too_many_agents_fails():
 # Overdue handlers
 
 
-def test_a_handler_is_overdue_by_its_own_running_time():
+def test_a_handler_is_overdue_by_its_own_running_time() -> None:
     partition = assigned_partition(agent_report(held(1, 11, running_s=9.0)))
     assert timers(partition, NOW + SECOND) == []
     (decision,) = timers(partition, NOW + SECOND + 1)
@@ -278,7 +279,7 @@ def test_a_handler_is_overdue_by_its_own_running_time():
     assert decision.code == "execution_timeout"
 
 
-def test_a_handler_whose_start_nobody_reported_is_overdue_some_time_after_the_assignment():
+def test_a_handler_whose_start_nobody_reported_is_overdue_some_time_after_the_assignment() -> None:
     partition = assigned_partition(agent_report(held(1, 11, state="sent")))
     limit = NOW + NEVER_LISTED + 10 * SECOND
     assert timers(partition, limit) == []
@@ -288,7 +289,7 @@ def test_a_handler_whose_start_nobody_reported_is_overdue_some_time_after_the_as
 # Folding
 
 
-def test_folding_an_event_again_or_one_of_a_cut_chain_changes_nothing():
+def test_folding_an_event_again_or_one_of_a_cut_chain_changes_nothing() -> None:
     partition = assigned_partition(agent_report())
     before = dict(partition.requests)
     assert partition.apply(following(Assigned, 1, 10), 11, NOW, NOW) is None
@@ -296,13 +297,13 @@ def test_folding_an_event_again_or_one_of_a_cut_chain_changes_nothing():
     assert partition.requests == before
 
 
-def test_closed_requests_are_forgotten():
+def test_closed_requests_are_forgotten() -> None:
     partition = assigned_partition(agent_report())
     partition.apply(following(Failed, 1, 11), 12, NOW, NOW)
     assert (partition.requests, partition.leases, partition.queues) == ({}, {}, {})
 
 
-def test_an_assign_decision_carries_what_the_event_needs():
+def test_an_assign_decision_carries_what_the_event_needs() -> None:
     partition = a_partition(agent_report())
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
@@ -313,7 +314,7 @@ def test_an_assign_decision_carries_what_the_event_needs():
 # What must not pile up, or be forgotten
 
 
-def test_an_assignment_is_given_back_although_its_queue_has_emptied_meanwhile():
+def test_an_assignment_is_given_back_although_its_queue_has_emptied_meanwhile() -> None:
     partition = a_partition(agent_report(slots=1))
     partition.apply(accepted(1), 1, NOW, NOW)
     (decision,) = assignments(partition, "demo", NOW)
@@ -323,7 +324,7 @@ def test_an_assignment_is_given_back_although_its_queue_has_emptied_meanwhile():
     assert rids(assignments(partition, "demo", NOW)) == [rid(1)]
 
 
-def test_start_timeouts_of_closed_requests_are_not_kept():
+def test_start_timeouts_of_closed_requests_are_not_kept() -> None:
     partition = a_partition(agent_report())
     for number in range(1, 5000):
         partition.apply(accepted(number, start_timeout_s=3600.0), 2 * number, NOW, NOW)
@@ -333,7 +334,7 @@ def test_start_timeouts_of_closed_requests_are_not_kept():
     assert rids(timers(partition, NOW + 2 * SECOND)) == [rid(5000)]
 
 
-def test_a_lease_that_was_listed_while_its_gateway_was_asked_is_left_alone():
+def test_a_lease_that_was_listed_while_its_gateway_was_asked_is_left_alone() -> None:
     partition = assigned_partition(agent_report())
     (check,) = timers(partition, NOW + 2 * SECOND)
     assert isinstance(check, Check)
@@ -344,7 +345,7 @@ def test_a_lease_that_was_listed_while_its_gateway_was_asked_is_left_alone():
 
 
 @pytest.mark.parametrize("status", ["queued", "processing"])
-def test_a_request_whose_chain_was_trimmed_is_forgotten(status: str):
+def test_a_request_whose_chain_was_trimmed_is_forgotten(status: str) -> None:
     partition = assigned_partition(agent_report(slots=1))
     if status == "queued":
         partition = a_partition(agent_report(slots=1))
@@ -370,7 +371,7 @@ def lost_by_its_gateway(times: int) -> Partition:
     return partition
 
 
-def test_a_request_that_has_cost_too_many_agents_fails_whoever_found_it():
+def test_a_request_that_has_cost_too_many_agents_fails_whoever_found_it() -> None:
     partition = lost_by_its_gateway(MAX_LOSSES)
     assert assignments(partition, "demo", NOW) == []
     (failure,) = timers(partition, NOW)
@@ -381,7 +382,7 @@ def test_a_request_that_has_cost_too_many_agents_fails_whoever_found_it():
     assert timers(partition, NOW) == [failure]
 
 
-def test_before_that_it_is_given_to_another_agent():
+def test_before_that_it_is_given_to_another_agent() -> None:
     partition = lost_by_its_gateway(MAX_LOSSES - 1)
     assert timers(partition, NOW) == []
     partition.fleet.fold(report(agent_report(), number=1), NOW)
@@ -389,7 +390,7 @@ def test_before_that_it_is_given_to_another_agent():
 
 
 @pytest.mark.parametrize("reason", ["no_connection", "agent_lost"])
-def test_a_connection_that_is_gone_is_left_alone_until_the_next_report(reason: str):
+def test_a_connection_that_is_gone_is_left_alone_until_the_next_report(reason: str) -> None:
     partition = assigned_partition(agent_report())
     partition.apply(following(Requeued, 1, 11, reason=reason, conn=CONN), 12, NOW, NOW)
     assert assignments(partition, "demo", NOW) == []

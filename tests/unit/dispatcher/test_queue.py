@@ -30,23 +30,23 @@ def filled(*states: RequestState) -> SpaceQueue:
     return queue
 
 
-def test_one_users_requests_go_in_the_order_of_acceptance():
+def test_one_users_requests_go_in_the_order_of_acceptance() -> None:
     first, second, third = waiting(), waiting(), waiting()
     assert drained(filled(third, first, second)) == [first.rid, second.rid, third.rid]
 
 
-def test_users_take_turns_however_much_one_of_them_has_submitted():
+def test_users_take_turns_however_much_one_of_them_has_submitted() -> None:
     greedy = [waiting("greedy") for _ in range(4)]
     modest = waiting("modest")
     assert drained(filled(*greedy, modest))[:2] == [greedy[0].rid, modest.rid]
 
 
-def test_a_higher_priority_goes_first_whoever_submitted_it():
+def test_a_higher_priority_goes_first_whoever_submitted_it() -> None:
     low, high = waiting("a"), waiting("b", priority=5)
     assert drained(filled(low, high)) == [high.rid, low.rid]
 
 
-def test_a_requeued_request_gets_its_old_place_back():
+def test_a_requeued_request_gets_its_old_place_back() -> None:
     first, second = waiting(), waiting()
     queue = filled(first, second)
     again = queue.pop(ANY)
@@ -55,7 +55,7 @@ def test_a_requeued_request_gets_its_old_place_back():
     assert drained(queue) == [first.rid, second.rid]
 
 
-def test_a_discarded_request_is_never_popped_and_costs_its_user_no_turn():
+def test_a_discarded_request_is_never_popped_and_costs_its_user_no_turn() -> None:
     gone, kept, other = waiting("a"), waiting("a"), waiting("b")
     queue = filled(gone, kept, other)
     queue.discard(gone.rid)
@@ -63,12 +63,12 @@ def test_a_discarded_request_is_never_popped_and_costs_its_user_no_turn():
     assert drained(queue) == [kept.rid, other.rid]
 
 
-def test_a_request_pushed_twice_waits_once():
+def test_a_request_pushed_twice_waits_once() -> None:
     state = waiting()
     assert drained(filled(state, state)) == [state.rid]
 
 
-def test_a_request_discarded_and_pushed_again_waits_once():
+def test_a_request_discarded_and_pushed_again_waits_once() -> None:
     state, other = waiting(), waiting()
     queue = filled(state, other)
     queue.discard(state.rid)
@@ -76,7 +76,7 @@ def test_a_request_discarded_and_pushed_again_waits_once():
     assert drained(queue) == [state.rid, other.rid]
 
 
-def test_positions_are_those_in_which_requests_are_popped():
+def test_positions_are_those_in_which_requests_are_popped() -> None:
     states = [waiting("a"), waiting("a"), waiting("b"), waiting("c", priority=1), waiting("b")]
     queue = filled(*states)
     places = {state.rid: queue.position(state.rid, NOW) for state in states}
@@ -84,7 +84,7 @@ def test_positions_are_those_in_which_requests_are_popped():
     assert queue.position(states[0].rid, NOW) == 0
 
 
-def test_places_are_counted_anew_when_the_last_count_is_old():
+def test_places_are_counted_anew_when_the_last_count_is_old() -> None:
     first, second, late = waiting(), waiting(), waiting(priority=1)
     queue = filled(first, second)
     assert queue.position(second.rid, NOW) == 2

@@ -43,27 +43,27 @@ def ended(number: int, kind: type[RequestEvent]) -> RequestEvent:
     return following(kind, number, 1000)
 
 
-def test_a_space_has_no_more_requests_assigned_than_it_may():
+def test_a_space_has_no_more_requests_assigned_than_it_may() -> None:
     partition = waiting("a", "b", "c", "d")
     assert assigned(partition, SpaceLimits(in_flight=2)) == [1, 2]
     assert assigned(partition, SpaceLimits(in_flight=2)) == []
 
 
-def test_who_is_at_the_limit_is_passed_over_and_not_waited_for():
+def test_who_is_at_the_limit_is_passed_over_and_not_waited_for() -> None:
     partition = waiting("greedy", "greedy", "greedy", "modest", "other")
     assert assigned(partition, ONE_EACH) == [1, 4, 5]
     partition.apply(accepted(6, user="late"), 6, NOW, NOW)
     assert assigned(partition, ONE_EACH) == [6], "though the greedy one is the next in the round"
 
 
-def test_who_is_passed_over_keeps_their_turn():
+def test_who_is_passed_over_keeps_their_turn() -> None:
     partition = waiting("a", "a", "b", "b", slots=2)
     assert assigned(partition, ONE_EACH) == [1, 3]
     stored(partition, following(Assigned, 1, 1), ended(1, Succeeded))
     assert assigned(partition, SpaceLimits(per_user=2)) == [2]
 
 
-def test_a_lower_priority_goes_on_when_those_above_are_at_the_limit():
+def test_a_lower_priority_goes_on_when_those_above_are_at_the_limit() -> None:
     partition = a_partition(agent_report())
     partition.apply(accepted(1, user="a", priority=5), 1, NOW, NOW)
     partition.apply(accepted(2, user="a", priority=5), 2, NOW, NOW)
@@ -71,29 +71,29 @@ def test_a_lower_priority_goes_on_when_those_above_are_at_the_limit():
     assert assigned(partition, ONE_EACH) == [1, 3]
 
 
-def test_a_users_requests_of_different_priorities_count_together():
+def test_a_users_requests_of_different_priorities_count_together() -> None:
     partition = a_partition(agent_report())
     partition.apply(accepted(1, priority=5), 1, NOW, NOW)
     partition.apply(accepted(2), 2, NOW, NOW)
     assert assigned(partition, ONE_EACH) == [1]
 
 
-def test_of_one_key_no_more_are_assigned_than_its_requests_say_and_others_of_the_user_go_on():
+def test_of_one_key_no_more_are_assigned_than_its_requests_say_and_others_of_the_user_go_on() -> None:
     partition = waiting("u", "u", "u", "u", key_limit=1, keys={3: "other", 4: "other"})
     assert assigned(partition) == [1, 3]
 
 
-def test_requests_without_a_limit_of_their_key_go_on_beside_those_that_have_one():
+def test_requests_without_a_limit_of_their_key_go_on_beside_those_that_have_one() -> None:
     partition = waiting("u", "u", key_limit=1)
     partition.apply(accepted(3), 3, NOW, NOW)
     assert assigned(partition) == [1, 3]
 
 
-def test_a_key_that_several_users_have_counts_for_all_of_them():
+def test_a_key_that_several_users_have_counts_for_all_of_them() -> None:
     assert assigned(waiting("a", "b", key_limit=1)) == [1]
 
 
-def test_all_limits_hold_together():
+def test_all_limits_hold_together() -> None:
     partition = waiting("a", "a", "a", "b", "b", "c", key_limit=1, keys={2: "a2", 3: "a3", 4: "b1", 5: "b1", 6: "c1"})
     limits = SpaceLimits(in_flight=4, per_user=2)
     assert assigned(partition, limits) == [1, 4, 6, 2]
@@ -103,7 +103,7 @@ def test_all_limits_hold_together():
     assert assigned(partition, limits) == [3]
 
 
-def test_a_space_counts_only_its_own():
+def test_a_space_counts_only_its_own() -> None:
     partition = waiting("u")
     partition.fleet.agents["conn-1"].report.spaces.append("other")
     elsewhere = accepted(1, space="other")
@@ -113,7 +113,7 @@ def test_a_space_counts_only_its_own():
 
 
 @pytest.mark.parametrize("kind", [Succeeded, Failed, Canceled])
-def test_an_outcome_gives_its_place_to_the_next(kind: type[RequestEvent]):
+def test_an_outcome_gives_its_place_to_the_next(kind: type[RequestEvent]) -> None:
     partition = waiting("u", "u", "u")
     assert assigned(partition, ONE_EACH) == [1]
     stored(partition, following(Assigned, 1, 1))
@@ -122,7 +122,7 @@ def test_an_outcome_gives_its_place_to_the_next(kind: type[RequestEvent]):
     assert assigned(partition, ONE_EACH) == [2]
 
 
-def test_a_requeue_gives_its_place_back_and_may_take_it_again():
+def test_a_requeue_gives_its_place_back_and_may_take_it_again() -> None:
     partition = waiting("u", "u")
     assert assigned(partition, ONE_EACH) == [1]
     stored(partition, following(Assigned, 1, 1), ended(1, Requeued))
@@ -131,14 +131,14 @@ def test_a_requeue_gives_its_place_back_and_may_take_it_again():
     assert assigned(partition, ONE_EACH) == [1]
 
 
-def test_an_assignment_that_could_not_be_stored_gives_its_place_back():
+def test_an_assignment_that_could_not_be_stored_gives_its_place_back() -> None:
     partition = waiting("u", "u")
     (decision,) = assignments(partition, "demo", NOW, ONE_EACH)
     undo(partition, decision, NOW)
     assert assigned(partition, ONE_EACH) == [1]
 
 
-def test_an_assignment_that_was_canceled_before_it_could_be_stored_gives_its_place_to_the_next():
+def test_an_assignment_that_was_canceled_before_it_could_be_stored_gives_its_place_to_the_next() -> None:
     partition = waiting("u", "u")
     (decision,) = assignments(partition, "demo", NOW, ONE_EACH)
     give_back(partition, decision)
@@ -148,7 +148,7 @@ def test_an_assignment_that_was_canceled_before_it_could_be_stored_gives_its_pla
     assert partition.in_flight.of("demo").users == {"u": 1}
 
 
-def test_one_that_somebody_else_has_assigned_meanwhile_counts():
+def test_one_that_somebody_else_has_assigned_meanwhile_counts() -> None:
     partition = waiting("u", "u")
     (decision,) = assignments(partition, "demo", NOW, ONE_EACH)
     stored(partition, following(Assigned, 1, 1))
@@ -156,7 +156,7 @@ def test_one_that_somebody_else_has_assigned_meanwhile_counts():
     assert assigned(partition, ONE_EACH) == []
 
 
-def test_what_has_left_the_stream_unseen_counts_no_more():
+def test_what_has_left_the_stream_unseen_counts_no_more() -> None:
     partition = waiting("u", "u")
     assert assigned(partition, ONE_EACH) == [1]
     stored(partition, following(Assigned, 1, 1))
@@ -164,7 +164,7 @@ def test_what_has_left_the_stream_unseen_counts_no_more():
     assert assigned(partition, ONE_EACH) == [2]
 
 
-def test_who_takes_over_counts_what_was_assigned_before():
+def test_who_takes_over_counts_what_was_assigned_before() -> None:
     partition = waiting("u", "u", "v", key_limit=2)
     stored(partition, following(Assigned, 1, 1), following(Assigned, 3, 3))
     assert partition.in_flight.of("demo").total == 2
@@ -175,7 +175,7 @@ def test_who_takes_over_counts_what_was_assigned_before():
     assert assigned(partition) == [2]
 
 
-def test_a_limit_that_is_raised_or_lowered_holds_from_then_on():
+def test_a_limit_that_is_raised_or_lowered_holds_from_then_on() -> None:
     partition = waiting(*"u" * 6)
     assert assigned(partition, SpaceLimits(per_user=2)) == [1, 2]
     assert assigned(partition, SpaceLimits(per_user=1)) == []
@@ -183,14 +183,14 @@ def test_a_limit_that_is_raised_or_lowered_holds_from_then_on():
     assert assigned(partition) == [5, 6]
 
 
-def test_a_canceled_request_of_a_full_lane_is_never_assigned_and_keeps_nobody_from_it():
+def test_a_canceled_request_of_a_full_lane_is_never_assigned_and_keeps_nobody_from_it() -> None:
     partition = waiting("u", "u", "u", "v", key_limit=1, keys={4: "v"})
     assert assigned(partition) == [1, 4]
     stored(partition, following(Canceled, 2, 2), following(Assigned, 1, 1), following(Succeeded, 1, 1001))
     assert assigned(partition) == [3]
 
 
-def test_the_count_is_empty_when_everything_has_ended():
+def test_the_count_is_empty_when_everything_has_ended() -> None:
     partition = waiting("a", "b", key_limit=3)
     assigned(partition)
     stored(partition, following(Assigned, 1, 1), following(Assigned, 2, 2), ended(1, Succeeded), ended(2, Failed))
@@ -208,7 +208,7 @@ def reasons(partition: Partition, limits: SpaceLimits, *numbers: int) -> list[st
     return [place(partition, rid(number), never, NOW, lambda space: limits).reason for number in numbers]
 
 
-def test_what_a_limit_keeps_waiting_says_so():
+def test_what_a_limit_keeps_waiting_says_so() -> None:
     partition = waiting("a", "a", "b", "b", slots=2)
     assert assigned(partition, ONE_EACH) == [1, 3]
     assert reasons(partition, ONE_EACH, 2, 4) == ["quota", "quota"]
@@ -216,7 +216,7 @@ def test_what_a_limit_keeps_waiting_says_so():
     assert reasons(partition, NO_LIMITS, 2, 4) == ["agents_busy", "waiting_turn"]
 
 
-def test_what_its_keys_limit_keeps_waiting_says_so_and_nobody_can_tell_for_how_long():
+def test_what_its_keys_limit_keeps_waiting_says_so_and_nobody_can_tell_for_how_long() -> None:
     partition = waiting("u", "u", "u", key_limit=1)
     assert assigned(partition) == [1]
     partition.durations["demo"] = deque([2.0])
@@ -224,14 +224,14 @@ def test_what_its_keys_limit_keeps_waiting_says_so_and_nobody_can_tell_for_how_l
     assert (blocked.position, blocked.reason, blocked.eta_s) == (1, "quota", None)
 
 
-def test_without_an_agent_that_is_why_it_waits():
+def test_without_an_agent_that_is_why_it_waits() -> None:
     partition = waiting("u", "u")
     assert assigned(partition, ONE_EACH) == [1]
     partition.fleet.gateway_gone("gateway-1", NOW)
     assert reasons(partition, ONE_EACH, 2) == ["no_agent_online"]
 
 
-def test_when_it_is_assigned_is_reckoned_with_the_slots_that_the_space_may_use():
+def test_when_it_is_assigned_is_reckoned_with_the_slots_that_the_space_may_use() -> None:
     partition = waiting("a", "b", "c", "d", slots=8)
     partition.durations["demo"] = deque([10.0])
     limits = SpaceLimits(in_flight=2)

@@ -24,7 +24,7 @@ def failed(times: int, max_attempts: int = 3, delay_s: float = 5.0, start_timeou
 
 
 @pytest.mark.parametrize(("failures", "left", "delay_s"), [(0, 2, 1.0), (1, 1, 2.0), (2, 0, 4.0)])
-def test_an_assignment_says_how_many_retries_are_left_and_how_soon(failures: int, left: int, delay_s: float):
+def test_an_assignment_says_how_many_retries_are_left_and_how_soon(failures: int, left: int, delay_s: float) -> None:
     partition = failed(failures, delay_s=0.0)
     (assign,) = assignments(partition, "demo", NOW)
     event = event_of(assign, "e", "dispatcher:d")
@@ -32,7 +32,7 @@ def test_an_assignment_says_how_many_retries_are_left_and_how_soon(failures: int
     assert (event.retries_left, event.retry_delay_s) == (left, delay_s)
 
 
-def test_retries_wait_a_minute_at_most():
+def test_retries_wait_a_minute_at_most() -> None:
     partition = failed(9, max_attempts=10, delay_s=0.0)
     (assign,) = assignments(partition, "demo", NOW)
     event = event_of(assign, "e", "dispatcher:d")
@@ -40,7 +40,7 @@ def test_retries_wait_a_minute_at_most():
     assert event.retry_delay_s == 60.0
 
 
-def test_a_retry_is_not_assigned_before_its_time():
+def test_a_retry_is_not_assigned_before_its_time() -> None:
     partition = failed(1, delay_s=5.0)
     before = NOW + 5 * SECOND - 1
     assert timers(partition, before) == []
@@ -51,13 +51,13 @@ def test_a_retry_is_not_assigned_before_its_time():
     assert [assign.state.rid for assign in assignments(partition, "demo", NOW + 5 * SECOND)] == [rid(1)]
 
 
-def test_a_request_may_expire_while_its_retry_waits():
+def test_a_request_may_expire_while_its_retry_waits() -> None:
     partition = failed(1, delay_s=50.0, start_timeout_s=10.0)
     (expire,) = timers(partition, NOW + 11 * SECOND)
     assert isinstance(expire, Expire)
 
 
-def test_one_that_is_closed_meanwhile_is_not_woken():
+def test_one_that_is_closed_meanwhile_is_not_woken() -> None:
     partition = failed(1, delay_s=5.0)
     partition.forget(rid(1))
     assert timers(partition, NOW + 5 * SECOND) == []

@@ -1,13 +1,14 @@
 """Nothing is missing and nothing comes twice, however chain and output interleave and wherever a reader is cut off."""
 
 import random
+from typing import Any
 
 import pytest
 
 from services.gateway.cursor import parse
 from services.gateway.feed import Feed
 from services.gateway.items import Item
-from tests.unit.gateway.given_feed import Life, Stored, feed
+from tests.unit.gateway.given_feed import Life, feed
 
 RECORDS = ("output", "progress", "log")
 
@@ -45,9 +46,9 @@ class World:
         arity = 3 if what == "chain" else 2
         batch = self._so_far(arity)[read[arity] :][: self._chance.randint(1, 4)]
         read[arity] += len(batch)
-        return here.events(batch) if arity == 3 else here.records(batch)  # type: ignore[arg-type]
+        return here.events(batch) if arity == 3 else here.records(batch)
 
-    def _so_far(self, arity: int) -> list[Stored]:
+    def _so_far(self, arity: int) -> list[Any]:
         return [each for each in self._life.stored[: self._now] if len(each) == arity]
 
     def _show(self, items: list[Item], patience: int) -> bool:

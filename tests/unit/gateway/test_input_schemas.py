@@ -164,7 +164,7 @@ def test_what_a_file_is_of_only_describes() -> None:
 
 def test_an_example_fits_its_schema() -> None:
     with pytest.raises(ApiProblem) as problem:
-        check_schemas(("prompt",), {}, {"prompt": 1})
+        check_schemas(frozenset({"prompt"}), {}, {"prompt": 1})
     assert [flaw.pointer for flaw in problem.value.flaws] == ["/example_input/prompt"]
 
 

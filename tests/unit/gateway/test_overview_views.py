@@ -1,5 +1,7 @@
 """What the overview shows of what the API tells."""
 
+from typing import Any, cast
+
 import msgspec
 import pytest
 
@@ -8,10 +10,8 @@ from services.gateway.platform import NatsObject, PlatformObject, StreamObject
 from services.gateway.series import SERIES_WINDOWS, BucketObject, LatencyObject, SeriesObject
 from services.gateway.web.overview_views import EVERY_S, bytes_words, charts_view, state_view, windows
 
-SERIES = STATS_SERIES.answers[200].example
-PLATFORM_OBJECT = PLATFORM.answers[200].example
-assert isinstance(SERIES, SeriesObject)
-assert isinstance(PLATFORM_OBJECT, PlatformObject)
+SERIES = cast(SeriesObject, STATS_SERIES.answers[200].example)
+PLATFORM_OBJECT = cast(PlatformObject, PLATFORM.answers[200].example)
 BUCKET = SERIES.buckets[0]
 QUIET = BucketObject(
     start=BUCKET.start,
@@ -28,7 +28,7 @@ QUIET = BucketObject(
 )
 
 
-def series(*buckets: BucketObject, **changes: object) -> SeriesObject:
+def series(*buckets: BucketObject, **changes: Any) -> SeriesObject:
     return msgspec.structs.replace(SERIES, buckets=list(buckets), **changes)
 
 

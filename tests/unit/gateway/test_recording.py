@@ -217,9 +217,9 @@ def test_two_gateways_and_any_delay_leave_neither_gap_nor_repeat(seed: int) -> N
                     gateway.undecided()
                 elif step is not None:
                     take(gateway, subject)
-    for gateway in (first, second):
-        if gateway is not None:
-            finish(gateway, subject)
+    for each in (first, second):
+        if each is not None:
+            finish(each, subject)
     for step in delayed:
         subject.append(step)
     assert subject.indexes() == list(range(1, (7 if second else 4) + 1))

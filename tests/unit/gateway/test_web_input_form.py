@@ -222,7 +222,7 @@ def test_a_form_begins_with_the_defaults_and_over_them_the_example() -> None:
 
 def test_a_form_that_would_be_too_long_or_has_names_that_browsers_change_is_json() -> None:
     assert len(form_of({str(each): {} for each in range(MAX_FIELDS)}).fields) == MAX_FIELDS
-    wide = {str(each): {} for each in range(MAX_FIELDS)}
+    wide: dict[str, dict[str, Any]] = {str(each): {} for each in range(MAX_FIELDS)}
     assert form_of({"x": {"type": "object", "properties": wide}}).fields == ()
     assert form_of({"a": {}, "b\r\nc": {}}).fields == ()
 
@@ -287,8 +287,13 @@ def page_of(form: InputForm) -> str:
 
 
 def _all(fields: tuple[Field, ...]) -> list[Field]:
-    inner = {GroupField: lambda field: field.fields, RowsField: lambda field: (field.row,)}
-    return [each for field in fields for each in (field, *_all(inner.get(type(field), lambda _: ())(field)))]
+    return [each for field in fields for each in (field, *_all(_inner(field)))]
+
+
+def _inner(field: Field) -> tuple[Field, ...]:
+    if isinstance(field, GroupField):
+        return field.fields
+    return (field.row,) if isinstance(field, RowsField) else ()
 
 
 def test_a_field_of_json_begins_with_its_default() -> None:

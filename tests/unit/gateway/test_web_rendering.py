@@ -4,7 +4,7 @@ import re
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +13,7 @@ from services.contracts.accounts import Directory, User
 from services.gateway.api.watching_operations import PLATFORM, STATS_SERIES
 from services.gateway.platform import InstanceObject, PlatformObject, ServiceObject
 from services.gateway.rules import RULES, Finding
+from services.gateway.series import SeriesObject
 from services.gateway.web.account_views import NoView, SigningInView
 from services.gateway.web.agent_views import AgentsView, AgentView, ConnectionsView
 from services.gateway.web.assets import Assets, assets
@@ -46,9 +47,9 @@ PEOPLE.users = {
 }
 PEOPLE.spaces = {"demo": msgspec.structs.replace(NAMED, owner="x", members={"off": "manager"})}
 FINDINGS = [Finding(rule, "critical", space=HOSTILE, subject=HOSTILE, amount=3, limit=7, for_s=9) for rule in RULES]
-SERIES = msgspec.structs.replace(STATS_SERIES.answers[200].example, space=HOSTILE)  # type: ignore[type-var]
+SERIES = msgspec.structs.replace(cast(SeriesObject, STATS_SERIES.answers[200].example), space=HOSTILE)
 UNWELL = msgspec.structs.replace(
-    PLATFORM.answers[200].example,  # type: ignore[type-var]
+    cast(PlatformObject, PLATFORM.answers[200].example),
     services=[
         ServiceObject(service="gateway", instances=[]),
         ServiceObject(

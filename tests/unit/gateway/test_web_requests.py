@@ -1,5 +1,7 @@
 """What the pages about requests show is decided without a browser."""
 
+from typing import Any
+
 import pytest
 
 from services.contracts.accounts import User
@@ -23,7 +25,7 @@ from tests.unit.gateway.requests_shown import (
 )
 from tests.unit.gateway.test_web_views import ADA, ROOT, SPACE
 
-USERS = {"ada": ADA, "root": ROOT}
+USERS: dict[str, Any] = {"ada": ADA, "root": ROOT}
 
 
 def test_steps_stand_in_the_order_in_which_things_happened_late_frames_among_them() -> None:

@@ -66,7 +66,10 @@ def test_statements_are_found_by_name() -> None:
 
 
 def test_a_young_log_passes_a_milestone_each_time_that_it_has_grown_ten_times() -> None:
-    at = lambda recorded: Position(1, 1_000_001, 1_000_000 + recorded)  # noqa: E731
+
+    def at(recorded: int) -> Position:
+        return Position(1, 1_000_001, 1_000_000 + recorded)
+
     passed = [n for n in range(0, 300_000, 50) if passes_milestone(at(n), at(n + 50))]
     assert passed == [50, 950, 9_950, 99_950]
     assert passes_milestone(at(0), at(500))

@@ -131,7 +131,8 @@ def test_a_request_that_only_the_old_stream_knows_is_restored() -> None:
 
 def test_its_outcome_in_the_old_stream_is_kept_whole() -> None:
     for logged in ([], links(ACCEPTED, assigned(10), first=10)):
-        left = links(*([] if logged else [ACCEPTED, assigned(25)]), succeeded(20 if logged else 35), first=25)
+        begun: list[RequestEvent] = [] if logged else [ACCEPTED, assigned(25)]
+        left = links(*begun, succeeded(20 if logged else 35), first=25)
         events = restored(logged, left, 25)
         assert [type_of(event) for event in events] == ["restored", "assigned", "succeeded"]
         state = folded(events)
@@ -214,7 +215,7 @@ def test_a_user_that_is_disabled_stays_so() -> None:
     user = UserCreated(id="e1", prev_seq=0, actor="system", user="u1", email="a@b", role="admin", password_hash="h")
     disabled = UserDisabled(id="e2", prev_seq=1, actor="system", user="u1")
     enabled = UserEnabled(id="e3", prev_seq=2, actor="system", user="u1")
-    log = [user, disabled, enabled, msgspec.structs.replace(disabled, id="e4")]
+    log: list[DirectoryEvent] = [user, disabled, enabled, msgspec.structs.replace(disabled, id="e4")]
     assert list(directory_again([*log, *log])) == log
     assert list(directory_again([disabled])) == []
 

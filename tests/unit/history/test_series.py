@@ -68,5 +68,8 @@ def test_where_connections_were_not_looked_at_nobody_can_tell() -> None:
 
 
 def test_durations_of_many_requests_are_those_of_some() -> None:
-    ended = lambda count: [Flow(0, 0, 0, "succeeded", count), Flow(0, None, None, "queued", 10 * SAMPLE)]  # noqa: E731
+
+    def ended(count: int) -> list[Flow]:
+        return [Flow(0, 0, 0, "succeeded", count), Flow(0, None, None, "queued", 10 * SAMPLE)]
+
     assert [one_in(ended(count)) for count in (0, 1, SAMPLE, SAMPLE + 1, 10 * SAMPLE)] == [1, 1, 1, 2, 10]

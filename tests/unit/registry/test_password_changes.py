@@ -16,8 +16,9 @@ from services.contracts.directory import (
     entry_of,
 )
 from services.contracts.sign_in import ChangePassword, MakePasswordReset, ResetPassword, SignUp
-from services.registry.directory import Refusal, user_id
+from services.registry.directory import user_id
 from services.registry.password_changes import change, make_reset, reset, sign_up, user_of_reset
+from services.registry.refusal import Refusal
 
 EMAIL = "Ada@example.org"
 ADA, TOKEN, NEWER = user_id(EMAIL), "a" * 64, "b" * 64

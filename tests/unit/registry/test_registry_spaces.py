@@ -83,8 +83,9 @@ def test_a_limit_of_what_runs_at_once_is_taken_back_with_none() -> None:
 @pytest.mark.parametrize("name", ["max_in_flight", "max_in_flight_per_user"])
 @pytest.mark.parametrize("value", [0, -1, 1_000_001])
 def test_a_limit_of_what_runs_at_once_is_at_least_one(name: str, value: int) -> None:
-    assert refused(EditSpace(space="demo", **{name: value}), given()) == "invalid"
-    assert refused(CreateSpace(space="new", owner="u1", **{name: value}), given()) == "invalid"
+    limit: dict[str, Any] = {name: value}
+    assert refused(EditSpace(space="demo", **limit), given()) == "invalid"
+    assert refused(CreateSpace(space="new", owner="u1", **limit), given()) == "invalid"
 
 
 def test_an_edit_that_changes_nothing_is_no_event() -> None:

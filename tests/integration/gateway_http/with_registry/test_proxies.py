@@ -1,5 +1,7 @@
 """Who calls, when proxies stand before a gateway; and those who only say that they are one."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from websockets.asyncio.client import connect
@@ -13,7 +15,7 @@ from tests.support.bus import Bus
 from tests.support.gateway_sockets import Agent, hello
 from tests.support.http_gateway import AGENT, Gateway, HttpAnswer, running_gateway
 
-LIMIT = {"rate_limit_unknown": "2/3600"}
+LIMIT: dict[str, Any] = {"rate_limit_unknown": "2/3600"}
 FIRST, SECOND = "198.51.100.1", "198.51.100.2"
 EMAIL, PASSWORD = "new@example.org", "correct horse"
 

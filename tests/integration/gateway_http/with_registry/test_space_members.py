@@ -12,7 +12,7 @@ from services.runtime import jetstream
 from spaces_agent import frames
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.gateway_sockets import dial, hello, join
+from tests.support.gateway_sockets import Door, dial, hello, join
 from tests.support.http_gateway import (
     ADA,
     ADMIN,
@@ -30,13 +30,6 @@ class Pair(NamedTuple):
 
     one: Gateway
     other: Gateway
-
-
-class Door(NamedTuple):
-    """Where agents with this key connect."""
-
-    url: str
-    secret: str
 
 
 @pytest.fixture
@@ -166,7 +159,7 @@ async def test_agents_of_a_manager_who_is_removed_are_sent_away_and_not_let_in_a
     await set_member(pair.one, "manager")
     body = {"name": "gpu", "kind": "agent", "spaces": ["secret"]}
     secret = (await send(pair.one, "POST", "/v1/keys", body, BOB)).json["secret"]
-    door = Door(pair.one.url.replace("http", "ws") + frames.CONNECT_PATH, secret)
+    door = Door.of(pair.one.url, secret)
     agent = await join(door, hello(spaces=["secret"]))
     await set_member(pair.one, "submitter")
     assert await agent.closed() == frames.CLOSE_GOAWAY

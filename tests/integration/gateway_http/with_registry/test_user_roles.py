@@ -12,11 +12,10 @@ from services.contracts.rpc import CreateUser, DisableUser, Recorded, SetRole
 from services.registry.directory import user_id
 from services.runtime import jetstream
 from spaces_agent import frames
-from tests.integration.gateway_http.with_registry.test_space_members import Door
 from tests.integration.registry.test_operations import PASSWORD, outcome, replica
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.gateway_sockets import hello, join
+from tests.support.gateway_sockets import Door, hello, join
 from tests.support.http_gateway import ADA, ADMIN, BOB, Gateway, HttpAnswer, running_gateway
 from tests.support.topologies import Topology
 
@@ -106,6 +105,6 @@ async def test_agents_of_a_former_administrator_leave_private_spaces(gateways: t
     assert (await one.call("POST", "/v1/spaces", secret_space, key=ADA)).status == 201
     key = msgspec.json.encode({"name": "gpu", "kind": "agent", "spaces": ["secret"]})
     secret = (await one.call("POST", "/v1/keys", key, key=BOB)).json["secret"]
-    agent = await join(Door(one.url.replace("http", "ws") + frames.CONNECT_PATH, secret), hello(spaces=["secret"]))
+    agent = await join(Door.of(one.url, secret), hello(spaces=["secret"]))
     assert (await give_role(other, "bob", "member")).status == 200
     assert await agent.closed() == frames.CLOSE_GOAWAY
