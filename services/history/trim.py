@@ -8,6 +8,7 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.ids import PARTS
+from services.history.comparing import contradicted
 from services.history.database import Connection, Pool
 from services.history.metrics import TRIMMED
 from services.history.positions import Position
@@ -15,7 +16,7 @@ from services.history.statements import sql
 from services.history.store import read_position
 from services.history.trim_plan import Trimmed, purge_below, sweep, swept
 from services.runtime.clock import ServerClock
-from services.runtime.jetstream import purge
+from services.runtime.jetstream import purge, stream_info
 
 log = logging.getLogger("services.history.trim")
 
@@ -47,7 +48,7 @@ class Trimmer:
         async with self._pool.acquire() as connection:
             # Before the requests: what is recorded meanwhile stays.
             position = await read_position(connection, subjects.REQUESTS)
-            if position is None or not await self._read_table_is_whole(connection):
+            if position is None or not await self._may_purge(connection, position):
                 return 0
             rows = await connection.fetch(sql("trim_positions"))
             trimmed = {row["part"]: Trimmed(row["below_seq"], row["swept_at"]) for row in rows}
@@ -57,6 +58,13 @@ class Trimmer:
                 purged += await self._trim_part(connection, part, before, position, now_ns - self._keep_ns)
         TRIMMED.inc(purged)
         return purged
+
+    async def _may_purge(self, connection: Connection, position: Position) -> bool:
+        # The recorder bears for a while with a stream that seems to have lost its end, before it halts everybody. What such
+        # a stream has taken since stands at sequences at which the log has something else.
+        info = await stream_info(self._nc, subjects.REQUESTS)
+        reason, _ = await contradicted(self._nc, connection, subjects.REQUESTS, position, info)
+        return reason is None and await self._read_table_is_whole(connection)
 
     async def _read_table_is_whole(self, connection: Connection) -> bool:
         """An open request that is missing there must not be purged as one that has ended."""

@@ -18,7 +18,9 @@ from services.history.trim_plan import STUCK_NS
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
+from services.runtime.loops import cancel
 from services.runtime.tail import Tail
+from tests.support.bus import until
 from tests.support.hearing import heard
 from tests.support.history import World, world_on
 from tests.support.servers import Servers
@@ -257,6 +259,19 @@ async def test_a_halted_recorder_purges_nothing(world: World) -> None:
     trim = Trim(world)
     trim.halted = True
     assert len(await trim.after(10)) == 2
+
+
+async def test_of_a_stream_that_is_another_one_nothing_is_purged_although_nobody_has_been_halted_yet(world: World) -> None:
+    recorders = world.record(subjects.REQUESTS)
+    for _ in range(3):
+        await (await world.request().accept()).fail()
+    await world.recorded()
+    await cancel(recorders)
+    await asyncio.to_thread(world.servers.empty_nats)
+    await until(lambda: all(nc.is_connected for nc in world.clients.values()), "all are connected again")
+    await world.provision()
+    await world.request().accept()
+    assert await trimmed_types(world, 10) == ["accepted"]
 
 
 async def test_recording_goes_on_after_a_trim(world: World) -> None:
