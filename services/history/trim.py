@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+import asyncpg
 from nats.aio.client import Client
 
 from services.contracts import subjects
@@ -78,6 +79,7 @@ class Trimmer:
         self, connection: Connection, part: int, before: Trimmed, position: Position, closed_until: int
     ) -> int:
         purged, now, epoch = 0, before, position.epoch
+        stuck: list[asyncpg.Record] = []
         oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until, epoch)
         below = purge_below(before, position.seq, oldest)
         if below is not None:
@@ -88,7 +90,8 @@ class Trimmer:
             for row in stuck:
                 purged += await self._purge(subjects.chain(row["rid"]))
             now = swept(now, look, [row["completed_at"] for row in stuck], SWEEP_LIMIT)
-        if purged:
+        # Whoever was killed before noting it has purged those that are stuck: they must not come up for ever.
+        if purged or stuck:
             await connection.execute(sql("trimmed"), part, *now)
         return purged
 

@@ -10,7 +10,7 @@ from services.contracts.events import RequestEvent
 from services.contracts.ids import PARTS, part_of_space
 from services.contracts.requests import RequestState, evolve, fold
 from services.contracts.rpc import GetChain, GetOpen, GetPositions, OpenPage, Positions
-from services.history import queries
+from services.history import queries, trim
 from services.history.queries import Queries
 from services.history.rebuild import rebuild
 from services.history.trim import Trimmer
@@ -18,6 +18,7 @@ from services.history.trim_plan import STUCK_NS
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import purge
 from services.runtime.loops import cancel
 from services.runtime.tail import Tail
 from tests.support.bus import until
@@ -237,6 +238,23 @@ async def test_closed_chains_behind_a_long_open_one_go_one_by_one(world: World) 
     assert len(await trim.after(10)) == 8
     assert await trim.after(STUCK_NS / 1e9 + 10) == ["accepted", "accepted"]
     assert {state.rid for state in (await world.states()).values()} == {waiting.rid, closed[3].rid}
+
+
+async def test_a_trim_goes_on_behind_chains_that_one_killed_before_it_has_purged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trim, "SWEEP_LIMIT", 2)
+    world.record()
+    await world.request().accept()
+    closed = [await world.request().accept() for _ in range(3)]
+    for request in closed:
+        await request.fail()
+    await world.recorded()
+    for request in closed[:2]:
+        await purge(world.history, subjects.REQUESTS, subjects.chain(request.rid))
+    trimmer = Trim(world)
+    await trimmer.after(STUCK_NS / 1e9 + 10)
+    assert await trimmer.after(STUCK_NS / 1e9 + 15) == ["accepted"]
 
 
 async def test_what_is_not_recorded_stays(world: World) -> None:
