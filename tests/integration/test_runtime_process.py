@@ -97,6 +97,30 @@ async def test_sigterm_drains_in_reverse_order_and_exits_with_0(start: Start) ->
     assert (code, out.split("\n")) == (0, ["second", "first", "loop ended", ""])
 
 
+async def test_a_step_of_the_drain_that_fails_keeps_no_other_from_being_done(start: Start) -> None:
+    process = start("""
+    async def start(process):
+        async def idle():
+            await asyncio.Event().wait()
+        async def first():
+            say("drained")
+        async def unanswered():
+            raise TimeoutError("no answer to our ping")
+        async def broken():
+            raise ValueError("broken")
+        process.spawn("idle", idle())
+        process.on_drain(first)
+        process.on_drain(unanswered)
+        process.on_drain(broken)
+        say("started")
+    """)
+    assert await line(process) == "started"
+    process.send_signal(signal.SIGTERM)
+    code, out, log = await ended(process)
+    assert (code, out) == (0, "drained\n")
+    assert [each["message"] for each in log if "drain" in each["message"]] == ["a step of the drain failed"] * 2
+
+
 async def test_sigint_is_the_same(start: Start) -> None:
     process = start(IDLE)
     assert await line(process) == "started"
