@@ -7,8 +7,10 @@ import pytest
 
 from services.contracts import subjects
 from services.contracts.epochs import first_revision
+from services.runtime import kv
 from services.runtime.errors import NatsUnavailable
 from services.runtime.fence import create_fenced, take_down_fence
+from services.runtime.jetstream import get
 from services.runtime.kv import Bucket, Conflict, Entry
 from services.runtime.tail import TailTrimmed
 from services.runtime.topology import delete, streams
@@ -82,6 +84,23 @@ async def test_a_deleted_key_can_be_created_again(bucket: Bucket) -> None:
     assert entry.value is None
     assert entry.revision > revision
     assert await bucket.create("space.a", b"2") > entry.revision
+
+
+async def test_what_says_that_a_key_was_deleted_does_not_stay_for_ever(
+    bus: Bus, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kv, "MARKER_S", 1.0)
+    await bucket.delete("space.a", await bucket.create("space.a", b"1"))
+    nc = await bus.connect("registry")
+
+    async def expired_too() -> bool:
+        left = await get(nc, f"KV_{subjects.CLAIMS}", last="$KV.ws_claims.space.a")
+        # The server says of it what it says of a value that has expired, and takes that away in its turn.
+        return left is not None and left.headers.get("Nats-Marker-Reason") == "MaxAge" and subjects.TTL in left.headers
+
+    await until(expired_too, "what said that it was deleted has expired")
+    assert (await bucket.get("space.a")).value is None
+    assert await bucket.create("space.a", b"2") > 0
 
 
 async def test_a_value_expires_and_its_key_can_be_created_again(bucket: Bucket) -> None:
