@@ -269,6 +269,7 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
     port = free_port()
     process = start(
         """
+    import signal
     async def start(process):
         async def work():
             while True:
@@ -276,8 +277,11 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
                     say("at work")
                     await asyncio.Event().wait()
                 await asyncio.sleep(0.01)
+        looked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, looked.set)
         async def drain():
             say("draining")
+            await looked.wait()
         process.spawn("work", work())
         process.on_drain(drain)
         say("started")
@@ -294,6 +298,7 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
     assert (status, json.loads(body)["waiting_for"]) == (503, ["stopping"])
     assert await line(process) == "draining"
     assert time.monotonic() - told >= 1.5
+    process.send_signal(signal.SIGUSR1)
     assert (await ended(process))[0] == 0
 
 
