@@ -287,7 +287,7 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
         say("started")
     """,
         WS_HEALTH_PORT=str(port),
-        WS_DRAIN_DELAY="1.5",
+        WS_DRAIN_DELAY="1.51",  # a timer counts whole milliseconds
     )
     assert await line(process) == "started"
     await until(lambda: asyncio.to_thread(lambda: fetched(f"http://127.0.0.1:{port}/readyz")[0] == 200), "ready")
