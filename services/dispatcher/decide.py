@@ -154,7 +154,7 @@ def answered(partition: Partition, check: Check, answer: str, now: int) -> Reque
 def _of_lease(state: RequestState, lease: Lease, fleet: Fleet, now: int) -> AnyDecision | None:
     listing = fleet.listed.get(lease.lease)
     if listing is not None:
-        lease.seen, lease.conn, lease.boot = True, listing.conn, fleet.boot(listing.conn)
+        lease.seen, lease.conn = True, listing.conn
         lease.started = lease.started or listing.held.state != "sent"
         return _overdue(state, listing.held.state, listing.held.running_s + (now - listing.at) / SECOND, now)
     if not lease.seen and not lease.orphaned_at:
@@ -171,8 +171,7 @@ def _of_lease(state: RequestState, lease: Lease, fleet: Fleet, now: int) -> AnyD
 
 def _came_back_without(lease: Lease, identity: str, fleet: Fleet) -> bool:
     """Whether the agent is connected anew without the lease: a connection first appears with all that its agent holds."""
-    conn = fleet.conn_of(identity)
-    return bool(conn) and (conn != lease.conn or fleet.boot(conn) != lease.boot)
+    return fleet.conn_of(identity) not in ("", lease.conn)
 
 
 def _lost(state: RequestState, lease: Lease) -> AnyDecision:

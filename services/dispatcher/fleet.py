@@ -181,10 +181,6 @@ class Fleet:
         if agent is not None:
             agent.blocked_number, agent.blocked_until = agent.number, until
 
-    def boot(self, conn: str) -> str:
-        """The boot id behind a connection, empty when it is not connected."""
-        return self.agents[conn].report.boot_id if conn in self.agents else ""
-
     def conn_of(self, identity: str) -> str:
         """The newest connection of an agent identity, empty when it is not connected."""
         return self._by_identity.get(identity, "")

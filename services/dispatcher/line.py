@@ -52,6 +52,15 @@ class Line:
             heapq.heappush(self._heads, each)
         return found
 
+    def only(self, waits: Callable[[str], bool]) -> "Line":
+        """The line of those alone that wait, each once."""
+        kept = Line()
+        for lane, entries in self._lanes.items():
+            for entry in set(entries):
+                if waits(entry[1]):
+                    kept.push(entry, lane)
+        return kept
+
     def _take(self, lane: Lane, entries: list[Entry]) -> str:
         _, rid = heapq.heappop(entries)
         if entries:

@@ -11,14 +11,19 @@ from services.dispatcher.quotas import Room, lane_of
 
 STALE_NS = 250_000_000
 """Everybody who watches a waiting request asks for its place again and again: the places are counted at most this often."""
+SPARE_ENTRIES = 1024
+"""So many entries of requests that wait no more may be kept, beside one for each that waits."""
 
 
 class SpaceQueue:
-    """Waiting requests of one space. Entries that were discarded are skipped when they come up."""
+    """Waiting requests of one space. Entries that were discarded are skipped when they come up, or swept out when they are
+    many: nothing comes up while no agent is there."""
 
     def __init__(self) -> None:
         self._levels: dict[int, OrderedDict[str, Line]] = {}
         self._waiting: dict[str, RequestState] = {}
+        self._discarded = 0
+        """How many entries there are beside one for each that waits."""
         self._places: dict[str, int] = {}
         self._oldest: int | None = None
         self._counted_at = -STALE_NS
@@ -35,7 +40,10 @@ class SpaceQueue:
 
     def discard(self, rid: str) -> None:
         """The request does not wait any more."""
-        self._waiting.pop(rid, None)
+        if self._waiting.pop(rid, None) is not None:
+            self._discarded += 1
+            if self._discarded > len(self._waiting) + SPARE_ENTRIES:
+                self._sweep()
 
     def pop(self, room: Room) -> RequestState | None:
         """The next request to run, None when there is no room for any; its user goes to the end of the round. Who is passed
@@ -101,8 +109,19 @@ class SpaceQueue:
     def _first_of(self, line: Line, room: Room) -> RequestState | None:
         while (rid := line.pop(room.for_lane)) is not None:
             if (state := self._waiting.pop(rid, None)) is not None:
-                return state  # and not an entry that was discarded
+                return state
+            self._discarded -= 1
         return None
+
+    def _sweep(self) -> None:
+        for priority, users in list(self._levels.items()):
+            for user, line in list(users.items()):
+                users[user] = line.only(self._waiting.__contains__)
+                if not users[user]:
+                    del users[user]
+            if not users:
+                del self._levels[priority]
+        self._discarded = 0
 
     def _count(self, now: int) -> None:
         if now - self._counted_at >= STALE_NS:

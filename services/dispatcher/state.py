@@ -27,8 +27,6 @@ class Lease:
     lease: int
     conn: str
     """The connection that it was given to, or that has listed it last."""
-    boot: str
-    """The boot id of the agent's process behind that connection."""
     folded_at: int
     seen: bool = False
     """A report has listed it, or its gateway has confirmed that it holds it."""
@@ -167,7 +165,7 @@ class Partition:
             self.wait(state, now)
         elif isinstance(event, Assigned):
             self.in_flight.add(state)
-            self.leases[state.rid] = Lease(state.lease, state.conn, self.fleet.boot(state.conn), now)
+            self.leases[state.rid] = Lease(state.lease, state.conn, now)
             self.fleet.reserve(state.conn, state.rid, state.lease)
 
 

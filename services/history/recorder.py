@@ -12,22 +12,22 @@ import time
 from nats.aio.client import Client
 
 from services.contracts import subjects
+from services.history.comparing import contradicted
 from services.history.database import Connection, Pool
 from services.history.metrics import BATCH_SECONDS, CONFLICTS, HALTED, LAG, LOST
-from services.history.positions import Position, Stamp, contradiction, passes_milestone
+from services.history.positions import Position, passes_milestone
 from services.history.requests import Message
 from services.history.statements import sql
 from services.history.store import (
     PositionMoved,
     begin_position,
     read_position,
-    recorded_stamp,
     skip_to,
     write_batch,
 )
 from services.runtime import tracing
 from services.runtime.errors import Final, NatsUnavailable
-from services.runtime.jetstream import Stored, StreamInfo, get, stream_info
+from services.runtime.jetstream import Stored, StreamInfo, stream_info
 from services.runtime.kv import Bucket, Conflict
 from services.runtime.loops import together
 from services.runtime.tail import BEHIND_S, Tail, TailTrimmed
@@ -152,17 +152,8 @@ class Recorder:
     async def _check(self, connection: Connection, position: Position) -> None:
         """Raises StreamReplaced when the stream contradicts the log."""
         info = await self._info(position)
-        epoch = int(info.config.metadata.get(EPOCH, "1"))
-        stored = await get(self._nc, self._stream, seq=position.seq) if position.seq > 0 else None
-        recorded = await recorded_stamp(connection, self._stream, position)
+        reason, epoch = await contradicted(self._nc, connection, self._stream, position, info)
         LAG.labels(self._stream).set(info.state.last_seq - position.seq)
-        reason = contradiction(
-            position,
-            epoch,
-            info.state.last_seq,
-            recorded,
-            None if stored is None else Stamp(stored.time_ns, stored.subject),
-        )
         if reason is not None:
             raise StreamReplaced(f"{self._stream}: {reason}", (position.epoch, epoch))
 

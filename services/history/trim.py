@@ -4,10 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+import asyncpg
 from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.ids import PARTS
+from services.history.comparing import contradicted
 from services.history.database import Connection, Pool
 from services.history.metrics import TRIMMED
 from services.history.positions import Position
@@ -15,7 +17,7 @@ from services.history.statements import sql
 from services.history.store import read_position
 from services.history.trim_plan import Trimmed, purge_below, sweep, swept
 from services.runtime.clock import ServerClock
-from services.runtime.jetstream import purge
+from services.runtime.jetstream import purge, stream_info
 
 log = logging.getLogger("services.history.trim")
 
@@ -47,7 +49,7 @@ class Trimmer:
         async with self._pool.acquire() as connection:
             # Before the requests: what is recorded meanwhile stays.
             position = await read_position(connection, subjects.REQUESTS)
-            if position is None or not await self._read_table_is_whole(connection):
+            if position is None or not await self._may_purge(connection, position):
                 return 0
             rows = await connection.fetch(sql("trim_positions"))
             trimmed = {row["part"]: Trimmed(row["below_seq"], row["swept_at"]) for row in rows}
@@ -57,6 +59,13 @@ class Trimmer:
                 purged += await self._trim_part(connection, part, before, position, now_ns - self._keep_ns)
         TRIMMED.inc(purged)
         return purged
+
+    async def _may_purge(self, connection: Connection, position: Position) -> bool:
+        # The recorder bears for a while with a stream that seems to have lost its end, before it halts everybody. What such
+        # a stream has taken since stands at sequences at which the log has something else.
+        info = await stream_info(self._nc, subjects.REQUESTS)
+        reason, _ = await contradicted(self._nc, connection, subjects.REQUESTS, position, info)
+        return reason is None and await self._read_table_is_whole(connection)
 
     async def _read_table_is_whole(self, connection: Connection) -> bool:
         """An open request that is missing there must not be purged as one that has ended."""
@@ -70,6 +79,7 @@ class Trimmer:
         self, connection: Connection, part: int, before: Trimmed, position: Position, closed_until: int
     ) -> int:
         purged, now, epoch = 0, before, position.epoch
+        stuck: list[asyncpg.Record] = []
         oldest = await connection.fetchval(sql("oldest_kept"), part, before.below_seq, closed_until, epoch)
         below = purge_below(before, position.seq, oldest)
         if below is not None:
@@ -80,7 +90,8 @@ class Trimmer:
             for row in stuck:
                 purged += await self._purge(subjects.chain(row["rid"]))
             now = swept(now, look, [row["completed_at"] for row in stuck], SWEEP_LIMIT)
-        if purged:
+        # Whoever was killed before noting it has purged those that are stuck: they must not come up for ever.
+        if purged or stuck:
             await connection.execute(sql("trimmed"), part, *now)
         return purged
 

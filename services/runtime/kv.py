@@ -67,8 +67,9 @@ class Bucket:
         return await self.set(key, value, entry.revision, ttl_s)
 
     async def delete(self, key: str, revision: int) -> None:
-        """Delete if the key is still at `revision`. Raises Conflict, NatsUnavailable, ApiError."""
-        await self._publish(key, b"", revision, {_OPERATION: "DEL"}, None)
+        """Delete if the key is still at `revision`. What says so expires like a value. Raises Conflict, NatsUnavailable,
+        ApiError."""
+        await self._publish(key, b"", revision, {_OPERATION: "DEL"}, MARKER_S)
 
     async def watch(self, keys: str = ">") -> AsyncIterator[tuple[list[Entry], int]]:
         """First the newest value of each key, then every change: (entries, pending); pending 0 means caught up.

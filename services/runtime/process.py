@@ -118,16 +118,22 @@ class Process:
             await asyncio.sleep(self.settings.drain_delay)
 
     async def close(self) -> None:
-        """Drain, then end all loops and the connection."""
+        """Drain, whatever fails of it, then end all loops and the connection."""
         try:
             async with asyncio.timeout(DRAIN_S):
                 for step in reversed(self._drain_steps):
-                    await step()
+                    await self._drained(step)
         except TimeoutError:
             log.error("drain took longer than %g s", DRAIN_S)
         await cancel(self._loops)
         with contextlib.suppress(OSError, nats.errors.Error):  # it may be trying to reconnect right now
             await self.nc.close()
+
+    async def _drained(self, step: Step) -> None:
+        try:
+            await step()
+        except Exception:  # without NATS some cannot be done: the others have to be
+            log.exception("a step of the drain failed")
 
 
 def new_process_id(service: str) -> str:

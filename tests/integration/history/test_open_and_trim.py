@@ -10,7 +10,7 @@ from services.contracts.events import RequestEvent
 from services.contracts.ids import PARTS, part_of_space
 from services.contracts.requests import RequestState, evolve, fold
 from services.contracts.rpc import GetChain, GetOpen, GetPositions, OpenPage, Positions
-from services.history import queries
+from services.history import queries, trim
 from services.history.queries import Queries
 from services.history.rebuild import rebuild
 from services.history.trim import Trimmer
@@ -18,7 +18,10 @@ from services.history.trim_plan import STUCK_NS
 from services.runtime import rpc
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import purge
+from services.runtime.loops import cancel
 from services.runtime.tail import Tail
+from tests.support.bus import until
 from tests.support.hearing import heard
 from tests.support.history import World
 from tests.support.servers import Servers
@@ -231,6 +234,23 @@ async def test_closed_chains_behind_a_long_open_one_go_one_by_one(world: World) 
     assert {state.rid for state in (await world.states()).values()} == {waiting.rid, closed[3].rid}
 
 
+async def test_a_trim_goes_on_behind_chains_that_one_killed_before_it_has_purged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trim, "SWEEP_LIMIT", 2)
+    world.record()
+    await world.request().accept()
+    closed = [await world.request().accept() for _ in range(3)]
+    for request in closed:
+        await request.fail()
+    await world.recorded()
+    for request in closed[:2]:
+        await purge(world.history, subjects.REQUESTS, subjects.chain(request.rid))
+    trimmer = Trim(world)
+    await trimmer.after(STUCK_NS / 1e9 + 10)
+    assert await trimmer.after(STUCK_NS / 1e9 + 15) == ["accepted"]
+
+
 async def test_what_is_not_recorded_stays(world: World) -> None:
     tasks = world.record(subjects.REQUESTS)
     request = await world.request().accept()
@@ -251,6 +271,19 @@ async def test_a_halted_recorder_purges_nothing(world: World) -> None:
     trim = Trim(world)
     trim.halted = True
     assert len(await trim.after(10)) == 2
+
+
+async def test_of_a_stream_that_is_another_one_nothing_is_purged_although_nobody_has_been_halted_yet(world: World) -> None:
+    recorders = world.record(subjects.REQUESTS)
+    for _ in range(3):
+        await (await world.request().accept()).fail()
+    await world.recorded()
+    await cancel(recorders)
+    await asyncio.to_thread(world.servers.empty_nats)
+    await until(lambda: all(nc.is_connected for nc in world.clients.values()), "all are connected again")
+    await world.provision()
+    await world.request().accept()
+    assert await trimmed_types(world, 10) == ["accepted"]
 
 
 async def test_recording_goes_on_after_a_trim(world: World) -> None:

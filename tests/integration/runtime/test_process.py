@@ -97,6 +97,30 @@ async def test_sigterm_drains_in_reverse_order_and_exits_with_0(start: Start) ->
     assert (code, out.split("\n")) == (0, ["second", "first", "loop ended", ""])
 
 
+async def test_a_step_of_the_drain_that_fails_keeps_no_other_from_being_done(start: Start) -> None:
+    process = start("""
+    async def start(process):
+        async def idle():
+            await asyncio.Event().wait()
+        async def first():
+            say("drained")
+        async def unanswered():
+            raise TimeoutError("no answer to our ping")
+        async def broken():
+            raise ValueError("broken")
+        process.spawn("idle", idle())
+        process.on_drain(first)
+        process.on_drain(unanswered)
+        process.on_drain(broken)
+        say("started")
+    """)
+    assert await line(process) == "started"
+    process.send_signal(signal.SIGTERM)
+    code, out, log = await ended(process)
+    assert (code, out) == (0, "drained\n")
+    assert [each["message"] for each in log if "drain" in each["message"]] == ["a step of the drain failed"] * 2
+
+
 async def test_sigint_is_the_same(start: Start) -> None:
     process = start(IDLE)
     assert await line(process) == "started"
@@ -245,6 +269,7 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
     port = free_port()
     process = start(
         """
+    import signal
     async def start(process):
         async def work():
             while True:
@@ -252,14 +277,17 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
                     say("at work")
                     await asyncio.Event().wait()
                 await asyncio.sleep(0.01)
+        looked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, looked.set)
         async def drain():
             say("draining")
+            await looked.wait()
         process.spawn("work", work())
         process.on_drain(drain)
         say("started")
     """,
         WS_HEALTH_PORT=str(port),
-        WS_DRAIN_DELAY="1.5",
+        WS_DRAIN_DELAY="1.51",  # a timer counts whole milliseconds
     )
     assert await line(process) == "started"
     await until(lambda: asyncio.to_thread(lambda: fetched(f"http://127.0.0.1:{port}/readyz")[0] == 200), "ready")
@@ -270,6 +298,7 @@ async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains
     assert (status, json.loads(body)["waiting_for"]) == (503, ["stopping"])
     assert await line(process) == "draining"
     assert time.monotonic() - told >= 1.5
+    process.send_signal(signal.SIGUSR1)
     assert (await ended(process))[0] == 0
 
 

@@ -248,6 +248,16 @@ def test_an_agent_that_has_not_come_back_has_the_grace() -> None:
     assert timers(partition, NOW + MOMENT) == []
 
 
+def test_a_lease_that_its_gateway_holds_has_the_grace_although_it_was_assigned_before_we_knew_the_agent() -> None:
+    partition = a_partition()
+    partition.apply(accepted(1), 1, NOW, NOW)
+    partition.apply(following(Assigned, 1, 1), 11, NOW, NOW)
+    partition.fleet.fold(report(agent_report(), number=1), NOW)
+    assert answered(partition, Check(partition.requests[rid(1)]), "held", NOW) is None
+    assert timers(partition, NOW + GRACE) == []
+    assert timers(partition, NOW + GRACE + 1) == [Requeue(partition.requests[rid(1)], "agent_lost", started=False)]
+
+
 def test_a_lease_whose_handler_had_not_started_when_it_was_lost_says_so() -> None:
     partition = assigned_partition(agent_report(held(1, 11, state="sent")))
     timers(partition, NOW)

@@ -3,7 +3,7 @@
 from itertools import count
 
 from services.contracts.requests import RequestState, begin
-from services.dispatcher.queue import STALE_NS, SpaceQueue
+from services.dispatcher.queue import SPARE_ENTRIES, STALE_NS, SpaceQueue
 from services.dispatcher.quotas import NO_LIMITS, InFlight, Room
 from tests.unit.dispatcher.given import NOW, accepted
 
@@ -74,6 +74,19 @@ def test_a_request_discarded_and_pushed_again_waits_once() -> None:
     queue.discard(state.rid)
     queue.push(state)
     assert drained(queue) == [state.rid, other.rid]
+
+
+def test_a_queue_that_nobody_serves_keeps_few_of_those_that_wait_no_more() -> None:
+    queue = filled(first := waiting("a"))
+    for number in range(5 * SPARE_ENTRIES):
+        gone = waiting(f"u{number % 700}", priority=number % 3)
+        queue.push(gone)
+        queue.discard(gone.rid)
+    queue.push(second := waiting("b"))
+    queue.push(third := waiting("a"))
+    entries = sum(len(list(line)) for users in queue._levels.values() for line in users.values())
+    assert entries <= len(queue) + SPARE_ENTRIES + 1
+    assert drained(queue) == [first.rid, second.rid, third.rid]
 
 
 def test_positions_are_those_in_which_requests_are_popped() -> None:
