@@ -277,6 +277,27 @@ async def test_a_process_that_dies_while_it_does_nothing_is_started_again_later_
     assert caplog.messages[:3] == [f"{said}{delay} s" for delay in ("0.1", "0.1", "0.2")]
 
 
+async def test_a_process_that_cannot_be_started_for_the_moment_is_tried_again_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = [OSError("no more processes")]
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return spawn(*arguments, **options)
+
+    async with workers("obedient") as run:
+        run.start(lease=1)
+        await pid_of(run, 1)
+        monkeypatch.setattr("spaces_agent.workerprocess.spawn", start)
+        run.start(lease=2)
+        await pid_of(run, 2)
+        assert sorted(work.lease for work in run.runner.in_flight()) == [1, 2]
+        assert run.listener.failures == []
+    assert "no process can be started for the handler (no more processes); starting another in " in caplog.text
+
+
 async def test_the_end_need_not_wait_for_a_process_that_is_to_start_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spaces_agent.workers.Backoff.after", lambda *_, **__: 1000.0)
     async with asyncio.timeout(DEADLINE_S), workers("echo", slots=1) as run:
