@@ -184,10 +184,12 @@ async def test_one_that_waits_for_a_worker_is_stopped_without_one() -> None:
     ("way", "words"),
     [("exit", "exit status 3"), ("segfault", "signal 11 (SIGSEGV)"), ("memory", "signal 9 (SIGKILL)")],
 )
-async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str) -> None:
+async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str, tmp_path: Path) -> None:
     async with workers("dies", slots=2) as run:
-        run.start(way)
-        run.start("", lease=2)
+        run.start([way, str(tmp_path / "heard")])
+        run.start(["", str(tmp_path / "heard")], lease=2)
+        await run.listener.until(run.listener.read)
+        (tmp_path / "heard").touch()
         crashed = await run.ended()
         assert crashed is not None
         assert crashed.error is not None
@@ -203,10 +205,11 @@ async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str)
 
 
 @pytest.mark.parametrize("how", ["is killed", "dies"])
-async def test_what_a_handler_has_started_ends_with_it(how: str) -> None:
+async def test_what_a_handler_has_started_ends_with_it(how: str, tmp_path: Path) -> None:
     async with workers("parent") as run:
-        run.start(how)
+        run.start([how, str(tmp_path / "heard")])
         await run.listener.until(run.listener.read)
+        (tmp_path / "heard").touch()
         _, (pids,) = run.listener.read()[0]
         if how == "is killed":
             run.runner.stop(1, 0.0)
