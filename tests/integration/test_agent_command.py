@@ -13,7 +13,7 @@ import pytest
 
 from spaces_agent import frames
 from tests.support.agents import KEY, agent_command, until
-from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
+from tests.support.scripted_gateway import DEADLINE_S, ScriptedGateway, scripted_gateway
 
 WAITS = """
 import pathlib, time
@@ -128,7 +128,7 @@ async def test_what_does_not_finish_within_its_time_is_handed_back(gateway: Scri
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["threads", "isolated"])
 async def test_a_signal_while_it_loads_ends_it(gateway: ScriptedGateway, tmp_path: Path, isolate: list[str]) -> None:
     (tmp_path / "slow.py").write_text(
-        "import pathlib, time\ndef load():\n    pathlib.Path('loads').touch()\n    time.sleep(60)\ndef run(x): return x\n"
+        "import pathlib, time\ndef load():\n    pathlib.Path('loads').touch()\n    time.sleep(600)\ndef run(x): return x\n"
     )
     async with agent_command(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:slow:run",
@@ -162,7 +162,7 @@ import asyncio, pathlib, sys, time
 from spaces_agent import Agent
 def nap(path):
     pathlib.Path(path).touch()
-    time.sleep(60)
+    time.sleep(600)
 agent = Agent(sys.argv[1], "wsa_test", ["demo"], slots=40, state_dir=sys.argv[2], drain_s=0.2)
 @agent.handler
 {handler}
@@ -202,7 +202,7 @@ async def test_a_handler_that_does_not_end_keeps_nobody_waiting_forever(
         await until((tmp_path / "naps").exists, "it runs")
         process.terminate()
         await session.expect(frames.Goodbye)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE_S):
             _, said = await process.communicate()
     assert process.returncode == 0
     assert b"ending although not everything is finished" in said
@@ -220,7 +220,7 @@ async def test_what_a_canceled_handler_has_left_in_a_thread_keeps_nobody_waiting
         await session.expect(frames.Stopped, 1)
         process.terminate()
         await session.expect(frames.Goodbye)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE_S):
             _, said = await process.communicate()
     assert process.returncode == 0
     assert b"Traceback" not in said
@@ -231,7 +231,7 @@ async def run(*arguments: str, directory: Path) -> tuple[int, str]:
         sys.executable, "-m", "spaces_agent", *arguments, cwd=directory,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE_S):
         said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()

@@ -158,9 +158,9 @@ async def test_a_grace_ends_with_the_run_that_it_was_given_to() -> None:
     async with workers("naps", slots=1) as run:
         run.start(60)
         pid = await pid_of(run)
-        run.runner.stop(1, 1.0)
+        run.runner.stop(1, 4.0)
         assert await run.ended() is None
-        assert output(await run.result(1.5, lease=2)) == [pid, ""]
+        assert output(await run.result(4.5, lease=2)) == [pid, ""]
 
 
 async def test_a_process_that_is_just_starting_is_not_started_again() -> None:

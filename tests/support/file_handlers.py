@@ -47,7 +47,7 @@ def deaf(value: Any, context: Context) -> Iterator[Any]:
     while not Path(os.environ["TEST_DIRECTORY"], "hold").exists():
         time.sleep(0.01)
     Path(os.environ["TEST_DIRECTORY"], "holding").touch()
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(600)
 
 
 def echo(value: Any) -> Any:
