@@ -70,12 +70,13 @@ async def repeats_async(value: Any) -> AsyncIterator[Any]:
 
 
 def fills(value: Any) -> Iterator[Any]:
-    """Yields so many texts of 64 KiB, tells how many in a file, and when it ends in another."""
+    """Yields so many texts of 64 KiB, for each a byte into a file, and tells in another when it ends."""
     count = Path(value["count"])
     try:
-        for number, chunk in enumerate(repeats(value["chunks"])):
+        for chunk in repeats(value["chunks"]):
             yield chunk
-            count.write_text(str(number + 1))
+            with count.open("ab") as file:
+                file.write(b".")
     finally:
         count.with_suffix(".closed").touch()
 
