@@ -24,7 +24,7 @@ from spaces_agent.logs import log_to_stderr
 from spaces_agent.metrics import serving_metrics
 from spaces_agent.profile import Profile
 from spaces_agent.runner import Listener, Runner
-from spaces_agent.serving import Serving
+from spaces_agent.serving import THREADS_END_S, Serving
 from spaces_agent.version import __version__
 from spaces_agent.workers import Workers
 
@@ -170,7 +170,7 @@ class Agent:
         except AgentError as error:
             print(f"spaces-agent: {error}", file=sys.stderr)
             status = _EXIT_CONFIG
-        if self._unfinished:
+        if self._unfinished or not await _threads_ended():
             # A handler had its time, and setup is of no use; threads that they wait for must not keep the process.
             sys.stdout.flush()
             os._exit(status)
@@ -182,6 +182,13 @@ class Agent:
             logger.warning("ending at once")
             os._exit(1)
         self.drain()
+
+
+async def _threads_ended() -> bool:
+    """Whether nothing is left in the threads of `asyncio.to_thread`, or ends soon: Python would wait for it for ever."""
+    ending = asyncio.create_task(asyncio.get_running_loop().shutdown_default_executor())
+    ended, _ = await asyncio.wait({ending}, timeout=THREADS_END_S)
+    return bool(ended)
 
 
 def _several(given: str | Sequence[str], what: str) -> list[str]:

@@ -6,9 +6,11 @@ import asyncio
 import socket
 import subprocess
 from collections.abc import Callable
+from functools import partial
 
 from spaces_agent import messages
 from spaces_agent.channel import Channel
+from spaces_agent.pool import in_thread
 from spaces_agent.spawning import in_words, spawn
 
 
@@ -44,8 +46,12 @@ class LinkProcess:
         has ended, in words."""
         self._channel.close()
         try:
-            status = await asyncio.to_thread(self._process.wait, timeout_s)
+            return in_words(await self._exited(timeout_s))
         except subprocess.TimeoutExpired:
             self._process.kill()
-            status = await asyncio.to_thread(self._process.wait)
-        return in_words(status)
+            return in_words(await self._exited())
+
+    async def _exited(self, timeout_s: float | None = None) -> int:
+        # Not `asyncio.to_thread`: handlers may have taken all of its threads, for as long as they like.
+        status: int = await in_thread(partial(self._process.wait, timeout_s), "link-wait")
+        return status

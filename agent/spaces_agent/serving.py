@@ -27,7 +27,9 @@ logger = logging.getLogger("spaces_agent")
 _ACKS_S = 5.0
 """How long a draining agent waits for the acknowledgement of its last results; they are on disk by then."""
 _LINK_ENDS_S = 5.0
-AFTER_DRAIN_S = _ACKS_S + 2 * _LINK_ENDS_S
+THREADS_END_S = 1.0
+"""How long threads may go on in which handlers that were stopped have left something."""
+AFTER_DRAIN_S = _ACKS_S + 2 * _LINK_ENDS_S + THREADS_END_S
 """How long it may take to end, once what runs has had its time to finish."""
 
 

@@ -134,10 +134,11 @@ class Patience:
     def __init__(self, deadline_at: float) -> None:
         self._deadline_at = deadline_at
         self._backoff = Backoff()
+        self._trouble = ""
 
     def progressed(self) -> None:
         """Bytes have got through."""
-        self._backoff = Backoff()
+        self._backoff, self._trouble = Backoff(), ""
 
     def remaining_s(self, now: float) -> float:
         """The time that is left."""
@@ -145,11 +146,17 @@ class Patience:
 
     def pause_s(self, again: Again, now: float, entropy: float) -> float:
         """The seconds to wait. Raises FileFailed when the deadline comes first."""
+        self._trouble = again.reason
         jittered = self._backoff.after(ready_s=0.0, in_flight=True, slowly=False, entropy=entropy)
         pause_s = max(jittered, min(again.after_s, MAX_PAUSE_S))
         if pause_s >= self.remaining_s(now):
-            raise FileFailed(f"no time is left to transfer the file; the last trouble: {again.reason}", retryable=True)
+            raise self.over()
         return pause_s
+
+    def over(self) -> FileFailed:
+        """What to raise when no time is left."""
+        last = f"; the last trouble: {self._trouble}" if self._trouble else ""
+        return FileFailed(f"no time is left to transfer the file{last}", retryable=True)
 
 
 def _otherwise(answer: Answer, what: str) -> Again:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from spaces_agent.address import file_url
-from spaces_agent.errors import FileFailed
 from spaces_agent.stopping import Stop
 from spaces_agent.transfer_steps import Again, Answer, Interrupted, Patience
 
@@ -59,7 +58,7 @@ class Wire:
         """Raises FileFailed: out of time, stopped."""
         self._stop.check()
         if not self._patience.remaining_s(time.monotonic()):
-            raise FileFailed("no time is left to transfer the file", retryable=True)
+            raise self._patience.over()
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], content: Iterator[bytes] | None = None) -> Answer:
         """One exchange whose answer has no body that matters. Raises Interrupted, FileFailed."""

@@ -24,6 +24,11 @@ def base_url(address: str) -> str:
     return address.strip().rstrip("/")
 
 
+def on_this_machine(url: str) -> bool:
+    """Whether a gateway is where its caller is."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
 def api_key(text: str) -> str:
     """The key without the white space around it. Raises ConfigError, which does not show it."""
     key = text.strip()

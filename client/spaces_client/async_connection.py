@@ -29,7 +29,7 @@ class AsyncConnection:
 
     def __init__(self, url: str, key: str | None) -> None:
         """Nothing is sent yet. Raises ConfigError when URL or key cannot be one."""
-        self._http = httpx.AsyncClient(**transport.options(url, key))
+        self._http = transport.opened(httpx.AsyncClient, httpx.AsyncHTTPTransport, url, key)
 
     async def close(self) -> None:
         """Close the sockets."""

@@ -28,7 +28,7 @@ class Connection:
 
     def __init__(self, url: str, key: str | None) -> None:
         """Nothing is sent yet. Raises ConfigError when URL or key cannot be one."""
-        self._http = httpx.Client(**transport.options(url, key))
+        self._http = transport.opened(httpx.Client, httpx.HTTPTransport, url, key)
 
     def close(self) -> None:
         """Close the sockets."""

@@ -8,12 +8,12 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
-from spaces_client.address import api_key, base_url
-from spaces_client.errors import Unreachable
+from spaces_client.address import api_key, base_url, on_this_machine
+from spaces_client.errors import ConfigError, Unreachable
 from spaces_client.sending import World
 from spaces_client.steps import Exchange, Lost
 from spaces_client.version import __version__
@@ -23,19 +23,28 @@ SILENCE_S = 45.0
 """A stream that has said nothing for so long is given up: the gateway sends a ping every 15 s."""
 
 _ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")
-_ON_THIS_MACHINE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
-"""What no proxy of the environment (HTTP_PROXY and the like) would reach."""
+_T = TypeVar("_T")
 
 Waiting = Callable[[str, float], None]
 """Told why a stream was interrupted, and in how many seconds it will be opened again."""
 
 
-def options(url: str, key: str | None) -> dict[str, Any]:
-    """What the HTTP client of a gateway is made with; without a key for what needs none. Raises ConfigError."""
+def opened(http: Callable[..., _T], direct: Callable[[], Any], url: str, key: str | None, **options: Any) -> _T:
+    """The HTTP client of a gateway, made by `http` of httpx; without a key for what needs none. `direct` makes its transport
+    to this machine, which no proxy of the environment (HTTP_PROXY and the like) would reach. Raises ConfigError."""
     headers = {"User-Agent": f"spaces-client/{__version__}"}
     if key is not None:
         headers["Authorization"] = f"Bearer {api_key(key)}"
-    return {"base_url": base_url(url), "headers": headers, "mounts": dict.fromkeys(_ON_THIS_MACHINE)}
+    base = base_url(url)
+    try:
+        transport = direct() if on_this_machine(base) else None
+        return http(base_url=base, headers=headers, transport=transport, **options)
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigError(
+            f"the proxy that the environment names (ALL_PROXY and the like) cannot be used: {error}"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"the certificates that SSL_CERT_FILE names cannot be read: {error.strerror or error}") from error
 
 
 def world() -> World:

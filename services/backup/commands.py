@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -90,13 +89,12 @@ def restore(file: Path, home: Path | None, only_check: bool, as_json: bool) -> N
 
 def _run(work: "Callable[[Progress], T]") -> T:
     """Do it and show how far it is; what goes wrong is told in one line."""
+    from services.backup.interrupting import interrupted_once
     from services.local.errors import LocalError
     from services.runtime.errors import SpacesError
 
     logging.disable()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half done is taken away, as after Ctrl-C
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # which it is under nohup
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
+    interrupted_once()
     show, end = _shown()
     try:
         done = work(show)

@@ -84,15 +84,15 @@ def _line(finding: "Finding") -> str:
 def _findings(probe: "Probe", found: Place) -> Iterator["Finding"]:
     """One after the other; where one is bad, what depends on it is left out."""
     from services.commands import checks
+    from spaces_client.address import on_this_machine
 
     alive = probe.ask("/healthz")
     if isinstance(alive, checks.Trouble):
         yield checks.unreachable(found.url, alive)
         return
     yield checks.Finding("address", "ok", f"{found.url} answers")
-    parts = urlsplit(found.url)
-    local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    secured = parts.scheme == "https"
+    local = on_this_machine(found.url)
+    secured = urlsplit(found.url).scheme == "https"
     yield checks.tls(secured=secured, on_this_machine=local, days=probe.certificate_days() if secured else None)
     yield (version := checks.version(*_asked(probe, "/openapi.json"), _NEEDED))
     if version.state == "bad":

@@ -15,6 +15,7 @@ from services.commands.checks import Door, Trouble
 from spaces_agent.address import connect_url
 from spaces_agent.frames import SUBPROTOCOL
 from spaces_client import transport
+from spaces_client.address import on_this_machine
 
 PATIENCE_S = 10.0
 """Who has not answered by then does not."""
@@ -35,7 +36,7 @@ class Probe:
     def __init__(self, url: str, key: str) -> None:
         """Raises ConfigError when URL or key cannot be one."""
         self._url = url.strip()
-        self._http = httpx.Client(**transport.options(url, key), timeout=PATIENCE_S)
+        self._http = transport.opened(httpx.Client, httpx.HTTPTransport, url, key, timeout=PATIENCE_S)
 
     def __enter__(self) -> "Probe":
         return self
@@ -70,7 +71,7 @@ class Probe:
         from websockets.sync.client import connect
         from websockets.typing import Subprotocol
 
-        proxy: Literal[True] | None = None if urlsplit(self._url).hostname in {"127.0.0.1", "localhost", "::1"} else True
+        proxy: Literal[True] | None = None if on_this_machine(self._url) else True
         try:
             with connect(
                 connect_url(self._url), subprotocols=[Subprotocol(SUBPROTOCOL)], open_timeout=PATIENCE_S, proxy=proxy
@@ -79,7 +80,8 @@ class Probe:
                 return Door(text=first if isinstance(first, str) else "")
         except InvalidStatus as error:
             return Door(status=error.response.status_code)
-        except (OSError, WebSocketException) as error:
+        # ImportError: a SOCKS proxy is set, and the library for it is missing.
+        except (OSError, WebSocketException, ImportError) as error:
             return Door(trouble=str(error) or type(error).__name__)
 
 

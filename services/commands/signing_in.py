@@ -112,8 +112,12 @@ def _made(url: str, email: str, password: str, name: str, expires_in_s: float | 
 def _checked(url: str, key_file: Path) -> Login:
     from spaces_client import Client
 
-    with click.open_file(str(key_file), encoding="utf-8") as opened:
-        key = opened.readline().strip()
+    try:
+        with click.open_file(str(key_file), encoding="utf-8") as opened:
+            key = opened.readline().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise fail(f"the key file {key_file} cannot be read: {reason}", NOBODY_ASKED) from None  # the cause quotes it
     with Client(url, key) as client:
         return Login(url=url, key=key, user=client.me().email)
 

@@ -3,6 +3,7 @@
 Everything here blocks; from asyncio, call it in a thread.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -99,7 +100,8 @@ def stop_leftover(pid: int, marker: str, number: signal.Signals, timeout_s: floa
     """End a process that outlived a killed parent: only if `marker` is one of its arguments, for ids are reused."""
     deadline = time.monotonic() + timeout_s
     while runs_with(pid, marker):
-        os.kill(pid, number if time.monotonic() < deadline else signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended this moment
+            os.kill(pid, number if time.monotonic() < deadline else signal.SIGKILL)
         pause_until = time.monotonic() + 1
         while runs_with(pid, marker) and time.monotonic() < pause_until:
             time.sleep(_POLL_S)

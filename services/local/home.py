@@ -11,6 +11,7 @@ import os
 import secrets
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ RESTORING = "restoring"
 
 LAST_BACKUP = "last-backup.json"
 """In the home: when the last backup was made, where, and how large."""
+
+_AGAIN_S = 0.02
 
 
 class Home:
@@ -38,18 +41,16 @@ class Home:
         self._changing = threading.Lock()
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Own the directory until the block ends, or the process does. Raises HomeInUse or HomeUnwritable."""
+    def lock(self, patience_s: float = 0.0) -> Iterator[None]:
+        """Own the directory until the block ends, or the process does. Whoever has it may take so long to let go. Raises
+        HomeInUse or HomeUnwritable."""
         try:
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
             fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HomeUnwritable(self.path, error.strerror or str(error)) from error
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise HomeInUse(self.path) from error
+            self._take(fd, time.monotonic() + patience_s)
             self._require_writable()
             yield
         finally:
@@ -123,6 +124,15 @@ class Home:
             write_json(path, values)
         except OSError as error:
             raise HomeUnwritable(self.path, error.strerror or str(error)) from error
+
+    def _take(self, fd: int, deadline: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() >= deadline:
+                    raise HomeInUse(self.path) from error
+            time.sleep(_AGAIN_S)
 
     def _require_writable(self) -> None:
         try:

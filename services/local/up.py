@@ -40,6 +40,8 @@ PASSED_ON = (
 """Settings that the services of an embedded stack take from the environment of `spaces up`."""
 CHECK_S = 1.0
 """How often a stack is looked at whose status nobody reads."""
+_LOOKED_AT_S = 1.0
+"""How long `spaces status` and others who only look whether a stack runs may hold its home."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -83,7 +85,7 @@ def up(options: Options, environment: Mapping[str, str], *, json: bool, quiet: b
         options = dataclasses.replace(options, public_url=public_url)
         settings = {name: given[name] for name in PASSED_ON if name in given}
         home = Home(options.home.resolve())
-        with home.lock():
+        with home.lock(_LOOKED_AT_S):
             asyncio.run(_up(home, options, settings, json=json, quiet=quiet))
     except RecoveryNeeded as error:
         advice = f"put {options.home / 'nats'} back, or run `spaces recover --home {options.home}`"

@@ -1,5 +1,6 @@
 """The restore drill: what a stack showed when it was backed up, the restored one shows again; what was open runs."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,9 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
+import msgspec
 import pytest
 
+from services.backup import archive, database
+from services.backup.manifest import DUMP, MANIFEST, SEAL, Manifest
+from tests.support.servers import Servers
 from tests.support.stack import ROOT, Stack, eventually, fresh_home, running, spaces
 from tests.support.world import agent, recorded, types
 
@@ -33,6 +39,7 @@ class Drill:
     def __init__(self, stack: Stack, backup: Path) -> None:
         self.stack, self.backup = stack, backup
         self.before: dict[str, Any] = {}
+        self.counted: dict[str, Any] = {}
         self.ended: dict[str, dict[str, Any]] = {}
         self.queued: dict[str, dict[str, Any]] = {}
         self.in_time: list[str] = []
@@ -57,7 +64,7 @@ class Drill:
                 self.in_time = list(self.perhaps)
                 self.made = json.loads(done(spaces("backup", str(self.backup), "--home", str(self.stack.home), "--json")))
             self.perhaps = [rid for rid in self.perhaps if rid not in self.in_time]
-            self.before = shown(here)
+            self.before, self.counted = shown(here), counted(here)
 
     def fall_down(self) -> None:
         """History dies, requests come in, and then everything dies at once."""
@@ -175,6 +182,12 @@ def shown(here: httpx.Client) -> dict[str, Any]:
     said = {path: answer.json()["results"] for path, answer in answers.items()}
     assert all(said.values()), said
     return {path: [_without(each, "last_used_at", "urls") for each in results] for path, results in said.items()}
+
+
+def counted(here: httpx.Client) -> dict[str, Any]:
+    """How requests have ended, and how long that took."""
+    stats = here.get("/v1/stats", params={"window": "24h"}).json()
+    return {name: stats[name] for name in ("ended", "sampled", "queue_s", "run_s")}
 
 
 def _without(value: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -315,6 +328,59 @@ def test_a_stack_that_is_down_is_backed_up_with_what_nobody_had_recorded(drill: 
     requests = [*drill.ended, *drill.queued, *drill.in_time, *drill.perhaps, *drill.unrecorded]
     assert (made["requests"], made["files"]) == (len(requests), drill.made["files"])
     done(spaces("restore", str(later), "--check"))
+
+
+EARLIER = 9
+"""A version of the database, and what brings a later one back to it: what the migrations since then have added."""
+BACK = """
+    DROP INDEX requests_in_time, event_log_directory, event_log_directory_entry;
+    ALTER TABLE requests DROP COLUMN outcome, DROP COLUMN waited_ns, DROP COLUMN ran_s;
+    ALTER TABLE event_log DROP COLUMN repeats;
+    DELETE FROM schema_migrations WHERE version > 9;
+"""
+
+
+async def dumped_as_earlier(url: str, file: Path) -> None:
+    """Let a dump be one that an earlier release has made."""
+    await database.load(url, file)
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(BACK)
+    finally:
+        await connection.close()
+    held = await database.dump(url, file, lambda _: None)
+    assert held.schema == EARLIER
+
+
+def of_an_earlier_release(backup: Path, target: Path) -> None:
+    """The same backup as an earlier release would have made it."""
+    with archive.writing(target, force=False) as writer, Servers() as servers:
+        for part in archive.parts(backup):
+            if part.name == DUMP:
+                file = servers.directory / "dump"
+                file.write_bytes(archive.read(part, backup))
+                asyncio.run(dumped_as_earlier(servers.database_url, file))
+                writer.add_bytes(DUMP, file.read_bytes())
+            elif part.name == MANIFEST:
+                made = msgspec.json.decode(archive.read(part, backup), type=Manifest)
+            elif part.name != SEAL:
+                writer.add(part.name, part.source, part.size)
+        writer.finish(msgspec.structs.replace(made, release="0.1", schema=EARLIER, members=writer.members), target)
+
+
+def test_a_backup_of_an_earlier_release_is_brought_up_to_date(drill: Drill) -> None:
+    earlier, home = drill.backup.with_name("earlier.backup"), drill.backup.with_name("of-earlier")
+    of_an_earlier_release(drill.backup, earlier)
+    values = json.loads(done(spaces("restore", str(earlier), "--home", str(home), "--json", timeout_s=120)))
+    assert (values["schema"], values["log"]["clean"], values["recovered"]["lost"]) == (EARLIER, True, 0)
+    with Stack(home, "--no-demo") as stack:
+        assert checks(stack)["PostgreSQL"][0] == "ok"
+        with http(stack) as here:
+            assert shown(here) == drill.before
+            for rid, request in drill.ended.items():
+                assert here.get(f"/v1/requests/{rid}").json() == request
+            assert counted(here) == drill.counted
+        done(spaces("log", "verify", "--home", str(home)))
 
 
 def test_a_backup_that_was_changed_leaves_nothing_behind(drill: Drill, tmp_path: Path) -> None:

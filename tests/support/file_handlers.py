@@ -4,7 +4,7 @@ import ctypes
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def deaf(value: Any, context: Context) -> Iterator[Any]:
     while not Path(os.environ["TEST_DIRECTORY"], "hold").exists():
         time.sleep(0.01)
     Path(os.environ["TEST_DIRECTORY"], "holding").touch()
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(600)
 
 
 def echo(value: Any) -> Any:
@@ -69,13 +69,14 @@ async def repeats_async(value: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
-def fills(value: Any) -> Generator[Any]:
-    """Yields so many texts of 64 KiB, tells how many in a file, and when it ends in another."""
+def fills(value: Any) -> Iterator[Any]:
+    """Yields so many texts of 64 KiB, for each a byte into a file, and tells in another when it ends."""
     count = Path(value["count"])
     try:
-        for number, chunk in enumerate(repeats(value["chunks"])):
+        for chunk in repeats(value["chunks"]):
             yield chunk
-            count.write_text(str(number + 1))
+            with count.open("ab") as file:
+                file.write(b".")
     finally:
         count.with_suffix(".closed").touch()
 

@@ -40,7 +40,7 @@ def deaf(value: str, context: Context) -> None:
     while not Path(value, "hold").exists():
         time.sleep(0.01)
     Path(value, "holding").touch()
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(600)
 
 
 def obedient(value: Any) -> Iterator[Any]:
@@ -67,19 +67,19 @@ def naps(value: float) -> Iterator[Any]:
 def waits(value: Any) -> Iterator[Any]:
     """Goes on when the test lets it."""
     yield os.getpid()
-    while not Path(value).exists():
-        time.sleep(0.01)
+    _wait_for(value)
     yield "done"
 
 
 def dies(value: Any) -> Iterator[Any]:
-    """Takes its process with it, in one of several ways."""
+    """Takes its process with it, in one of several ways, when the test has heard of it."""
     if value is None:
         yield [os.getpid(), None]
         return
+    way, heard = value
     yield "said before"
-    time.sleep(0.2)
-    match value:
+    _wait_for(heard)
+    match way:
         case "exit":
             os._exit(3)
         case "segfault":
@@ -89,31 +89,37 @@ def dies(value: Any) -> Iterator[Any]:
 
 
 def parent(value: Any) -> Iterator[Any]:
-    """Has started a process, and a fork that keeps all its files open."""
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    """Has started a process, and a fork that keeps all its files open; ends, or not, when the test has heard of it."""
+    way, heard = value
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     forked = os.fork()
     if forked == 0:
-        time.sleep(60)
+        time.sleep(600)
         os._exit(0)
     yield [os.getpid(), child.pid, forked]
-    time.sleep(0.2)  # so that this is heard before
-    if value == "dies":
+    _wait_for(heard)
+    if way == "dies":
         os._exit(1)
-    time.sleep(60)
+    time.sleep(600)
+
+
+def _wait_for(file: str) -> None:
+    while not Path(file).exists():
+        time.sleep(0.01)
 
 
 def ends_its_own(value: Any) -> Any:
     """Ends processes that it has started, as they are usually ended: also before they have begun."""
-    forked = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,)) for _ in range(20)]
+    forked = [multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,)) for _ in range(20)]
     for process in forked:
         process.start()
         process.terminate()
-    spawned = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    spawned = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     spawned.terminate()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     for process in forked:
         process.join(max(0.0, end - time.monotonic()))
-    return [*{process.exitcode for process in forked}, spawned.wait(10)]
+    return [*{process.exitcode for process in forked}, spawned.wait(60)]
 
 
 def set_up() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from spaces_agent import frames
 from tests.support.agents import KEY, agent_command, until
-from tests.support.scripted_gateway import ScriptedGateway
+from tests.support.scripted_gateway import DEADLINE_S, ScriptedGateway
 
 WAITS = """
 import pathlib, time
@@ -120,7 +122,7 @@ async def test_what_does_not_finish_within_its_time_is_handed_back(gateway: Scri
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["threads", "isolated"])
 async def test_a_signal_while_it_loads_ends_it(gateway: ScriptedGateway, tmp_path: Path, isolate: list[str]) -> None:
     (tmp_path / "slow.py").write_text(
-        "import pathlib, time\ndef load():\n    pathlib.Path('loads').touch()\n    time.sleep(60)\ndef run(x): return x\n"
+        "import pathlib, time\ndef load():\n    pathlib.Path('loads').touch()\n    time.sleep(600)\ndef run(x): return x\n"
     )
     async with agent_command(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:slow:run",
@@ -150,36 +152,71 @@ async def test_a_time_to_drain_that_is_none_is_refused(tmp_path: Path, seconds: 
 
 
 HANGS = """
-import asyncio, sys, time
+import asyncio, pathlib, sys, time
 from spaces_agent import Agent
-agent = Agent(sys.argv[1], "wsa_test", ["demo"], slots=2, state_dir=sys.argv[2], drain_s=0.2)
+def nap(path):
+    pathlib.Path(path).touch()
+    time.sleep(600)
+agent = Agent(sys.argv[1], "wsa_test", ["demo"], slots=40, state_dir=sys.argv[2], drain_s=0.2)
 @agent.handler
 {handler}
 agent.run()
 """
 
 
+SYNC, IN_THREAD = "def handle(input): nap(input)", "async def handle(input): await asyncio.to_thread(nap, input)"
+
+
+@asynccontextmanager
+async def hanging(gateway: ScriptedGateway, tmp_path: Path, handler: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    command = [sys.executable, "-c", HANGS.format(handler=handler), gateway.url, str(tmp_path / "state")]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
 @pytest.mark.parametrize(
-    "handler",
-    ["def handle(input): time.sleep(60)", "async def handle(input): await asyncio.to_thread(time.sleep, 60)"],
-    ids=["sync", "async"],
+    ("handler", "requests"),
+    # asyncio has at most 32 threads
+    [(SYNC, 1), (IN_THREAD, 1), (IN_THREAD, 33)],
+    ids=["sync", "async", "async in all threads"],
 )
 async def test_a_handler_that_does_not_end_keeps_nobody_waiting_forever(
-    gateway: ScriptedGateway, tmp_path: Path, handler: str
+    gateway: ScriptedGateway, tmp_path: Path, handler: str, requests: int
 ) -> None:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HANGS.format(handler=handler), gateway.url, str(tmp_path / "state"),
-        stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    session = await gateway.session()
-    await session.assign(1, None)
-    await session.expect(frames.Accept, 1)
-    process.terminate()
-    await session.expect(frames.Goodbye)
-    async with asyncio.timeout(15):
-        _, said = await process.communicate()
+    async with hanging(gateway, tmp_path, handler) as process:
+        session = await gateway.session()
+        for lease in range(1, requests + 1):
+            await session.assign(lease, str(tmp_path / "naps"))
+            await session.expect(frames.Accept, lease)
+        await until((tmp_path / "naps").exists, "it runs")
+        process.terminate()
+        await session.expect(frames.Goodbye)
+        async with asyncio.timeout(DEADLINE_S):
+            _, said = await process.communicate()
     assert process.returncode == 0
     assert b"ending although not everything is finished" in said
+    assert b"Traceback" not in said
+
+
+async def test_what_a_canceled_handler_has_left_in_a_thread_keeps_nobody_waiting(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    async with hanging(gateway, tmp_path, IN_THREAD) as process:
+        session = await gateway.session()
+        work = await session.assign(1, str(tmp_path / "naps"))
+        await until((tmp_path / "naps").exists, "it runs")
+        await session.send(frames.Cancel(request_id=work.request_id, attempt=1, lease=1, reason="canceled", grace_s=0.3))
+        await session.expect(frames.Stopped, 1)
+        process.terminate()
+        await session.expect(frames.Goodbye)
+        async with asyncio.timeout(DEADLINE_S):
+            _, said = await process.communicate()
+    assert process.returncode == 0
     assert b"Traceback" not in said
 
 
@@ -188,7 +225,7 @@ async def run(*arguments: str, directory: Path) -> tuple[int, str]:
         sys.executable, "-m", "spaces_agent", *arguments, cwd=directory,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(DEADLINE_S):
         said, _ = await process.communicate()
     assert process.returncode is not None
     return process.returncode, said.decode()

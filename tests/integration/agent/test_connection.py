@@ -14,7 +14,7 @@ from spaces_agent import frames
 from spaces_agent.connection import Connection
 from spaces_agent.dial import dial
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ async def test_a_cancel_ends_bringing_the_input(world: World) -> None:
     async with serving(world.front.url, file_handlers.echo, world.state):
         session = await world.gateway.session()
         assign = await session.assign(1, None, input_file=world.file(LARGE))
-        await asyncio.wait_for(world.front.stalled.wait(), 10)
+        await asyncio.wait_for(world.front.stalled.wait(), 60)
         await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled"))
         await session.expect(frames.Stopped, 1)
 

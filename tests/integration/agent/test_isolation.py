@@ -74,7 +74,9 @@ async def test_a_cancel_ends_a_handler_that_does_not_listen(gateway: ScriptedGat
 
 async def test_a_crash_fails_its_request_and_not_the_agent(gateway: ScriptedGateway, tmp_path: Path) -> None:
     async with isolating(gateway, tmp_path, "dies") as (_, session):
-        await session.assign(1, "segfault")
+        await session.assign(1, ["segfault", str(tmp_path / "heard")])
+        await session.expect(frames.Output, 1)
+        (tmp_path / "heard").touch()
         result = await session.expect(frames.Result, 1)
         await session.acknowledge(result)
         assert result.error is not None

@@ -92,7 +92,7 @@ async def test_the_first_may_close_before_the_second_has_answered(
         await first.send(GOAWAY)
         second = await elsewhere.session()
         await first.close(frames.CLOSE_GOAWAY, "the agent has a newer connection")
-        await asyncio.wait_for(first.closed.wait(), 10)
+        await asyncio.wait_for(first.closed.wait(), 60)
         release.set()
         await second.send(welcome(second.hello))
         result = await second.expect(frames.Result, 1)
@@ -173,7 +173,7 @@ async def test_a_first_that_nobody_closes_is_closed_by_the_agent(gateways: list[
         first, elsewhere = await first_session(gateways)
         await first.send(GOAWAY)
         second = await elsewhere.session()
-        await asyncio.wait_for(first.closed.wait(), 15)
+        await asyncio.wait_for(first.closed.wait(), 60)
         assert first.received(frames.Goodbye) == []
         await second.assign(1, "there")
         await second.acknowledge(await second.expect(frames.Result, 1))
@@ -190,7 +190,7 @@ async def test_an_agent_that_ends_while_it_moves_says_goodbye_to_both(
         agent.drain()
         for session in (first, second):
             await session.expect(frames.Goodbye)
-            await asyncio.wait_for(session.closed.wait(), 10)
+            await asyncio.wait_for(session.closed.wait(), 60)
 
 
 async def test_an_operators_drain_ends_the_agent_when_its_work_is_done(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ async def test_a_result_and_its_output_survive_the_death_of_the_agent(
     result = await first.expect(frames.Result, 1)
     await until(lambda: spooled(tmp_path) == ["1-2.json", "1-3.json", "1.json"], "all that is not stored is on disk")
     agent.signal(signal.SIGKILL)
-    await asyncio.wait_for(first.closed.wait(), 10)
+    await asyncio.wait_for(first.closed.wait(), 60)
     async with agent_command(gateway.url, state_dir=tmp_path / "state"):
         second = await gateway.session()
         [named] = second.hello.in_flight
@@ -138,7 +138,7 @@ async def test_the_output_of_a_handler_that_died_with_its_agent_is_not_offered(
     await frames_of(first, tmp_path, 1, 2)
     await until(lambda: len(spooled(tmp_path)) == 2, "it is on disk")
     agent.signal(signal.SIGKILL)
-    await asyncio.wait_for(first.closed.wait(), 10)
+    await asyncio.wait_for(first.closed.wait(), 60)
     async with agent_command(gateway.url, state_dir=tmp_path / "state"):
         second = await gateway.session()
         assert second.hello.in_flight == []
@@ -155,7 +155,7 @@ async def test_a_damaged_output_file_is_told_and_its_lease_given_up(
     await first.expect(frames.Result, 1)
     await until(lambda: len(spooled(tmp_path)) == 3, "all of it is on disk")
     agent.signal(signal.SIGKILL)
-    await asyncio.wait_for(first.closed.wait(), 10)
+    await asyncio.wait_for(first.closed.wait(), 60)
     [path] = tmp_path.glob("state/*/*/spool/1-2.json")
     path.write_bytes(b"{")
     async with agent_command(gateway.url, state_dir=tmp_path / "state") as again:

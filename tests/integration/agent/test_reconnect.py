@@ -135,7 +135,7 @@ async def test_a_killed_agent_says_goodbye_by_its_link(waiting: tuple[AgentComma
     await session.expect(frames.Accept, 1)
     agent.signal(signal.SIGKILL)
     assert (await session.expect(frames.Goodbye)).reason == "the handler process ended"
-    await asyncio.wait_for(session.closed.wait(), 10)
+    await asyncio.wait_for(session.closed.wait(), 60)
 
 
 async def test_a_result_survives_the_death_of_the_agent(
@@ -147,7 +147,7 @@ async def test_a_result_survives_the_death_of_the_agent(
     result = await first.expect(frames.Result, 1)
     agent.signal(signal.SIGKILL)
     await first.expect(frames.Goodbye)
-    await asyncio.wait_for(first.closed.wait(), 10)
+    await asyncio.wait_for(first.closed.wait(), 60)
     async with agent_command(gateway.url, state_dir=tmp_path / "state"):
         second = await gateway.session()
         assert second.hello.agent_id == first.hello.agent_id
@@ -190,7 +190,7 @@ async def test_a_proxy_that_answers_403_is_tried_again(tmp_path: Path) -> None:
     ) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with serving(url, lambda value: value, tmp_path):
-            await asyncio.wait_for(welcomed.wait(), 15)
+            await asyncio.wait_for(welcomed.wait(), 60)
 
 
 async def test_a_gateway_that_sends_garbage_is_left_and_found_again(gateway: ScriptedGateway, tmp_path: Path) -> None:

@@ -158,9 +158,9 @@ async def test_a_grace_ends_with_the_run_that_it_was_given_to() -> None:
     async with workers("naps", slots=1) as run:
         run.start(60)
         pid = await pid_of(run)
-        run.runner.stop(1, 1.0)
+        run.runner.stop(1, 4.0)
         assert await run.ended() is None
-        assert output(await run.result(1.5, lease=2)) == [pid, ""]
+        assert output(await run.result(4.5, lease=2)) == [pid, ""]
 
 
 async def test_a_process_that_is_just_starting_is_not_started_again() -> None:
@@ -184,10 +184,12 @@ async def test_one_that_waits_for_a_worker_is_stopped_without_one() -> None:
     ("way", "words"),
     [("exit", "exit status 3"), ("segfault", "signal 11 (SIGSEGV)"), ("memory", "signal 9 (SIGKILL)")],
 )
-async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str) -> None:
+async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str, tmp_path: Path) -> None:
     async with workers("dies", slots=2) as run:
-        run.start(way)
-        run.start("", lease=2)
+        run.start([way, str(tmp_path / "heard")])
+        run.start(["", str(tmp_path / "heard")], lease=2)
+        await run.listener.until(run.listener.read)
+        (tmp_path / "heard").touch()
         crashed = await run.ended()
         assert crashed is not None
         assert crashed.error is not None
@@ -203,10 +205,11 @@ async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str)
 
 
 @pytest.mark.parametrize("how", ["is killed", "dies"])
-async def test_what_a_handler_has_started_ends_with_it(how: str) -> None:
+async def test_what_a_handler_has_started_ends_with_it(how: str, tmp_path: Path) -> None:
     async with workers("parent") as run:
-        run.start(how)
+        run.start([how, str(tmp_path / "heard")])
         await run.listener.until(run.listener.read)
+        (tmp_path / "heard").touch()
         _, (pids,) = run.listener.read()[0]
         if how == "is killed":
             run.runner.stop(1, 0.0)
@@ -275,6 +278,27 @@ async def test_a_process_that_dies_while_it_does_nothing_is_started_again_later_
                 await asyncio.sleep(0.02)
     said = "an idle process for the handler ended (exit status 9); starting another in "
     assert caplog.messages[:3] == [f"{said}{delay} s" for delay in ("0.1", "0.1", "0.2")]
+
+
+async def test_a_process_that_cannot_be_started_for_the_moment_is_tried_again_and_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusals = [OSError("no more processes")]
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return spawn(*arguments, **options)
+
+    async with workers("obedient") as run:
+        run.start(lease=1)
+        await pid_of(run, 1)
+        monkeypatch.setattr("spaces_agent.workerprocess.spawn", start)
+        run.start(lease=2)
+        await pid_of(run, 2)
+        assert sorted(work.lease for work in run.runner.in_flight()) == [1, 2]
+        assert run.listener.failures == []
+    assert "no process can be started for the handler (no more processes); starting another in " in caplog.text
 
 
 async def test_the_end_need_not_wait_for_a_process_that_is_to_start_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,5 +44,5 @@ async def test_whatever_setup_raises_is_told(error: BaseException) -> None:
         raise error
 
     with pytest.raises(SetupFailed, match=r"no model|StopIteration"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await load(setup)

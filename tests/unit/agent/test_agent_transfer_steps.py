@@ -151,6 +151,9 @@ def test_nothing_is_tried_beyond_the_deadline() -> None:
     assert raised.value.retryable
     assert patience.remaining_s(8.5) == 1.5
     assert patience.remaining_s(11.0) == 0.0
+    assert str(patience.over()) == str(raised.value), "also when the time is over in the midst of a try"
+    patience.progressed()
+    assert str(patience.over()) == "no time is left to transfer the file"
 
 
 def test_a_file_is_at_the_address_that_was_dialled_with_its_prefix() -> None:

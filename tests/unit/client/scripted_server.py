@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 Step = Callable[["Exchange"], None]
 
 

@@ -1,8 +1,10 @@
 """Calls of the client, against a scripted server on a real socket."""
 
 import json
+import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -115,6 +117,26 @@ def test_a_gateway_on_this_machine_is_not_looked_for_behind_a_proxy(
         monkeypatch.setenv("ALL_PROXY", proxy)
         connect(server.url, KEY).read(RID)
         connect(server.url.replace("127.0.0.1", "localhost"), KEY).read(RID)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "gopher://127.0.0.1:70", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_told_for_what_is_behind_it(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with ScriptedServer(answer(request())) as server:
+        connect(server.url, KEY).read(RID)
+    with pytest.raises(ConfigError, match=r"the proxy that the environment names .* cannot be used: "):
+        connect("https://spaces.example.com", KEY)
+
+
+def test_certificates_that_cannot_be_read_are_told(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    with pytest.raises(ConfigError, match="SSL_CERT_FILE names cannot be read: No such file"):
+        connect("https://spaces.example.com", KEY)
 
 
 def test_a_refusal_is_told_at_once_with_its_code_and_the_id_for_the_log(connect: Connect) -> None:

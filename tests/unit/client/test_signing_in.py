@@ -51,6 +51,15 @@ def test_a_key_is_made_in_a_session_that_has_ended_then() -> None:
         assert "authorization" not in sent.headers
 
 
+def test_a_key_file_that_is_no_text_is_told_without_what_it_holds(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(KEY.encode() + b"\xff")
+    with nowhere() as url:
+        said = run(config, "login", "--url", url, "--key-file", str(tmp_path / "key"))
+    told = f"spaces: the key file {tmp_path / 'key'} cannot be read: it is no text in UTF-8\n"
+    assert (said.exit_code, said.stderr) == (2, told)
+    assert kept(config) is None
+
+
 def test_the_session_ends_also_when_no_key_was_made() -> None:
     steps = [SESSION, problem(403, "forbidden"), no_content]
     with ScriptedServer(*steps) as server, pytest.raises(ProblemError, match="forbidden"):

@@ -78,7 +78,7 @@ def test_the_script_for_a_shell_asks_this_command(shell: str) -> None:
     assert script.exit_code == 0
     assert "_SPACES_COMPLETE" in script.stdout
     if shutil.which(shell):
-        subprocess.run([shell, "-n", "/dev/stdin"], input=script.stdout, text=True, check=True, timeout=10)
+        subprocess.run([shell, "-n", "/dev/stdin"], input=script.stdout, text=True, check=True, timeout=60)
 
 
 @pytest.mark.parametrize(

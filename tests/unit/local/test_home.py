@@ -2,6 +2,7 @@
 
 import json
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +22,24 @@ def test_a_locked_home_is_refused_to_a_second_owner(tmp_path: Path) -> None:
         pass
     assert "\n" not in str(raised.value)
     assert raised.value.exit_code == 2
+
+
+def test_a_home_that_somebody_only_looks_at_is_waited_for(tmp_path: Path) -> None:
+    looking, looked = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with Home(tmp_path).lock():
+            looking.set()
+            looked.wait(30)
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(look)
+        assert looking.wait(30)
+        with pytest.raises(HomeInUse), Home(tmp_path).lock(patience_s=0.05):
+            pass
+        looked.set()
+        with Home(tmp_path).lock(patience_s=60.0):
+            pass
 
 
 def test_a_released_home_can_be_owned_again(tmp_path: Path) -> None:

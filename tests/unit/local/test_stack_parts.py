@@ -1,8 +1,10 @@
 """What surrounds the processes of an embedded stack: addresses, credentials, environment, words."""
 
 import os
+import signal
 import socket
 import stat
+import subprocess
 from collections import Counter
 from io import StringIO
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 
 from services.local.addresses import NoSuchAddress, gateway_ports, url_of
 from services.local.bootstrap import keep_credentials
+from services.local.child import stop_leftover
 from services.local.console import Console
 from services.local.errors import HomeDamaged, PortInUse
 from services.local.home import Home
@@ -23,6 +26,14 @@ from services.local.program import message_of
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
+
+
+def test_what_ends_between_a_look_and_a_signal_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["true"]) as process:
+        pass
+    looks = [True]
+    monkeypatch.setattr("services.local.child.runs_with", lambda *_: bool(looks and looks.pop()))
+    stop_leftover(process.pid, "marker", signal.SIGCONT)  # which harms nobody who has the id by now
 
 
 def test_further_gateways_get_the_next_free_ports(home: Home) -> None:

@@ -32,7 +32,7 @@ class PretendedServer:
     def start(self) -> None:
         self.starts += 1
         self.begun.set()
-        self.may_start.wait(5)
+        self.may_start.wait(60)
         if self.failures:
             raise self.failures.pop(0)
         self.status = 7 if self.dies else None
@@ -60,7 +60,7 @@ class Watched:
         self.changed.set()
 
     async def until(self, state: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.supervisor.state != state:
                 self.changed.clear()
                 await self.changed.wait()
@@ -164,10 +164,10 @@ async def test_stopping_one_whose_start_takes_its_time_stops_what_comes_of_it(th
     it = Watched(PretendedServer(), threads)
     it.server.may_start.clear()
     starting = asyncio.create_task(it.supervisor.start())
-    await asyncio.to_thread(it.server.begun.wait, 5)
+    await asyncio.to_thread(it.server.begun.wait, 60)
     stopping = asyncio.create_task(it.supervisor.stop())
-    async with asyncio.timeout(5):
-        await asyncio.to_thread(it.server.asked_to_stop.wait, 5)
+    async with asyncio.timeout(60):
+        await asyncio.to_thread(it.server.asked_to_stop.wait, 60)
         it.server.may_start.set()
         await stopping
     assert it.server.poll() == 0
