@@ -69,7 +69,7 @@ async def repeats_async(value: Any) -> AsyncIterator[Any]:
         yield chunk
 
 
-def fills(value: Any) -> Iterator[Any]:
+def fills(value: Any) -> Generator[Any]:
     """Yields so many texts of 64 KiB, for each a byte into a file, and tells in another when it ends."""
     count = Path(value["count"])
     try:
