@@ -1,6 +1,7 @@
 """Files at a gateway: what is decided about them, without a store."""
 
 import os
+import string
 
 import msgspec
 import pytest
@@ -122,8 +123,13 @@ def test_a_secret_can_be_replaced_without_a_link_breaking() -> None:
 
 def test_no_changed_token_is_good() -> None:
     token = Signer(["one"]).token(PUT)
-    for position in range(len(token) - 1):  # of the last character not every bit counts
-        changed = token[:position] + ("A" if token[position] != "A" else "B") + token[position + 1 :]
+    replaced = [
+        token[:position] + other + token[position + 1 :]
+        for position, letter in enumerate(token)
+        for other in string.ascii_letters
+        if other != letter
+    ]
+    for changed in [*replaced, f"{token}=", f"{token}\r\n", f"{token}=\r\nX-More: 1", f"{token}é"]:
         with pytest.raises(BadToken):
             Signer(["one"]).grant(changed, UploadGrant, 0)
 
