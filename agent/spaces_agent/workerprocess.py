@@ -34,11 +34,15 @@ class WorkerProcess:
 
     @classmethod
     async def start(cls, receive: Callable[[WorkerProcess, FromWorker], None]) -> WorkerProcess:
-        """Start a worker, whose messages go to `receive`. It says nothing before it has been prepared."""
+        """Start a worker, whose messages go to `receive`. It says nothing before it has been prepared. Raises OSError."""
         pair_closed = asyncio.Event()
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = spawn("spaces_agent.worker", theirs, own_group=True)
+        try:
+            with theirs:
+                process = spawn("spaces_agent.worker", theirs, own_group=True)
+        except OSError:
+            ours.close()
+            raise
         channel = await Channel.open(ours, FromWorker, lambda message: receive(worker, message), pair_closed.set)
         worker = cls(process, channel, pair_closed)
         return worker

@@ -174,9 +174,9 @@ class Workers:
             began = time.monotonic()
             try:
                 worker = await WorkerProcess.start(self._receive)
-            except OSError as error:
-                self._fail(f"no process can be started for the handler: {error}")
-                return
+            except OSError as error:  # no memory, processes or files left for the moment: other runs may go on meanwhile
+                await self._pause(restarts, 0.0, f"no process can be started for the handler ({error})")
+                continue
             self._workers.add(worker)
             if self._closing.is_set():
                 worker.kill()
@@ -189,10 +189,12 @@ class Workers:
                 return
             self._loaded.remove(worker)
             if not self._lost(worker, how) and not self._closing.is_set():
-                lived = time.monotonic() - began
-                delay = restarts.after(ready_s=lived, in_flight=True, slowly=False, entropy=random.random())
-                logger.warning("an idle process for the handler ended (%s); starting another in %.1f s", how, delay)
-                await happens(self._closing, delay)
+                await self._pause(restarts, time.monotonic() - began, f"an idle process for the handler ended ({how})")
+
+    async def _pause(self, restarts: Backoff, lived_s: float, why: str) -> None:
+        delay = restarts.after(ready_s=lived_s, in_flight=True, slowly=False, entropy=random.random())
+        logger.warning("%s; starting another in %.1f s", why, delay)
+        await happens(self._closing, delay)
 
     def _prepare(self) -> Prepare:
         return Prepare(
