@@ -15,6 +15,7 @@ from services.gateway.storing import Storing
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.file_store import JetStreamFiles
+from services.runtime.secret_files import signing_keys
 from services.runtime.settings import Settings
 
 log = logging.getLogger("services.gateway.files")
@@ -44,7 +45,7 @@ class GatewayFiles:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    if settings.secret_key:
-        return settings.secret_key.split(",")
+    if keys := signing_keys(settings.secret_key):
+        return keys
     log.warning("WS_SECRET_KEY is not set: links to files are good at this gateway alone, until it ends")
     return [secrets.token_urlsafe(32)]

@@ -114,10 +114,12 @@ class Limits:
 
 
 def network(address: str) -> str:
-    """Whom an address stands for: who has one of IPv6 has all that begin with the same 64 bits."""
+    """Whom an address stands for: who has one of IPv6 has all that begin with the same 64 bits. In `::ffff:…`, as proxies
+    that listen for both write it, there is one of IPv4."""
     if ":" not in address:
         return address
-    return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+    whole = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(whole.ipv4_mapped or ipaddress.IPv6Network((whole, 64), strict=False))
 
 
 def _headers(limit: Limit, standing: Standing) -> dict[str, str]:

@@ -62,6 +62,8 @@ class Query:
             raise _invalid(f"{name} may be given once.")
         if values == [""]:
             raise _invalid(f"{name} is empty.")
+        if values and "\0" in values[0]:  # PostgreSQL has no such text
+            raise _invalid(f"{name} has a null character in it.")
         return values[0] if values else None
 
     def statuses(self) -> list[Status]:

@@ -128,6 +128,11 @@ class Storing:
         if upload.file.expires_at < self._after(UNFINISHED_S / 2):
             await upload.keep(self._after(UNFINISHED_S))
 
+    async def flush(self, upload: Upload) -> None:
+        """Store what has come of an upload, though it fills no chunk. Raises as `write`."""
+        async with self._unwanted_removed(upload):
+            await upload.flush()
+
     async def complete(self, upload: Upload) -> File:
         """All bytes of an upload have come. Raises as `write`."""
         async with self._unwanted_removed(upload):

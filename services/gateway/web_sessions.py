@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from typing import Literal
 
 from services.contracts.accounts import Directory
@@ -19,13 +18,14 @@ SessionFlaw = Literal["", "expired", "unknown", "disabled", "password"]
 
 
 def token_of(headers: Headers) -> str | None:
-    """The session's token in the Cookie header, if there is one."""
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(headers.get(b"cookie", b"").decode("latin-1"))
-    except CookieError:
-        return None
-    return jar[COOKIE].value or None if COOKIE in jar else None
+    """The session's token in the Cookie header (RFC 6265, 4.2.1), if there is one."""
+    found = ""
+    # Every other site on this host, on any port, has cookies here as well: whatever stands in them, ours is to be found.
+    for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+        name, _, value = pair.partition("=")
+        if name.strip() == COOKIE:
+            found = value.strip()
+    return found or None
 
 
 def csrf_token(token: str) -> str:

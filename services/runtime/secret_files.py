@@ -39,3 +39,12 @@ def with_secrets(environment: Mapping[str, str], names: Iterable[str] = SECRETS)
     in_files = {name: secret(environment, name) for name in names if name + SUFFIX in environment}
     rest = {name: value for name, value in environment.items() if name.removesuffix(SUFFIX) not in in_files}
     return rest | {name: value for name, value in in_files.items() if value is not None}
+
+
+def signing_keys(text: str) -> list[str]:
+    """Keys separated by commas; none when there is no text. Raises ValueError when one of them is empty: whoever likes can
+    sign with that."""
+    keys = text.split(",") if text else []
+    if not all(key.strip() for key in keys):
+        raise ValueError("one of the keys between the commas is empty")
+    return keys

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from services.runtime.outside import networks, public_origin
-from services.runtime.secret_files import SECRETS, SettingsError, with_secrets
+from services.runtime.secret_files import SECRETS, SettingsError, signing_keys, with_secrets
 
 __all__ = ["ELSEWHERE", "PREFIX", "Settings", "SettingsError", "read"]
 
@@ -79,6 +79,7 @@ def read(environment: Mapping[str, str]) -> Settings:
     except msgspec.ValidationError as error:
         raise SettingsError(str(error)) from error
     for name, check, value in (
+        ("WS_SECRET_KEY", signing_keys, settings.secret_key),
         ("WS_PUBLIC_URL", public_origin, settings.public_url),
         ("WS_TRUSTED_PROXIES", networks, settings.trusted_proxies),
     ):

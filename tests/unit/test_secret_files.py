@@ -63,6 +63,14 @@ def test_a_variable_that_names_no_file_says_so() -> None:
         read({"WS_SECRET_KEY_FILE": ""})
 
 
+@pytest.mark.parametrize("value", [",", f"{PASSWORD},", f",{PASSWORD}", f"{PASSWORD}, ,x", " "])
+def test_no_key_that_signs_links_is_empty(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"WS_SECRET_KEY: .* is empty") as refused:
+        read({"WS_SECRET_KEY": value})
+    assert PASSWORD not in f"{refused.value!r} {refused.value.__cause__!r}"
+    assert read({"WS_SECRET_KEY": f"{PASSWORD},{PASSWORD}"}).secret_key == f"{PASSWORD},{PASSWORD}"
+
+
 def test_the_files_of_the_command_line_tools_are_left_alone_by_the_services() -> None:
     assert read({"WS_AGENT_KEY_FILE": "/nowhere", "WS_API_KEY_FILE": os.devnull}) == Settings()
 

@@ -100,10 +100,10 @@ async def _receive(request: Request, storing: Storing, upload: Upload, length: i
                     raise _too_long(length)
                 await storing.write(upload, piece)
         except ClientDisconnect:
-            await upload.flush()
+            await storing.flush(upload)
             storing.remember(upload)
             raise
-        await upload.flush()
+        await storing.flush(upload)
     except Conflict:
         raise _elsewhere(upload.received) from None
 

@@ -16,6 +16,7 @@ import pytest_asyncio
 from services.contracts import subjects
 from services.contracts.directory import SpaceEdited
 from services.contracts.files import CHUNK_BYTES
+from services.gateway.media_types import HEAD_BYTES
 from services.runtime.file_store import End, JetStreamFiles
 from services.runtime.jetstream import stream_info
 from services.runtime.settings import Settings
@@ -341,12 +342,12 @@ async def test_damaged_metadata_are_refused(gateway: Gateway, metadata: str) -> 
 async def test_a_file_of_another_kind_than_is_said_is_refused(gateway: Gateway) -> None:
     answer = await upload(gateway, b"<!DOCTYPE html><script>alert(1)</script>", Content_Type="image/png")
     assert (answer.status, answer.json["code"]) == (422, "input_invalid")
-    path = (await begin(gateway, len(PNG), Upload_Metadata=f"filetype {base64.b64encode(b'audio/wav').decode()}")).headers[
-        "Location"
-    ]
-    refused = await append(gateway, path, 0, PNG)
-    assert (refused.status, refused.json["code"]) == (422, "input_invalid")
-    assert (await gateway.call("GET", path)).status == 410
+    kind = f"filetype {base64.b64encode(b'audio/wav').decode()}"
+    for data, length in ((PNG, len(PNG)), (PNG + bytes(HEAD_BYTES), 1_000_000)):
+        path = (await begin(gateway, length, Upload_Metadata=kind)).headers["Location"]
+        refused = await append(gateway, path, 0, data)
+        assert (refused.status, refused.json["code"]) == (422, "input_invalid")
+        assert (await gateway.call("GET", path)).status == 410
 
 
 async def test_a_space_takes_what_its_switches_say(gateway: Gateway, bus: Bus) -> None:

@@ -97,9 +97,10 @@ async def test_two_attempts_that_write_the_same_name_overwrite_nothing(gateway: 
         "?token=x",
         "?token=%00",
         link()[:-3],
+        f"{link()}%3D%0D%0AX-More:%201",
         f"?token={'a' * 3000}",
     ],
-    ids=["expired", "forged", "for reading", "empty", "nonsense", "null", "cut", "long"],
+    ids=["expired", "forged", "for reading", "empty", "nonsense", "null", "cut", "with a header", "long"],
 )
 async def test_no_other_link_stores_anything(gateway: Gateway, query: str) -> None:
     answer = await upload(gateway, b"x", query)

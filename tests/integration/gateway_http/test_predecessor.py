@@ -102,7 +102,11 @@ async def test_another_users_request_is_not_shown(gateway: Gateway, elsewhere: E
         (b"&".join(b"f%d=1" % n for n in range(17)), FORM, "invalid_request"),
         (b"text=x", FORM, "input_invalid"),
         (b"prompt=" + b"x" * 9_000_000, FORM, "payload_too_large"),
+        (b"prompt=" + b'"' * 5_000_000, FORM, "payload_too_large"),
+        (form(*((name, b"x" * 5_000_000) for name in ("prompt", "file"))), MULTIPART, "payload_too_large"),
+        (form(*(("prompt", b"x" * 3_000_000) for _ in range(3))), MULTIPART, "payload_too_large"),
     ],
+    ids=["JSON", "no UTF-8", "no pair", "many", "unknown", "large", "large as JSON", "large together", "large again"],
 )
 async def test_what_is_no_such_form_is_refused(
     gateway: Gateway, elsewhere: Elsewhere, body: bytes, content_type: str, code: str

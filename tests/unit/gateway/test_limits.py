@@ -119,6 +119,7 @@ def test_a_key_that_was_good_at_an_address_stays_so_whatever_others_show_there()
         ("192.0.2.1", "192.0.2.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
         ("", ""),
     ],
 )

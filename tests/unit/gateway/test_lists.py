@@ -66,6 +66,11 @@ def test_what_is_not_understood_is_refused(given: dict[str, str]) -> None:
     assert refused(**given) == "invalid_request"
 
 
+def test_a_text_that_the_database_cannot_hold_is_refused() -> None:
+    with pytest.raises(ApiProblem, match="agent has a null character"):
+        Query([("agent", "ada/\0")], ("agent",)).one("agent")
+
+
 def test_a_parameter_that_counts_once_is_refused_twice() -> None:
     with pytest.raises(ApiProblem, match="once"):
         Query([("limit", "1"), ("limit", "2")], ()).paging()

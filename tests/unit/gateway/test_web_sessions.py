@@ -36,6 +36,10 @@ def directory(*events: DirectoryEvent) -> Directory:
         (b"other=1", None),
         (b"", None),
         (b"\xff;;=", None),
+        (b"ws_session", None),
+        (b"not_ws_session=abc; ws_session_=abc", None),
+        (b'theme={"dark":true}; ws_session=abc', "abc"),
+        (b'a b=c d; "; caf\xc3\xa9=1; =; expires; ws_session=abc; x="', "abc"),
     ],
 )
 def test_the_token_is_found_among_other_cookies(header: bytes, token: str | None) -> None:
