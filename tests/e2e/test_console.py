@@ -208,6 +208,20 @@ def test_a_password_is_changed_and_set_by_a_link(somebody: Visitor, stack: Stack
     at(somebody, "/spaces")
 
 
+def test_a_newer_password_link_opens_where_an_older_one_was(somebody: Visitor, stack: Stack) -> None:
+    page = somebody.page
+    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+        user = http.post("/v1/users/sign-up", json={"email": "twice-reset@example.org", "password": PASSWORD}).json()
+        links = [http.post(f"/v1/users/{user['id']}/password-reset").json()["url"] for _ in range(2)]
+    somebody.foresees(404)
+    for link, told in zip(links, ("This link is not good any more", "Your password is set."), strict=True):
+        somebody.go(link.removeprefix(somebody.url))
+        expect(page.locator("[name=token]")).to_have_value(link.partition("#")[2])
+        page.get_by_label("New password").fill(NEW_PASSWORD)
+        page.get_by_role("button", name="Set password").click()
+        expect(page.get_by_text(told)).to_be_visible()
+
+
 def test_who_is_signed_out_elsewhere_signs_in_and_comes_back(somebody: Visitor) -> None:
     page = somebody.page
     join(somebody, "twice@example.org")
