@@ -49,13 +49,16 @@ export function told(problem, form) {
       return tn("Too many wrong passwords. Try again in %(num)s minute.", "Too many wrong passwords. Try again in %(num)s minutes.", minutes);
     }
     case "quota_exceeded":
+      if (!problem.againS) return named(problem); // what is used up are no calls
       return tn("Too many calls. Try again in %(num)s second.", "Too many calls. Try again in %(num)s seconds.", problem.againS);
     case "input_invalid":
       return t("Something does not fit; see the fields.");
     default:
-      return known(problem.title) ? `${t(problem.title)}: ${problem.detail}` : problem.detail;
+      return named(problem);
   }
 }
+
+const named = ({ title, detail }) => (known(title) ? `${t(title)}: ${detail}` : detail);
 
 async function fetched(path, options) {
   try {
