@@ -236,6 +236,36 @@ def test_who_is_signed_out_elsewhere_signs_in_and_comes_back(somebody: Visitor) 
     at(somebody, "/keys/new?kind=api")
 
 
+def test_who_signs_in_again_in_another_window_goes_on_in_this_one(somebody: Visitor) -> None:
+    page, elsewhere = somebody.page, somebody.context.new_page()
+    join(somebody, "windows@example.org")
+
+    def make_key() -> None:
+        page.get_by_label("Name").fill("late")
+        page.get_by_role("button", name="Make key").click()
+
+    def sign_out() -> None:
+        elsewhere.goto(f"{somebody.url}/account")
+        elsewhere.get_by_role("button", name="Sign out").click()
+        elsewhere.wait_for_url("**/sign-in")
+
+    somebody.foresees(403)
+    somebody.go("/keys/new")
+    sign_out()
+    fill_in(elsewhere, "windows@example.org", PASSWORD)
+    elsewhere.wait_for_url("**/spaces")
+    make_key()
+    expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
+    somebody.go("/keys/new")
+    sign_out()
+    elsewhere.goto(f"{somebody.url}/sign-up")
+    fill_in(elsewhere, "doors@example.org", PASSWORD, "Sign up")
+    elsewhere.wait_for_url("**/spaces")
+    make_key()
+    expect(page.locator(".who .email")).to_have_text("doors@example.org")
+    expect(page.get_by_label("Name")).to_have_value("")
+
+
 def test_while_a_service_is_away_the_page_says_so_and_goes_on_by_itself(browser: Browser, stack: Stack) -> None:
     with visitor(browser, stack.ready.url, uncomplaining=False) as somebody:
         page = somebody.page
