@@ -208,6 +208,20 @@ def test_a_password_is_changed_and_set_by_a_link(somebody: Visitor, stack: Stack
     at(somebody, "/spaces")
 
 
+def test_a_newer_password_link_opens_where_an_older_one_was(somebody: Visitor, stack: Stack) -> None:
+    page = somebody.page
+    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+        user = http.post("/v1/users/sign-up", json={"email": "twice-reset@example.org", "password": PASSWORD}).json()
+        links = [http.post(f"/v1/users/{user['id']}/password-reset").json()["url"] for _ in range(2)]
+    somebody.foresees(404)
+    for link, told in zip(links, ("This link is not good any more", "Your password is set."), strict=True):
+        somebody.go(link.removeprefix(somebody.url))
+        expect(page.locator("[name=token]")).to_have_value(link.partition("#")[2])
+        page.get_by_label("New password").fill(NEW_PASSWORD)
+        page.get_by_role("button", name="Set password").click()
+        expect(page.get_by_text(told)).to_be_visible()
+
+
 def test_who_is_signed_out_elsewhere_signs_in_and_comes_back(somebody: Visitor) -> None:
     page = somebody.page
     join(somebody, "twice@example.org")
@@ -220,6 +234,36 @@ def test_who_is_signed_out_elsewhere_signs_in_and_comes_back(somebody: Visitor) 
     at(somebody, "/sign-in?next=%2Fkeys%2Fnew%3Fkind%3Dapi")
     fill_in(page, "twice@example.org", PASSWORD)
     at(somebody, "/keys/new?kind=api")
+
+
+def test_who_signs_in_again_in_another_window_goes_on_in_this_one(somebody: Visitor) -> None:
+    page, elsewhere = somebody.page, somebody.context.new_page()
+    join(somebody, "windows@example.org")
+
+    def make_key() -> None:
+        page.get_by_label("Name").fill("late")
+        page.get_by_role("button", name="Make key").click()
+
+    def sign_out() -> None:
+        elsewhere.goto(f"{somebody.url}/account")
+        elsewhere.get_by_role("button", name="Sign out").click()
+        elsewhere.wait_for_url("**/sign-in")
+
+    somebody.foresees(403)
+    somebody.go("/keys/new")
+    sign_out()
+    fill_in(elsewhere, "windows@example.org", PASSWORD)
+    elsewhere.wait_for_url("**/spaces")
+    make_key()
+    expect(page.get_by_role("heading", name="Your new key")).to_be_visible()
+    somebody.go("/keys/new")
+    sign_out()
+    elsewhere.goto(f"{somebody.url}/sign-up")
+    fill_in(elsewhere, "doors@example.org", PASSWORD, "Sign up")
+    elsewhere.wait_for_url("**/spaces")
+    make_key()
+    expect(page.locator(".who .email")).to_have_text("doors@example.org")
+    expect(page.get_by_label("Name")).to_have_value("")
 
 
 def test_while_a_service_is_away_the_page_says_so_and_goes_on_by_itself(browser: Browser, stack: Stack) -> None:

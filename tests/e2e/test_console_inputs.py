@@ -15,6 +15,7 @@ from tests.support.console import without
 from tests.support.stack import Stack, fresh_home
 
 MOST_BYTES = 3_000_000
+LIMITS = {"WS_FILE_MAX_BYTES": str(MOST_BYTES), "WS_FILES_SPACE_MAX_BYTES": str(2 * MOST_BYTES)}
 FILE = {"type": "string", "format": "uri-reference"}
 EVERYTHING: dict[str, Any] = {
     "type": "object",
@@ -52,6 +53,7 @@ FILES: dict[str, Any] = {
 SPACES: dict[str, dict[str, Any]] = {
     "everything": {"input_schema": EVERYTHING},
     "files": {"input_schema": FILES},
+    "full": {"input_schema": FILES},
     "needs": {"input_schema": {**FILES, "required": ["picture"]}},
     "chat": {"input_schema": json.loads(STARTERS[-1].schema), "example_input": json.loads(STARTERS[-1].example)},
     "recordings": {"features": ["audio"]},
@@ -64,7 +66,7 @@ SPACES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with fresh_home() as home, Stack(home, "--no-demo", WS_FILE_MAX_BYTES=str(MOST_BYTES)) as running:
+    with fresh_home() as home, Stack(home, "--no-demo", **LIMITS) as running:
         with httpx.Client(base_url=running.ready.url, headers={"Authorization": f"Bearer {running.ready.api_key}"}) as http:
             for id, settings in SPACES.items():
                 made = http.post("/v1/spaces", json={"id": id, **settings})
@@ -380,6 +382,18 @@ def test_a_file_that_is_too_large_or_of_another_kind_is_refused_before_it_is_sen
     choose(somebody, "Audio", wav())
     uploaded(somebody, "Audio")
     expect(field(somebody, "Audio").locator(".flaw:visible")).to_have_count(0)
+
+
+def test_a_file_that_there_is_no_room_for_is_refused_with_the_reason(somebody: Visitor) -> None:
+    form(somebody, "full")
+    largest = wav()["buffer"].ljust(MOST_BYTES, b"\0")
+    for name in ("Clips", "Anything"):
+        choose(somebody, name, {**wav(), "buffer": largest})
+        uploaded(somebody, name)
+    somebody.foresees(429)
+    choose(somebody, "Clips", wav("last.wav"))
+    expect(field(somebody, "Clips")).to_contain_text("“last.wav” is refused. The space has 0 bytes left for files")
+    uploaded(somebody, "Clips")
 
 
 def test_an_upload_that_is_cut_off_says_so_and_goes_on_when_it_is_tried_again(

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, FilePayload, Page, expect
 from services.gateway.web.languages import PSEUDO
 from tests.e2e.use_handlers import GO, HALF, STORY, dusk, png, wav
 from tests.support.browser import DESKTOP, PHONE, Visitor, outside_catalogue, visitor
-from tests.support.console import PASSWORD, calls_of, fill_in, join, without
+from tests.support.console import PASSWORD, calls_of, click_twice, fill_in, join, without
 from tests.support.stack import ROOT, Stack, eventually, fresh_home
 from tests.support.world import agent as any_agent
 
@@ -338,11 +338,14 @@ def test_a_failure_is_told_in_plain_words_and_what_to_do_next(somebody: Visitor,
         first = submit(page, {"prompt": "fail"})
         expect(page.locator("#failure")).to_contain_text("The agent's program has failed.")
         expect(page.locator("#failure-detail")).to_contain_text("2.00 GiB. <script>alert(1)</script>")
-        page.get_by_role("button", name="Try again").click()
+        retried: list[str] = []
+        page.on("request", lambda request: retried.append(request.url) if request.url.endswith("/retry") else None)
+        click_twice(page.get_by_role("button", name="Try again"))
         page.wait_for_url(lambda url: "?request=" in url and first not in url)
         status(page, "Failed")
         second = page.url.partition("?request=")[2]
         assert stack.get(second)["retry_of"] == first
+        assert len(retried) == 1
         page.locator("#input-json").fill("[]")
         page.get_by_role("button", name="Submit", exact=True).click()
         expect(page.get_by_text("This is no JSON object.")).to_be_visible()

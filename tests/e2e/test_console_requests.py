@@ -203,6 +203,19 @@ def test_a_request_is_followed_canceled_and_run_again_on_its_page(
     expect(events.nth(2)).to_contain_text("Succeeded")
 
 
+def test_what_is_sent_is_not_sent_again_while_the_next_page_is_on_its_way(somebody: Visitor, api: httpx.Client) -> None:
+    page = somebody.page
+    rid = submit(api, {"n": 1})["id"]
+    assert api.post(f"/v1/requests/{rid}/cancel").is_success
+    somebody.go(f"/requests/{rid}")
+    retried: list[str] = []
+    page.on("request", lambda request: retried.append(request.url) if request.url.endswith("/retry") else None)
+    page.evaluate("() => setInterval(() => document.getElementById('again').click(), 5)")
+    page.wait_for_url(lambda url: rid not in url)
+    expect(status(page)).to_have_text("Waiting")
+    assert len(retried) == 1
+
+
 def test_what_is_open_in_an_input_stays_open_while_the_request_waits(somebody: Visitor, api: httpx.Client) -> None:
     page = somebody.page
     rid = submit(api, {"outer": {"inner": {"deep": 1}}})["id"]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import PHONE, Visitor, visitor
-from tests.support.console import PASSWORD, at, fill_in, join, make_space, sign_in
+from tests.support.console import PASSWORD, at, click_twice, fill_in, join, make_space, sign_in
 from tests.support.stack import Stack
 
 
@@ -215,7 +215,7 @@ def test_the_audit_goes_back_as_far_as_somebody_wants_to_look(root: Visitor) -> 
         expect(page.get_by_role("button", name="Pause")).to_be_visible()
     root.go("/audit?space=paused")
     assert len(sentences(page)) == 20
-    page.get_by_role("button", name="Show what was done earlier").click()
+    click_twice(page.get_by_role("button", name="Show what was done earlier"))
     expect(page.locator(".sentence")).to_have_count(23)
     expect(page.get_by_role("button", name="Show what was done earlier")).to_be_hidden()
     expect(page.locator(".done-row").nth(20)).to_be_focused()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import Visitor
 from tests.support.stack import ROOT, STOP_S, Stack, eventually
@@ -44,6 +44,11 @@ def calls_of(somebody: Visitor) -> httpx.Client:
     token = somebody.page.locator("meta[name=csrf-token]").get_attribute("content")
     cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
     return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=70.0)
+
+
+def click_twice(button: Locator) -> None:
+    """The second click comes before any answer to what the first one does."""
+    button.evaluate("(each) => { each.click(); each.click(); }")
 
 
 def at(somebody: Visitor, path: str) -> None:

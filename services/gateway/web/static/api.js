@@ -2,8 +2,9 @@
 
 import { known, t, tn } from "./text.js";
 
+const written = (name) => document.querySelector(`meta[name=${name}]`)?.content;
 /** The CSRF token of who is signed in. */
-export const token = document.querySelector("meta[name=csrf-token]")?.content;
+export let token = written("csrf-token");
 
 /** What is wrong (RFC 9457); `unreachable` is the code when no gateway has answered. */
 export class Problem extends Error {
@@ -13,16 +14,31 @@ export class Problem extends Error {
   }
 }
 
-/** The answer's object, or null when it has none; `more` are further headers. Throws Problem. Whose session has ended is led to sign in, and back. */
+/** The answer's object, or null when it has none; `more` are further headers. Throws Problem. Whose session has ended is led to sign in, and back;
+    whoever has signed in again elsewhere meanwhile goes on, and sees the page anew when it was somebody else's. */
 export async function call(method, path, body, more = {}) {
   const headers = { Accept: "application/json", ...more };
-  if (token) headers["X-CSRF-Token"] = token;
+  const sent = token;
+  if (sent) headers["X-CSRF-Token"] = sent;
   if (body) headers["Content-Type"] = "application/json";
   const answer = await fetched(path, { method, headers, body: body && JSON.stringify(body) });
   const object = await parsed(answer);
   if (answer.ok) return object;
   if (answer.status === 401 && token) return signInAgain();
+  if (answer.status === 403 && sent && method !== "GET" && (await renewed(sent))) return call(method, path, body, more);
   throw new Problem(object ?? { code: "unavailable" }, Number(answer.headers.get("Retry-After") ?? 0));
+}
+
+/** Whether a token was that of another session than the browser has by now; then the page's is that one's. */
+async function renewed(sent) {
+  const session = await seen("/v1/session");
+  if (!session || session.csrf_token === sent) return false;
+  if (session.user.id !== written("user")) {
+    location.reload();
+    return new Promise(() => {});
+  }
+  token = session.csrf_token;
+  return true;
 }
 
 /** What there is at a path; null when that cannot be told now: whoever asks will ask again. */
@@ -49,13 +65,16 @@ export function told(problem, form) {
       return tn("Too many wrong passwords. Try again in %(num)s minute.", "Too many wrong passwords. Try again in %(num)s minutes.", minutes);
     }
     case "quota_exceeded":
+      if (!problem.againS) return named(problem); // what is used up are no calls
       return tn("Too many calls. Try again in %(num)s second.", "Too many calls. Try again in %(num)s seconds.", problem.againS);
     case "input_invalid":
       return t("Something does not fit; see the fields.");
     default:
-      return known(problem.title) ? `${t(problem.title)}: ${problem.detail}` : problem.detail;
+      return named(problem);
   }
 }
+
+const named = ({ title, detail }) => (known(title) ? `${t(title)}: ${detail}` : detail);
 
 async function fetched(path, options) {
   try {

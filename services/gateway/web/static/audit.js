@@ -13,6 +13,7 @@ function show(list) {
   let cursor = null;
 
   async function look() {
+    if (more?.ariaBusy === "true") return;
     notice.hidden = true;
     if (more) more.ariaBusy = "true";
     try {

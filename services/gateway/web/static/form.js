@@ -7,6 +7,7 @@ import { body, check, clear, path, show } from "./fields.js";
 
 for (const form of document.querySelectorAll("form[data-path]")) {
   form.noValidate = true; // the browser's own words would be in the browser's language
+  addEventListener("pageshow", ({ persisted }) => persisted && (form.ariaBusy = "false"));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (form.ariaBusy !== "true" && check(form)) send(form);
@@ -19,11 +20,11 @@ async function send(form) {
   form.ariaBusy = "true"; // its buttons are not disabled: they would lose the focus
   try {
     done(form, await call(form.dataset.method, path(form), body(form)));
+    if (!form.dataset.then) form.ariaBusy = "false"; // or until the other page is there it could be sent again
   } catch (problem) {
+    form.ariaBusy = "false";
     if (!(problem instanceof Problem)) throw problem;
     refused(form, notice, problem);
-  } finally {
-    form.ariaBusy = "false";
   }
 }
 

@@ -10,7 +10,7 @@ const UPLOADED = /^\/v1\/files\/[A-Za-z0-9._-]+$/;
 const AUDIO_ALSO = /^video\/(webm|ogg)$/;
 const EXACT = 12;
 /** Problems that may be over when the upload is tried again. */
-const PASSING = new Set(["unreachable", "unavailable", "quota_exceeded", "internal", "offset_mismatch", "invalid_request"]);
+const PASSING = new Set(["unreachable", "unavailable", "internal", "offset_mismatch", "invalid_request"]);
 /** What is known of each item of a list: `value`, what stands for it in the input, once it is there; `upload` as long as it
     is on its way or was cut off; `preview`, the address of its picture. */
 const known = new WeakMap();
@@ -160,7 +160,7 @@ function hold(item) {
 function failed(context, field, item, problem) {
   const name = part(item, "file-name").textContent;
   part(item, "file-said").textContent = "";
-  if (PASSING.has(problem.code)) {
+  if (PASSING.has(problem.code) || problem.againS) {
     part(item, "file-flaw").textContent = t("The upload was cut off. %(why)s", { why: told(problem) });
     part(item, "file-flaw").hidden = false;
     part(item, "again").hidden = false;

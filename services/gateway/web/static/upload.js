@@ -1,7 +1,7 @@
 // Sends a file to the API as tus has it: the API says whether it wants the file before many bytes are sent, and what was cut
 // off goes on where it was.
 
-import { Problem, signInAgain, token } from "./api.js";
+import { call, Problem, signInAgain, token } from "./api.js";
 
 const TUS = { "Tus-Resumable": "1.0.0" };
 // By its first bytes the API tells whether it takes the file.
@@ -47,8 +47,7 @@ export class Upload {
     const query = new URLSearchParams({ space: this.#space, name: this.#file.name });
     const metadata = this.#type ? { "Upload-Metadata": `filetype ${btoa(this.#type)}` } : {};
     const headers = { ...TUS, ...metadata, "Upload-Length": this.#file.size };
-    const answer = await this.#call("POST", `/v1/files?${query}`, headers);
-    this.#path = JSON.parse(answer.responseText).urls.self;
+    this.#path = (await call("POST", `/v1/files?${query}`, undefined, headers)).urls.self;
   }
 
   async #offset() {

@@ -60,8 +60,9 @@ async function send() {
   await tried(form, refusal, async () => begin(await call("POST", path, submission().body, { "Idempotency-Key": key })));
 }
 
-/** Do what calls the API, and say what it refuses. */
+/** Do what calls the API, unless it is being done, and say what it refuses. */
 async function tried(busy, notice, deed) {
+  if (busy.ariaBusy === "true") return;
   notice.hidden = true;
   busy.ariaBusy = "true";
   try {
@@ -135,8 +136,9 @@ part("cancel").addEventListener("click", () =>
     }
   }),
 );
-part("again")?.addEventListener("click", () => tried(part("again"), undone, async () => begin(await call("POST", `/v1/requests/${current.id}/retry`))));
+part("again")?.addEventListener("click", () => current && tried(part("again"), undone, async () => begin(await call("POST", `/v1/requests/${current.id}/retry`))));
 part("edit")?.addEventListener("click", () => {
+  if (!current) return;
   refill(current.input);
   part("input-title").scrollIntoView({ block: "nearest" });
   [...input.querySelectorAll("textarea, input, select, button")].find((each) => each.checkVisibility())?.focus();
