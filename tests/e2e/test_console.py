@@ -77,6 +77,16 @@ def test_flaws_stand_beside_their_fields(somebody: Visitor) -> None:
     expect(page.get_by_label("Origins")).to_have_attribute("aria-invalid", "true")
 
 
+def test_what_is_typed_before_the_scripts_run_gets_into_no_address(browser: Browser, stack: Stack) -> None:
+    with visitor(browser, stack.ready.url, uncomplaining=False) as early:
+        early.page.route("**/*.js", lambda route: route.abort())
+        for path, button in (("/sign-in", "Sign in"), ("/sign-up", "Sign up")):
+            early.go(path)
+            with early.page.expect_request(lambda request: request.is_navigation_request()) as sent:
+                fill_in(early.page, "early@example.org", PASSWORD, button)
+            assert (sent.value.method, sent.value.url) == ("POST", early.url + path)
+
+
 def test_who_signs_up_makes_a_space_connects_an_agent_and_is_answered(somebody: Visitor, tmp_path: Path) -> None:
     page = somebody.page
     join(somebody, "grace@example.org")
@@ -135,6 +145,7 @@ def test_a_space_is_edited_paused_and_deleted(somebody: Visitor) -> None:
     expect(page.get_by_label("Running at once")).to_have_value("2")
     page.get_by_label("Running at once").fill("")
     page.get_by_role("button", name="Save").click()
+    at(somebody, "/spaces/edited")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_label("Running at once")).to_have_value("")
     page.get_by_role("button", name="Purge the queue").click()

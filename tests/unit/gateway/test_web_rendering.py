@@ -161,3 +161,14 @@ def test_every_file_is_part_of_the_installed_package() -> None:
     patterns = pyproject["tool"]["setuptools"]["package-data"]["services.gateway.web"]
     for path in (*WEB.glob("templates/*"), *WEB.glob("static/*"), *WEB.glob("locale/*")):
         assert any(fnmatch(str(path.relative_to(WEB)), pattern) for pattern in patterns), path
+
+
+def test_what_a_form_for_the_api_holds_is_no_part_of_an_address_if_its_script_has_not_run() -> None:
+    forms = [
+        form
+        for path in WEB.glob("templates/*.html")
+        for form in re.findall(r"<form\b[^>]*", path.read_text())
+        if "data-path" in form
+    ]
+    assert len(forms) > 10
+    assert [form for form in forms if ' method="post" ' not in form] == []

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.contracts.events import Assigned, RequestEvent
@@ -25,6 +25,8 @@ from tests.unit.gateway.requests_shown import (
     succeeded,
 )
 
+# A machine that has much else to do is slow, and is to find nothing wrong by that.
+patiently = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 DAY = 86400
 NATURAL = st.floats(0, 400 * DAY, allow_nan=False)
 
@@ -61,6 +63,7 @@ def bars(line: Timeline) -> list[tuple[float, float]]:
     return [(bar.x, bar.width) for bar in found]
 
 
+@patiently
 @given(chains(), st.lists(st.tuples(st.integers(0, 60), NATURAL), max_size=5), st.floats(-10, 400 * DAY))
 def test_everything_is_within_bounds_and_in_order(links: list[Link], frames: list[tuple[int, float]], since: float) -> None:
     line = timeline(links, [(refused(lease), AT + round(at * S)) for lease, at in frames], links[-1][2] + round(since * S))
@@ -79,6 +82,7 @@ def test_everything_is_within_bounds_and_in_order(links: list[Link], frames: lis
     assert line.left_out + len(line.attempts) == sum(isinstance(event, Assigned) for event, _, _ in links)
 
 
+@patiently
 @given(chains(), st.floats(0, 400 * DAY))
 def test_the_axis_has_a_few_ticks_that_are_told_apart(links: list[Link], since: float) -> None:
     line = timeline(links, [], links[-1][2] + round(since * S))
@@ -177,6 +181,7 @@ def test_durations_are_said_in_the_unit_that_fits(seconds: float, said: tuple[st
     assert duration(seconds) == said
 
 
+@patiently
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
 def test_a_longer_duration_is_never_said_to_be_shorter(one: float, other: float) -> None:
     size = {"ms": 0.001, "s": 1, "min_s": 60, "min": 60, "h": 3600, "d": 86400}
