@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
