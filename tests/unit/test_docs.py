@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from services.contracts.problems import PROBLEMS
 from services.runtime.secret_files import SECRETS
 from services.runtime.settings import ELSEWHERE, Settings
 
@@ -54,6 +55,13 @@ def test_documented_defaults_are_those_of_the_settings() -> None:
     rows = re.findall(r"^\| `(WS_[A-Z_]+)` \|(?: `([^`|]*)`)? \|", table, re.MULTILINE)
     defaults = {field.encode_name: field.default for field in msgspec.structs.fields(Settings)}
     assert {name: msgspec.convert(text, type(defaults[name]), strict=False) for name, text in rows} == defaults
+
+
+def test_every_problem_that_is_an_http_error_is_documented_with_its_status() -> None:
+    errors = (ROOT / "docs" / "http-api.md").read_text().partition("\n## Errors\n")[2]
+    rows = re.findall(r"^\| (\d{3}) \| (.*) \|$", errors, re.MULTILINE)
+    documented = {(code, int(status)) for status, cell in rows for code in re.findall(r"`([a-z]+(?:_[a-z]+)*)`", cell)}
+    assert documented == {(code, kind.status) for code, kind in PROBLEMS.items() if kind.status >= 400}
 
 
 def test_documented_metrics_exist() -> None:
