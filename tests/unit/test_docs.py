@@ -20,12 +20,20 @@ DOCUMENTS = sorted(
         *(ROOT / "bench").rglob("*.md"),
     ]
 )
+OTHERS = sorted(
+    path
+    for top in ("services", "agent", "client", "deploy", "requirements", "bench", "examples")
+    for path in (ROOT / top).rglob("*")
+    if path.suffix in {"", ".py", ".sh", ".yaml", ".conf", ".service", ".js", ".html"} and path.is_file()
+)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
+_FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"(?<![\w./])docs/[\w./-]*\w(?:#[\w-]+)?")
 
 
 def heading_anchors(document: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", _FENCED.sub("", document.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -42,6 +50,16 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         target = (document.parent / path) if path else document
         assert target.exists(), f"{document.name} links to {link}"
         assert not anchor or anchor in heading_anchors(target), f"{document.name} links to {link}"
+
+
+def test_documents_that_are_named_elsewhere_exist() -> None:
+    named = {(path, name) for path in OTHERS for name in _NAMED.findall(path.read_text())}
+    assert len(named) > 50
+    for path, name in sorted(named):
+        file, _, anchor = name.partition("#")
+        found = sorted(ROOT.glob(f"{file}*"))  # an ADR may be named by its number alone
+        assert found, f"{path.relative_to(ROOT)} names {name}"
+        assert not anchor or anchor in heading_anchors(found[0]), f"{path.relative_to(ROOT)} names {name}"
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
