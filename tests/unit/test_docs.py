@@ -52,6 +52,21 @@ def test_relative_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in heading_anchors(target), f"{document.name} links to {link}"
 
 
+def commands(document: str) -> list[str]:
+    """The lines of its shell and Python blocks, without comments."""
+    blocks = re.findall(r"^```(?:sh|python)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\s+#.*$", "", line) for block in blocks for line in block.splitlines()]
+
+
+def test_the_readme_says_the_same_in_both_languages() -> None:
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README.zh-CN.md"))
+    assert commands(english)
+    assert commands(english) == commands(chinese)
+    first, second = ({link for link in _LINK.findall(text) if not link.startswith("#")} for text in (english, chinese))
+    own = re.compile(r"README|docs/img/|docs/predecessor")  # the other language, its pictures, its own document
+    assert {link for link in first ^ second if not own.match(link)} == set()
+
+
 def test_documents_that_are_named_elsewhere_exist() -> None:
     named = {(path, name) for path in OTHERS for name in _NAMED.findall(path.read_text())}
     assert len(named) > 50
