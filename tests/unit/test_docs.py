@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 
+from services.cli import main as spaces
 from services.contracts.problems import PROBLEMS
 from services.runtime.secret_files import SECRETS
 from services.runtime.settings import ELSEWHERE, Settings
+from spaces_agent.cli import main as spaces_agent
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -104,6 +107,42 @@ def test_documented_metrics_exist() -> None:
     named = [word for word in words if re.fullmatch(r"ws_[a-z]+(_[a-z]+)+", word)]
     assert len(named) > 15
     assert [name for name in named if f'"{name}"' not in source] == []
+
+
+def called(document: Path) -> list[tuple[str, list[str]]]:
+    """The program and the words of each call of `spaces` and `spaces-agent`, in shell blocks and in `code`."""
+    text = document.read_text()
+    blocks = re.findall(r"^ *```(?:sh|bash|ini)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+    lines = [re.sub(r" #.*", "", line) for block in blocks for line in re.sub(r"\\\n", " ", block).splitlines()]
+    # Not what follows -u (a user), -n (a namespace) or --unit.
+    calls = re.compile(r"(?:^|bin/|=|\(|(?<!-[nu]|it)\s)(spaces|spaces-agent) ((?:[a-z]|--)[^;&<>)]*)")
+    shell = [found.groups() for line in lines for found in calls.finditer(line)]
+    spans = [found.groups() for span in _CODE.findall(_FENCED.sub("", text)) if (found := calls.match(span))]
+    return [(program, re.split(r" \| ", words)[0].split()) for program, words in shell + spans]
+
+
+def unknown(program: str, words: list[str]) -> str:
+    """What there is not of a call: a command or an option. Empty: all is there."""
+    command: click.Command = {"spaces": spaces, "spaces-agent": spaces_agent}[program]
+    while isinstance(command, click.Group) and words and not words[0].startswith(("-", "…")):
+        names, words = words[0].split("|"), words[1:]
+        if missing := [name for name in names if name not in command.commands]:
+            return missing[0]
+        command = command.commands[names[0]]
+    options = {name for option in command.params for name in option.opts} | {"-h", "--help"}
+    return next((name for word in words if (name := word.split("=")[0])[:2] == "--" and name not in options), "")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_and_options_in_the_documents_exist(document: Path) -> None:
+    for program, words in called(document):
+        assert not (missing := unknown(program, words)), f"{program} {' '.join(words)}: there is no {missing}"
+
+
+def test_calls_are_found_in_the_documents_and_a_wrong_one_is_noticed() -> None:
+    assert len(called(ROOT / "docs" / "command-line.md")) > 20
+    assert unknown("spaces", ["keys", "forge"]) == "forge"
+    assert unknown("spaces-agent", ["run", "--speed", "9"]) == "--speed"
 
 
 def test_make_targets_in_the_documents_exist() -> None:
