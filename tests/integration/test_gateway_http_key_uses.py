@@ -10,7 +10,9 @@ from websockets.typing import Subprotocol
 
 from services.contracts import subjects
 from services.contracts.instants import nanoseconds
-from services.gateway.key_uses import COALESCED_NS
+from services.gateway.key_uses import COALESCED_NS, KeyUses
+from services.runtime.clock import ServerClock
+from services.runtime.jetstream import ApiError
 from services.runtime.kv import Bucket
 from spaces_agent import frames
 from tests.support.bus import Bus, running_bus, until
@@ -90,3 +92,17 @@ async def test_an_agent_s_key_is_used_as_long_as_it_is_connected(gateway: Gatewa
             return await last_used(gateway, AGENT) is not None
 
         await until(used, "its use is shown")
+
+
+async def test_what_nats_refuses_to_store_is_written_later(bus: Bus) -> None:
+    js, nc = (await bus.connect("provisioner")).jetstream(), await bus.connect("gateway")
+    uses, bucket = KeyUses(nc, ServerClock()), Bucket(nc, subjects.KEY_USES)
+    config = (await js.stream_info(f"KV_{subjects.KEY_USES}")).config
+    await js.update_stream(config.evolve(max_msg_size=1))
+    with pytest.raises(ApiError):
+        await bucket.put(ADA, b"too long")
+    uses.used(ADA)
+    await uses.record()
+    await js.update_stream(config)
+    await uses.record()
+    assert (await bucket.get(ADA)).revision > 0
