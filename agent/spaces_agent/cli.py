@@ -99,7 +99,8 @@ def run(
 
     It connects again for as long as it takes, whatever happens to the network. Told to end, it takes no more work and
     gives what runs --drain-s seconds to finish (a service manager must wait longer than that before it kills); told
-    twice, it ends at once. It ends with status 2 when it was set up wrongly or its key is not valid.
+    twice, it ends at once. It ends with status 2 when it was set up wrongly, its key is not valid, or another process has
+    connected under its name.
 
     \b
     Try it:

@@ -91,7 +91,8 @@ def create(client: "Client", space: str, owner: str | None, as_json: bool, **giv
 @connected
 def edit(client: "Client", space: str, as_json: bool, **given: Any) -> int:
     """Change settings of SPACE: those that you give; the others stay. They are for requests and connections that come
-    later.
+    later; but limits of what runs at once are for all that waits, and --retention is for all that has ended: a shorter one
+    has older data erased, for good.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ from services.contracts import subjects
 from services.contracts.sign_in import KeyUse
 from services.runtime.clock import ServerClock
 from services.runtime.errors import NatsUnavailable
+from services.runtime.jetstream import ApiError
 from services.runtime.kv import Bucket, Entry
 from services.runtime.tail import TailTooOld
 
@@ -49,7 +50,7 @@ class KeyUses:
             value = msgspec.json.encode(KeyUse(at=self._last[key_id]))
             try:
                 await self._bucket.put(subjects.key_use_key(key_id), value)
-            except NatsUnavailable:
+            except (NatsUnavailable, ApiError):  # the server has no room, say
                 return
             self._unwritten.discard(key_id)
 

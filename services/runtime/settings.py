@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=lambda field: P
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 5001
     """The gateway's HTTP port."""
     health_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
-    """Where the other services answer /healthz, /readyz and /metrics; 0: nowhere."""
+    """Where a service answers /healthz, /readyz and /metrics; 0: nowhere, but for gateways, on their own port."""
     drain_delay: Annotated[float, msgspec.Meta(ge=0, le=600)] = 0.0
     """How long a process that is told to stop goes on, no longer ready, before it drains."""
     log_level: str = "info"

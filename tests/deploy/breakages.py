@@ -246,7 +246,7 @@ SERVERS = [
     Broken("nats-names", CONFIG, "data", with_text("permissions.conf", "ws_sign_ins", "ws_sessions")),
     Broken("nats-users", CONFIG, "data", with_text("permissions.conf", "user: dispatcher", "user: scheduler")),
     Broken("nats-disk", NATS, "spec/volumeClaimTemplates/0/spec/resources/requests/storage", "20Gi"),
-    Broken("nats-disk", CONFIG, "data", with_text("server.conf", "max_file_store: 32GB", "max_file_store: 16GB")),
+    Broken("nats-disk", CONFIG, "data", with_text("server.conf", "max_file_store: 4000GB", "max_file_store: 16GB")),
 ]
 
 SCHEMAS = [

@@ -18,6 +18,7 @@ from services.local.nats_server import USERS, find_nats_server
 from services.runtime.process import DRAIN_S
 from services.runtime.settings import Settings, read
 from spaces_agent.cli import run as run_agent
+from spaces_agent.frames import STOP_GRACE_S
 from tests.support.compose import loaded, seconds
 from tests.support.stack import ROOT
 
@@ -163,7 +164,7 @@ def test_the_agent_is_started_as_its_command_wants_it(directory: Path) -> None:
     assert set(options) <= {name for parameter in run_agent.params for name in parameter.opts}
     assert options["--url"] == AGENTS["URL"]
     assert options["--key-file"] == f"/run/secrets/{agent['secrets'][0]['source']}"
-    assert seconds(agent["stop_grace_period"]) > float(options["--drain-s"])
+    assert seconds(agent["stop_grace_period"]) >= float(options["--drain-s"]) + STOP_GRACE_S + 10
     assert {"/handler", "/state"} == {each["target"] for each in agent["volumes"]}
 
 

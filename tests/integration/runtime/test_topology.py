@@ -68,6 +68,12 @@ async def test_changed_settings_are_brought_about_and_nothing_is_lost(bus: Bus, 
     assert (info.config.max_bytes, info.state.messages) == (32 * 1024 * 1024, 1)
 
 
+async def test_streams_may_be_as_large_as_settings_say(empty: Client, topology: Topology) -> None:
+    large = topology.settings(stream_max_bytes=64 * 1024**3, files_max_bytes=1024**4)
+    assert await provision(empty, large, recorded=False) == NAMES
+    assert (await configuration(empty, subjects.FILES))["max_bytes"] == 1024**4
+
+
 async def test_a_streams_epoch_is_kept(bus: Bus, topology: Topology) -> None:
     provisioner = await bus.connect("provisioner")
     config = await configuration(provisioner, "REQUESTS")
