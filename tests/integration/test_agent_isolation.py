@@ -14,6 +14,7 @@ import pytest
 
 from spaces_agent import frames
 from tests.support.agents import AgentCommand, agent_command, until
+from tests.support.processes import dead
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway
 from tests.support.stack import ROOT
 
@@ -50,14 +51,6 @@ async def pid_of(session: Session, lease: int) -> int:
     return int(pid)
 
 
-def dead(pid: int) -> bool:
-    """Whether this process has ended; one that only waits to be reaped has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 async def deaf(session: Session, directory: Path, lease: int = 1) -> tuple[frames.Assign, int]:
     """An assignment whose handler holds the interpreter lock, and its process."""
     directory = directory / f"deaf-{lease}"
@@ -80,7 +73,9 @@ async def test_a_cancel_ends_a_handler_that_does_not_listen(gateway: ScriptedGat
 
 async def test_a_crash_fails_its_request_and_not_the_agent(gateway: ScriptedGateway, tmp_path: Path) -> None:
     async with isolating(gateway, tmp_path, "dies") as (_, session):
-        await session.assign(1, "segfault")
+        await session.assign(1, ["segfault", str(tmp_path / "heard")])
+        await session.expect(frames.Output, 1)
+        (tmp_path / "heard").touch()
         result = await session.expect(frames.Result, 1)
         await session.acknowledge(result)
         assert result.error is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -102,6 +103,9 @@ async def test_nobody_is_shown_anything_unless_it_was_asked_for(gateway: Scripte
     async with agent_command(gateway.url, state_dir=tmp_path / "state") as agent:
         await gateway.session()
         listening = Path(f"/proc/{agent.pid}/net/tcp").read_text()
-        inodes = {link.readlink().name for link in Path(f"/proc/{agent.pid}/fd").iterdir()}
+        inodes = set()
+        for link in Path(f"/proc/{agent.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed just now
+                inodes.add(link.readlink().name)
         own = [line.split() for line in listening.splitlines()[1:] if f"socket:[{line.split()[9]}]" in inodes]
         assert [line for line in own if line[3] == "0A"] == []

@@ -19,6 +19,7 @@ from tests.support import file_handlers
 from tests.support.agents import AgentCommand, agent_command, until
 from tests.support.file_server import FileServer, file_server
 from tests.support.front import Front, front
+from tests.support.processes import children
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
 from tests.support.stack import ROOT
 
@@ -47,7 +48,7 @@ class Waiting:
     @property
     def count(self) -> int:
         path = self.world.count
-        return int(path.read_text() or 0) if path.exists() else 0
+        return int(path.read_text()) if path.exists() else 0
 
     @property
     def closed(self) -> bool:
@@ -222,12 +223,8 @@ def peak_kib(pid: int) -> int:
 
 def processes(pid: int) -> dict[int, str]:
     """The processes of an agent, by what they are."""
-    found = {pid: "agent"}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            line = Path(f"/proc/{child}/cmdline").read_bytes()
-            found[int(child)] = "link" if b"spaces_agent.link" in line else "worker"
-    return found
+    kinds = {child: "link" if b"spaces_agent.link" in line else "worker" for child, line in children(pid).items()}
+    return {pid: "agent"} | kinds
 
 
 async def store_late(session: Session, lease: int) -> frames.Result:

@@ -19,6 +19,7 @@ import pytest
 from spaces_agent.runner import Limits
 from spaces_agent.spawning import spawn
 from spaces_agent.workers import Workers
+from tests.support.processes import children, dead
 from tests.support.runs import DEADLINE_S, NOWHERE, Recorded, Run
 
 
@@ -49,21 +50,13 @@ def output(result: Any) -> Any:
 
 def running() -> int:
     """How many workers this process has."""
-    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return sum(b"spaces_agent.worker" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children)
+    return sum(b"spaces_agent.worker" in line for line in children("self").values())
 
 
 async def gone(pid: int) -> None:
     """Wait until this process has ended; one that only waits to be reaped has."""
-
-    def ended() -> bool:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-
     async with asyncio.timeout(DEADLINE_S):
-        while not ended():
+        while not dead(pid):
             await asyncio.sleep(0.02)
 
 
@@ -158,9 +151,9 @@ async def test_a_grace_ends_with_the_run_that_it_was_given_to() -> None:
     async with workers("naps", slots=1) as run:
         run.start(60)
         pid = await pid_of(run)
-        run.runner.stop(1, 1.0)
+        run.runner.stop(1, 5.0)
         assert await run.ended() is None
-        assert output(await run.result(1.5, lease=2)) == [pid, ""]
+        assert output(await run.result(5.5, lease=2)) == [pid, ""]
 
 
 async def test_a_process_that_is_just_starting_is_not_started_again() -> None:
@@ -184,10 +177,12 @@ async def test_one_that_waits_for_a_worker_is_stopped_without_one() -> None:
     ("way", "words"),
     [("exit", "exit status 3"), ("segfault", "signal 11 (SIGSEGV)"), ("memory", "signal 9 (SIGKILL)")],
 )
-async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str) -> None:
+async def test_one_that_crashes_fails_its_own_request_only(tmp_path: Path, way: str, words: str) -> None:
     async with workers("dies", slots=2) as run:
-        run.start(way)
-        run.start("", lease=2)
+        run.start([way, str(tmp_path / "heard")])
+        run.start(["", ""], lease=2)
+        await run.listener.until(lambda: run.listener.read(1))
+        (tmp_path / "heard").touch()
         crashed = await run.ended()
         assert crashed is not None
         assert crashed.error is not None
@@ -203,13 +198,15 @@ async def test_one_that_crashes_fails_its_own_request_only(way: str, words: str)
 
 
 @pytest.mark.parametrize("how", ["is killed", "dies"])
-async def test_what_a_handler_has_started_ends_with_it(how: str) -> None:
+async def test_what_a_handler_has_started_ends_with_it(tmp_path: Path, how: str) -> None:
     async with workers("parent") as run:
-        run.start(how)
+        run.start(str(tmp_path / "dies"))
         await run.listener.until(run.listener.read)
         _, (pids,) = run.listener.read()[0]
         if how == "is killed":
             run.runner.stop(1, 0.0)
+        else:
+            (tmp_path / "dies").touch()
         await run.ended()
         for pid in pids:
             await gone(pid)
@@ -269,11 +266,14 @@ async def test_a_process_that_dies_while_it_does_nothing_is_started_again_later_
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("spaces_agent.workers.random.random", lambda: 0.1)
-    async with workers("echo", setup="dies_after_setup", slots=1):
-        async with asyncio.timeout(DEADLINE_S):
-            while len(caplog.messages) < 3:
-                await asyncio.sleep(0.02)
-    said = "an idle process for the handler ended (exit status 9); starting another in "
+    async with workers("echo", slots=1) as run:
+        for lease in (1, 2, 3):
+            pid, _ = output(await run.result(lease=lease))
+            os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(DEADLINE_S):
+                while len(caplog.messages) < lease:
+                    await asyncio.sleep(0.02)
+    said = "an idle process for the handler ended (signal 9 (SIGKILL)); starting another in "
     assert caplog.messages[:3] == [f"{said}{delay} s" for delay in ("0.1", "0.1", "0.2")]
 
 

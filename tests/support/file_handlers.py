@@ -75,7 +75,8 @@ def fills(value: Any) -> Iterator[Any]:
     try:
         for number, chunk in enumerate(repeats(value["chunks"])):
             yield chunk
-            count.write_text(str(number + 1))
+            count.with_suffix(".new").write_text(str(number + 1))
+            count.with_suffix(".new").replace(count)
     finally:
         count.with_suffix(".closed").touch()
 

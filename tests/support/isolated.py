@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -73,13 +72,15 @@ def waits(value: Any) -> Iterator[Any]:
 
 
 def dies(value: Any) -> Iterator[Any]:
-    """Takes its process with it, in one of several ways."""
+    """Takes its process with it, in one of several ways, once the test has heard it."""
     if value is None:
         yield [os.getpid(), None]
         return
+    way, heard = value
     yield "said before"
-    time.sleep(0.2)
-    match value:
+    while way and not Path(heard).exists():
+        time.sleep(0.01)
+    match way:
         case "exit":
             os._exit(3)
         case "segfault":
@@ -89,17 +90,16 @@ def dies(value: Any) -> Iterator[Any]:
 
 
 def parent(value: Any) -> Iterator[Any]:
-    """Has started a process, and a fork that keeps all its files open."""
+    """Has started a process, and a fork that keeps all its files open; dies when the test lets it."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     forked = os.fork()
     if forked == 0:
         time.sleep(60)
         os._exit(0)
     yield [os.getpid(), child.pid, forked]
-    time.sleep(0.2)  # so that this is heard before
-    if value == "dies":
-        os._exit(1)
-    time.sleep(60)
+    while not Path(value).exists():
+        time.sleep(0.01)
+    os._exit(1)
 
 
 def ends_its_own(value: Any) -> Any:
@@ -133,11 +133,6 @@ def broken_setup() -> None:
 
 def deadly_setup() -> None:
     os._exit(7)
-
-
-def dies_after_setup() -> None:
-    """Is done, but something that it has started takes the process with it."""
-    threading.Timer(0.2, os._exit, (9,)).start()
 
 
 def takes_nothing() -> None:
