@@ -15,7 +15,7 @@ from spaces_agent.errors import SetupFailed
 from spaces_agent.files import Places
 from spaces_agent.runner import Runner
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 NOWHERE = Places(addresses=[], directory="/dev/null/files")
 """For handlers without files."""
 

@@ -14,7 +14,7 @@ from websockets.typing import Subprotocol
 
 from spaces_agent import frames
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 _F = TypeVar("_F", bound=frames.Frame)
 Welcome = Callable[[frames.Hello], frames.Welcome]
