@@ -9,6 +9,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
+from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.gateway_sockets import dial, hello, join
 from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets
@@ -41,9 +42,11 @@ async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def port(unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setenv("WS_AGENT_METRICS_PORT", str(unused_tcp_port))
-    return unused_tcp_port
+def port(monkeypatch: pytest.MonkeyPatch) -> int:
+    """One that no connection is given before the agent listens on it."""
+    port = free_port()
+    monkeypatch.setenv("WS_AGENT_METRICS_PORT", str(port))
+    return port
 
 
 async def shown_by(stack: Stack, process: str) -> Shown:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.agents import agent_command
 from tests.support.metrics import Shown, read_metrics
@@ -33,6 +34,12 @@ async def gateway() -> AsyncIterator[ScriptedGateway]:
         yield running
 
 
+@pytest.fixture
+def port() -> int:
+    """One that no connection is given before the agent listens on it."""
+    return free_port()
+
+
 async def shown_at(port: int, condition: Callable[[Shown], bool], what: str) -> Shown:
     """The first scrape for which the condition holds."""
 
@@ -49,42 +56,40 @@ async def shown_at(port: int, condition: Callable[[Shown], bool], what: str) -> 
 
 @pytest.mark.parametrize("isolate", [[], ["--isolate"]], ids=["threads", "isolated"])
 async def test_it_shows_what_runs_and_what_nobody_has_acknowledged(
-    gateway: ScriptedGateway, tmp_path: Path, unused_tcp_port: int, isolate: list[str]
+    gateway: ScriptedGateway, tmp_path: Path, port: int, isolate: list[str]
 ) -> None:
     (tmp_path / "waits.py").write_text(WAITS)
-    arguments = ["--slots", "2", "--metrics-port", str(unused_tcp_port), *isolate]
+    arguments = ["--slots", "2", "--metrics-port", str(port), *isolate]
     async with agent_command(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:waits:wait", arguments=arguments
     ):
         session = await gateway.session()
-        await shown_at(unused_tcp_port, lambda shown: shown("spaces_agent_ready") == 1, "it takes work")
+        await shown_at(port, lambda shown: shown("spaces_agent_ready") == 1, "it takes work")
         await session.assign(1, str(tmp_path / "go"))
         await session.expect(frames.Accept, 1)
-        shown = await shown_at(unused_tcp_port, lambda shown: shown("spaces_agent_running") == 1, "a request runs")
+        shown = await shown_at(port, lambda shown: shown("spaces_agent_running") == 1, "a request runs")
         assert (shown("spaces_agent_connected"), shown("spaces_agent_slots"), shown("spaces_agent_spool_files")) == (1, 2, 0)
         (tmp_path / "go").touch()
         result = await session.expect(frames.Result, 1)
-        kept = await shown_at(unused_tcp_port, lambda shown: shown("spaces_agent_spool_files") == 1, "the result is on disk")
+        kept = await shown_at(port, lambda shown: shown("spaces_agent_spool_files") == 1, "the result is on disk")
         assert (kept("spaces_agent_unacknowledged_results"), kept("spaces_agent_running")) == (1, 0)
         assert kept("spaces_agent_spool_bytes") > 100
         await session.acknowledge(result)
         kept_where = ("spaces_agent_spool_files", "spaces_agent_unacknowledged_results")  # of two processes
-        done = await shown_at(unused_tcp_port, lambda shown: not any(map(shown, kept_where)), "nothing is kept")
+        done = await shown_at(port, lambda shown: not any(map(shown, kept_where)), "nothing is kept")
         assert done("spaces_agent_results_total", status="succeeded") == done("spaces_agent_started_total") == 1
 
 
-async def test_it_counts_how_often_it_had_to_come_back(
-    gateway: ScriptedGateway, tmp_path: Path, unused_tcp_port: int
-) -> None:
-    arguments = ["--metrics-port", str(unused_tcp_port)]
+async def test_it_counts_how_often_it_had_to_come_back(gateway: ScriptedGateway, tmp_path: Path, port: int) -> None:
+    arguments = ["--metrics-port", str(port)]
     async with agent_command(gateway.url, state_dir=tmp_path / "state", arguments=arguments) as agent:
         (await gateway.session()).cut()
         await gateway.session()
-        shown = await shown_at(unused_tcp_port, lambda shown: shown("spaces_agent_connects_total") == 2, "it is back")
+        shown = await shown_at(port, lambda shown: shown("spaces_agent_connects_total") == 2, "it is back")
         assert (shown("spaces_agent_connected"), shown("spaces_agent_disconnects_total")) == (1, 1)
         os.kill(await agent.link_pid(), signal.SIGKILL)
         await gateway.session()
-        again = await shown_at(unused_tcp_port, lambda shown: shown("spaces_agent_connects_total") == 3, "it is back again")
+        again = await shown_at(port, lambda shown: shown("spaces_agent_connects_total") == 3, "it is back again")
         assert (again("spaces_agent_link_restarts_total"), again("spaces_agent_disconnects_total")) == (1, 2)
 
 

@@ -67,7 +67,7 @@ async def test_an_async_handler_is_awaited(gateway: ScriptedGateway, tmp_path: P
 
 
 async def test_sync_handlers_run_side_by_side_up_to_the_slots(gateway: ScriptedGateway, tmp_path: Path) -> None:
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=60)
 
     def handle(value: Any) -> Any:
         together.wait()
@@ -85,7 +85,7 @@ async def test_sync_handlers_run_side_by_side_up_to_the_slots(gateway: ScriptedG
 
 async def test_work_above_the_slots_is_rejected(gateway: ScriptedGateway, tmp_path: Path) -> None:
     release = threading.Event()
-    async with serving(gateway.url, lambda value: release.wait(10), tmp_path, slots=1):
+    async with serving(gateway.url, lambda value: release.wait(60), tmp_path, slots=1):
         session = await gateway.session()
         await session.assign(1, None)
         await session.assign(2, None)
@@ -163,7 +163,7 @@ async def test_a_cancel_is_seen_by_a_sync_handler_and_confirmed_when_it_has_retu
         while not context.cancelled and not release.wait(0.01):
             pass
         saw.set()
-        release.wait(10)
+        release.wait(60)
         return "unwanted"
 
     async with serving(gateway.url, handle, tmp_path, slots=1):
@@ -171,7 +171,7 @@ async def test_a_cancel_is_seen_by_a_sync_handler_and_confirmed_when_it_has_retu
         assign = await session.assign(1, None)
         await session.expect(frames.Accept, 1)
         await session.send(frames.Cancel(request_id=assign.request_id, attempt=1, lease=1, reason="canceled"))
-        assert await asyncio.to_thread(saw.wait, 10)
+        assert await asyncio.to_thread(saw.wait, 60)
         await session.assign(2, None)
         assert (await session.expect(frames.Reject, 2)).reason == "full"
         release.set()
@@ -189,7 +189,7 @@ async def test_what_a_handler_yields_and_says_comes_before_its_result(gateway: S
 
     def handle(value: Any, context: Context) -> Iterator[Any]:
         yield "one"
-        heard.wait(10)
+        heard.wait(60)
         context.log("half way")
         context.progress(0.5)
         yield " two"
