@@ -11,16 +11,8 @@ from pathlib import Path
 import pytest
 
 from spaces_agent import frames
-from tests.support.agents import KEY, agent_command, until
+from tests.support.agents import KEY, WAITS, agent_command, until
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
-
-WAITS = """
-import pathlib, time
-def wait(path):
-    while not pathlib.Path(path).exists():
-        time.sleep(0.01)
-    return "done"
-"""
 
 
 @pytest.fixture

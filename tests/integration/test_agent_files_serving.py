@@ -22,6 +22,7 @@ from tests.support import file_handlers
 from tests.support.agents import AgentCommand, agent_command, serving, until
 from tests.support.file_server import FileServer, file_server, problem
 from tests.support.front import Cut, Front, front
+from tests.support.processes import peak_kib
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway
 from tests.support.stack import ROOT
 
@@ -49,9 +50,7 @@ class World:
             self.front.url, state_dir=self.state, directory=ROOT, engine=engine, arguments=list(arguments)
         ) as agent:
             session = await self.gateway.session()
-            state = session.hello.state
-            while state == "loading":
-                state = (await session.expect(frames.Heartbeat)).state
+            await session.ready()
             yield agent, session
 
     def left(self) -> list[Path]:
@@ -70,12 +69,6 @@ async def outcome(session: Session, lease: int, value: Any, **changes: Any) -> f
     result = await session.expect(frames.Result, lease)
     await session.acknowledge(result)
     return result
-
-
-def peak_kib(pid: int) -> int:
-    """The most memory that a process has had at a time."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
 
 
 @pytest.mark.parametrize("how", [[], ["--isolate"]], ids=["in a thread", "isolated"])

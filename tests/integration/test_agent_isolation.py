@@ -25,13 +25,6 @@ async def gateway() -> AsyncIterator[ScriptedGateway]:
         yield running
 
 
-async def ready(session: Session) -> None:
-    """Wait until the first worker can take work."""
-    state = session.hello.state
-    while state == "loading":
-        state = (await session.expect(frames.Heartbeat)).state
-
-
 @asynccontextmanager
 async def isolating(
     gateway: ScriptedGateway, tmp_path: Path, handler: str, *arguments: str
@@ -41,7 +34,7 @@ async def isolating(
     given = ["--isolate", *arguments]
     async with agent_command(gateway.url, state_dir=state, directory=ROOT, engine=engine, arguments=given) as agent:
         session = await gateway.session()
-        await ready(session)
+        await session.ready()
         yield agent, session
 
 
@@ -156,7 +149,7 @@ async def test_the_module_of_the_handler_is_not_imported_by_the_agent_itself(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:heavy:run", arguments=["--isolate"]
     ) as agent:
         session = await gateway.session()
-        await ready(session)
+        await session.ready()
         await session.assign(1, None)
         result = await session.expect(frames.Result, 1)
         await session.acknowledge(result)

@@ -14,18 +14,10 @@ import pytest
 
 from services.local.ports import free_port
 from spaces_agent import frames
-from tests.support.agents import agent_command
+from tests.support.agents import WAITS, agent_command
 from tests.support.metrics import Shown, read_metrics
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
 from tests.support.world import until
-
-WAITS = """
-import pathlib, time
-def wait(path):
-    while not pathlib.Path(path).exists():
-        time.sleep(0.01)
-    return "done"
-"""
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from spaces_agent import frames
 from tests.support.agents import AgentCommand, agent_command, serving, until
-from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
+from tests.support.scripted_gateway import ScriptedGateway, Session, resend_from, scripted_gateway
 
 YIELDS = """
 import pathlib, time
@@ -42,17 +42,6 @@ def go(directory: Path, *numbers: int) -> None:
 
 def spooled(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.glob("state/*/*/spool/*"))
-
-
-def resend_from(index: int) -> Any:
-    """A welcome by a gateway that has everything below this index."""
-
-    def welcomes(hello: frames.Hello) -> frames.Welcome:
-        answer = welcome(hello)
-        verdicts = [msgspec.structs.replace(verdict, resend_from=index) for verdict in answer.verdicts]
-        return msgspec.structs.replace(answer, verdicts=verdicts)
-
-    return welcomes
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from tests.support import file_handlers
 from tests.support.agents import AgentCommand, agent_command, until
 from tests.support.file_server import FileServer, file_server
 from tests.support.front import Front, front
-from tests.support.processes import children
-from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway, welcome
+from tests.support.processes import children, peak_kib
+from tests.support.scripted_gateway import ScriptedGateway, Session, resend_from, scripted_gateway, welcome
 from tests.support.stack import ROOT
 
 MIB = 1024 * 1024
@@ -108,9 +108,7 @@ class World:
 async def ready(gateway: ScriptedGateway) -> Session:
     """The session of an agent that takes work."""
     session = await gateway.session()
-    state = session.hello.state
-    while state == "loading":
-        state = (await session.expect(frames.Heartbeat)).state
+    await session.ready()
     return session
 
 
@@ -165,17 +163,6 @@ async def test_it_waits_while_there_is_no_gateway_and_goes_on_at_the_next(
         await world.check(session)
 
 
-def resend_from(index: int) -> Callable[[frames.Hello], frames.Welcome]:
-    """A welcome by a gateway that has everything below this index."""
-
-    def welcomes(hello: frames.Hello) -> frames.Welcome:
-        answer = welcome(hello)
-        verdicts = [msgspec.structs.replace(verdict, resend_from=index) for verdict in answer.verdicts]
-        return msgspec.structs.replace(answer, verdicts=verdicts)
-
-    return welcomes
-
-
 @HOW
 async def test_a_verdict_to_stop_ends_it_when_the_agent_is_back(world: World, handler: str, arguments: list[str]) -> None:
     async with world.waiting(handler, *arguments) as waiting:
@@ -213,12 +200,6 @@ async def test_the_agents_connection_process_is_killed_while_a_handler_waits(
 
 
 # Memory
-
-
-def peak_kib(pid: int) -> int:
-    """The most memory that a process has had at a time."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
 
 
 def processes(pid: int) -> dict[int, str]:

@@ -15,6 +15,14 @@ from spaces_agent import Agent
 from tests.support.scripted_gateway import DEADLINE_S
 
 KEY = "wsa_test"
+WAITS = """
+import pathlib, time
+def wait(path):
+    while not pathlib.Path(path).exists():
+        time.sleep(0.01)
+    return "done"
+"""
+"""A module with a handler that waits for the file that its input names."""
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:

@@ -37,6 +37,17 @@ def welcome(hello: frames.Hello, **changes: Any) -> frames.Welcome:
     return msgspec.structs.replace(answer, **changes)
 
 
+def resend_from(index: int) -> Welcome:
+    """A welcome by a gateway that has everything below this index."""
+
+    def welcomes(hello: frames.Hello) -> frames.Welcome:
+        answer = welcome(hello)
+        verdicts = [msgspec.structs.replace(verdict, resend_from=index) for verdict in answer.verdicts]
+        return msgspec.structs.replace(answer, verdicts=verdicts)
+
+    return welcomes
+
+
 class Session:
     """One socket of the agent, as the gateway sees it."""
 
@@ -48,6 +59,12 @@ class Session:
         self._connection = connection
         self._received: list[frames.AgentFrame] = []
         self._changed = asyncio.Condition()
+
+    async def ready(self) -> None:
+        """Wait until the agent takes work."""
+        state = self.hello.state
+        while state == "loading":
+            state = (await self.expect(frames.Heartbeat)).state
 
     async def send(self, frame: frames.Frame) -> None:
         await self._connection.send(frames.encode(frame).decode())
