@@ -1,7 +1,6 @@
 """The agents' side of a gateway on a real nats-server, with the real registry, permissions and sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -9,29 +8,12 @@ from services.contracts.events import Failed, Requeued, Succeeded, type_of
 from services.contracts.reports import Deliver, Ping
 from services.gateway import outcomes
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
-from tests.support.gateway_sockets import OTHER_SPACE, SPACE, Gateway, about, dial, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_agents import Platform
+from tests.support.gateway_sockets import OTHER_SPACE, SPACE, Gateway, about, dial, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "platform", "servers"]
 
 
 async def test_a_request_is_assigned_run_and_recorded(platform: Platform, gateway: Gateway) -> None:

@@ -12,7 +12,8 @@ from services.contracts.reports import DescribeAgents, DisconnectAgent
 from services.gateway import agents, round_trips
 from services.gateway.endings import DISCONNECTED
 from spaces_agent import frames
-from tests.integration.test_gateway_agents_real_agent import command, gateway, platform, servers
+from tests.integration.test_gateway_agents_real_agent import command
+from tests.support.agent_fixtures import gateway, platform, servers
 from tests.support.bus import until
 from tests.support.gateway_agents import Platform
 from tests.support.gateway_sockets import DEADLINE_S, Gateway, about, hello, join, result

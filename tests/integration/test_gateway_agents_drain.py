@@ -1,7 +1,7 @@
 """Agents that are told to end, and gateways that end: nothing is dropped on the way out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,36 +11,13 @@ from services.contracts.reports import DrainAgent, Ping
 from services.gateway import agents
 from services.runtime import jetstream
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, other, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_agents import Platform
 from tests.support.gateway_output import Slow
 from tests.support.gateway_sockets import EXCLUSIVE_SPACE, SPACE, Gateway, about, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
-
-
-@pytest.fixture
-async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "other", "platform", "servers"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -12,36 +11,13 @@ from services.contracts.events import Assigned, Requeued
 from services.gateway import outcomes
 from services.runtime import append
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, other, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_agents import Platform
 from tests.support.gateway_output import move, running
-from tests.support.gateway_sockets import Gateway, about, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_sockets import Gateway, about, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
-
-
-@pytest.fixture
-async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "other", "platform", "servers"]
 
 
 async def test_a_failure_that_is_being_tried_again_is_already_done(

@@ -1,7 +1,6 @@
 """What handlers say on its way through real gateways into the stream OUTPUT."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -13,36 +12,13 @@ from services.runtime import jetstream
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import ErrorBody, PubAck
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, other, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_agents import Platform
 from tests.support.gateway_output import Slow, in_order, indexes, move, running
-from tests.support.gateway_sockets import Gateway, about, chunk, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_sockets import Gateway, about, chunk, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
-
-
-@pytest.fixture
-async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "other", "platform", "servers"]
 
 
 async def test_output_is_stored_acknowledged_and_followed_by_its_result(platform: Platform, gateway: Gateway) -> None:

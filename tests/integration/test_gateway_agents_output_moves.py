@@ -1,6 +1,5 @@
 """What handlers say while their agent moves from one real gateway to another."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -11,36 +10,13 @@ from services.runtime import jetstream, topology
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import PubAck
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, other, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_agents import Platform
 from tests.support.gateway_output import Slow, in_order, indexes, move, running
-from tests.support.gateway_sockets import Gateway, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_sockets import Gateway, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
-
-
-@pytest.fixture
-async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "other", "platform", "servers"]
 
 
 async def test_a_socket_that_moves_amid_the_output_leaves_neither_gap_nor_repeat(

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -17,37 +17,20 @@ from services.contracts.output import OutputRecord
 from services.contracts.reports import DrainAgent
 from services.gateway import agents
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
+from tests.support.gateway_agents import Platform
 from tests.support.gateway_sockets import SPACE, Gateway, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "platform", "servers"]
 
 
 @contextlib.asynccontextmanager
 async def command(platform: Platform, engine: str, directory: Path, *gateways: Gateway) -> AsyncIterator[Process]:
     """The agent `real`, which knows these gateways."""
     said = ["run", "--key", platform.secret, "--space", SPACE, "--engine", engine, "--slots", "4"]
-    for gateway in gateways:
-        said += ["--url", gateway.url.removesuffix(frames.CONNECT_PATH).replace("ws://", "http://")]
+    for each in gateways:
+        said += ["--url", each.url.removesuffix(frames.CONNECT_PATH).replace("ws://", "http://")]
     named = ["--name", "real", "--state-dir", str(directory / "state")]
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "spaces_agent", *said, *named)
     try:

@@ -1,7 +1,6 @@
 """Sockets come and go, leases stay: the agents' side of gateways when connections break, move and end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -10,35 +9,12 @@ from services.contracts.events import Requeued, Succeeded, type_of
 from services.contracts.reports import Deliver
 from services.gateway import agents
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, other, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
-from tests.support.gateway_sockets import Agent, Gateway, about, dial, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_agents import Platform
+from tests.support.gateway_sockets import Agent, Gateway, about, dial, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
-
-
-@pytest.fixture
-async def other(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "other", "platform", "servers"]
 
 
 async def running(platform: Platform, gateway: Gateway, agent: Agent) -> frames.Assign:

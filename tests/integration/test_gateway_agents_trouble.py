@@ -1,7 +1,6 @@
 """Agents that do not read, servers that are away, tails that are late: the agents' side of a gateway in trouble."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import msgspec
@@ -14,29 +13,12 @@ from services.gateway import agents, delivery, reports, socket
 from services.runtime import jetstream, rpc
 from services.runtime.errors import NatsUnavailable
 from spaces_agent import frames
+from tests.support.agent_fixtures import gateway, platform, servers
 from tests.support.bus import until
-from tests.support.gateway_agents import Platform, running_platform
-from tests.support.gateway_sockets import Gateway, about, dial, hello, join, result, running_gateway
-from tests.support.servers import Servers
-from tests.support.topologies import Topology
+from tests.support.gateway_agents import Platform
+from tests.support.gateway_sockets import Gateway, about, dial, hello, join, result
 
-
-@pytest.fixture(scope="module")
-def servers(topology: Topology) -> Iterator[Servers]:
-    with topology.servers(postgres=False) as here:
-        yield here
-
-
-@pytest.fixture
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
-    async with running_platform(servers) as here:
-        yield here
-
-
-@pytest.fixture
-async def gateway(platform: Platform) -> AsyncIterator[Gateway]:
-    async with running_gateway(platform.bus, platform.secret) as here:
-        yield here
+__all__ = ["gateway", "platform", "servers"]
 
 
 def unchecked_hello(work: list[frames.InFlight]) -> bytes:

@@ -1,7 +1,6 @@
 """Agents in the HTTP API: the test is the registry and the agents' gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -9,10 +8,11 @@ from services.contracts.agent_details import AgentDetails, HeldRequest
 from services.contracts.instants import nanoseconds
 from services.contracts.rpc import ConnectedAgent
 from services.gateway import seen_agents
-from tests.support.bus import Bus
 from tests.support.elsewhere import Elsewhere
-from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, fill_directory, running_gateway
-from tests.support.topologies import Topology
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway
+
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 def agent(name: str, conn: str, *spaces: str, gateway: str = "g1") -> ConnectedAgent:
@@ -20,24 +20,6 @@ def agent(name: str, conn: str, *spaces: str, gateway: str = "g1") -> ConnectedA
 
 
 CONNECTED = [agent("ada/gpu.1", "c1", "demo"), agent("ada/two", "c2", "demo", "other"), agent("bob/gpu.1", "c3", "demo")]
-
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
 
 
 @pytest.mark.parametrize(

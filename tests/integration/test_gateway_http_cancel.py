@@ -1,34 +1,16 @@
 """Cancel and retry: on a real nats-server, with the test as dispatcher and as the agent's gateway."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from services.contracts import subjects
 from services.contracts.events import Accepted, Canceled
-from tests.support.bus import Bus
 from tests.support.elsewhere import AGENT_GATEWAY, Elsewhere
-from tests.support.http_gateway import ADMIN, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
-from tests.support.topologies import Topology
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import ADMIN, BOB, Gateway, HttpAnswer
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def cancel(gateway: Gateway, rid: str, **options: str) -> HttpAnswer:

@@ -1,35 +1,17 @@
 """The events of a request as JSON, and what reading a request tells of its output."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from services.contracts.connections import Refused
 from services.gateway import feeds
-from tests.support.bus import Bus
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import submitted
-from tests.support.http_gateway import BOB, Gateway, HttpAnswer, fill_directory, running_gateway
-from tests.support.topologies import Topology
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import BOB, Gateway, HttpAnswer
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def page(gateway: Gateway, rid: str, after: str = "") -> Any:

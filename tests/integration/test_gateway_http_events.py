@@ -1,35 +1,15 @@
 """The events of a request as a stream: what a reader is shown, wherever and however often it reads."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import DELETED_S, events, followed, reader_of, run_to_the_end, submitted
-from tests.support.http_gateway import BOB, Gateway, fill_directory, running_gateway
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import BOB, Gateway, running_gateway
 from tests.support.readers import check_whole, shown
-from tests.support.topologies import Topology
+
+__all__ = ["bus", "elsewhere", "gateway"]
 
 UNKNOWN_ID = "0" * 34
-
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
 
 
 async def test_a_reader_sees_everything_as_it_happens(gateway: Gateway, elsewhere: Elsewhere, bus: Bus) -> None:

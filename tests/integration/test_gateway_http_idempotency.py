@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
@@ -17,30 +16,14 @@ from services.runtime.jetstream import stream_info
 from services.runtime.kv import Bucket
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, fill_directory, running_gateway
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import ADA, BOB, Gateway, HttpAnswer, running_gateway
 from tests.support.proxy import Send, Way, proxy
-from tests.support.topologies import Topology
+
+__all__ = ["bus", "elsewhere", "gateway"]
 
 BODY = b'{"input":{"n":1}}'
 RID = request_id("demo", 1_700_000_000_000, bytes(10))
-
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
 
 
 async def submit(gateway: Gateway, body: bytes = BODY, *, key: str = ADA, space: str = "demo", **headers: str) -> HttpAnswer:

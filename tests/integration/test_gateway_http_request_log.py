@@ -1,9 +1,9 @@
 """What is recorded of a request, as the API shows it."""
 
 from services.contracts.connections import Refused
-from tests.integration.test_gateway_http_requests import bus, elsewhere, gateway
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import submitted
+from tests.support.http_fixtures import bus, elsewhere, gateway
 from tests.support.http_gateway import ADA, BOB, Gateway
 
 __all__ = ["bus", "elsewhere", "gateway"]

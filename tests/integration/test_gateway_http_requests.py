@@ -2,10 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from services.contracts import codec, subjects
 from services.contracts.events import Accepted
@@ -16,26 +13,11 @@ from services.runtime.kv import Bucket
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import answers
+from tests.support.http_fixtures import bus, elsewhere, gateway
 from tests.support.http_gateway import ADA, ADMIN, BOB, ONLY_OTHER, Gateway, fill_directory, running_gateway
 from tests.support.topologies import Topology
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def metric(gateway: Gateway, line: str) -> float:

@@ -1,34 +1,16 @@
 """What a space's settings do to submissions: the test is the registry and the dispatcher."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from services.contracts.directory import SpaceDisabled, SpaceEdited, SpaceEnabled, SpacePaused
 from services.contracts.rpc import SpaceQueue
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.http_gateway import Gateway, HttpAnswer, change_space, fill_directory, running_gateway
-from tests.support.topologies import Topology
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import Gateway, HttpAnswer, change_space
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def given(bus: Bus, gateway: Gateway, event: type[Any], settings: dict[str, Any], seen: Callable[[Any], bool]) -> None:

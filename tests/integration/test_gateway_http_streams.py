@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -15,27 +14,11 @@ from services.runtime.jetstream import stream_info
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import DELETED_S, answers, followed, read_by, reader_of, run_to_the_end, submitted
-from tests.support.http_gateway import ADA, Gateway, fill_directory, revoke, running_gateway
+from tests.support.http_fixtures import bus, elsewhere, gateway
+from tests.support.http_gateway import ADA, Gateway, revoke, running_gateway
 from tests.support.readers import Reader, check_whole, shown
-from tests.support.topologies import Topology
 
-
-@pytest.fixture
-async def bus(topology: Topology) -> AsyncIterator[Bus]:
-    async with topology.bus() as here:
-        await fill_directory(here)
-        yield here
-
-
-@pytest.fixture
-async def gateway(bus: Bus) -> AsyncIterator[Gateway]:
-    async with running_gateway(bus) as here:
-        yield here
-
-
-@pytest.fixture
-async def elsewhere(bus: Bus) -> Elsewhere:
-    return await Elsewhere.connect(bus)
+__all__ = ["bus", "elsewhere", "gateway"]
 
 
 async def test_a_reader_who_does_not_read_holds_nobody_up_and_little_memory(
