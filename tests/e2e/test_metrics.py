@@ -12,8 +12,9 @@ import pytest
 from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.gateway_sockets import Door, dial, hello, join
-from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets, tool
+from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets
 from tests.support.stack import Stack
+from tests.support.tools import tool
 from tests.support.world import agent, marker, ready, until
 
 SUBMIT, CANCEL = "/v1/spaces/{space}/requests", "/v1/requests/{id}/cancel"
@@ -222,7 +223,9 @@ async def test_every_process_shows_what_is_documented_with_labels_of_closed_sets
             assert set(labels) - {"le"} == set(registered()[metric].labels)
             for label in set(labels) - {"le"}:
                 assert is_bounded(metric, label, labels[label]), f"{process}: {name} has {label}={labels[label]!r}"
-        checked = subprocess.run([tool("promtool"), "check", "metrics"], input=one.text, capture_output=True, text=True)
+        checked = subprocess.run(
+            [tool("promtool", "observability"), "check", "metrics"], input=one.text, capture_output=True, text=True
+        )
         said = [line for line in checked.stderr.splitlines() if line.startswith(("ws_", "spaces_agent_"))]
         assert said == [], f"{process}: {said}"
     of_agents = {name for name in registered() if name.startswith("spaces_agent_")}

@@ -15,6 +15,14 @@ from spaces_agent import Agent
 from tests.support.scripted_gateway import DEADLINE_S
 
 KEY = "wsa_test"
+WAITS = """
+import pathlib, time
+def wait(path):
+    while not pathlib.Path(path).exists():
+        time.sleep(0.01)
+    return "done"
+"""
+"""A module with a handler that waits for the file that its input names."""
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
@@ -104,9 +112,3 @@ async def agent_command(
         if process.returncode is None:
             process.kill()
         await process.communicate()
-
-
-def peak_kib(pid: int) -> int:
-    """The most memory that a process has had at a time."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])

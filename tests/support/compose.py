@@ -1,33 +1,28 @@
 """Compose files as `docker compose` reads them: by the loader that it is made with, which `make tools` builds."""
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.tools import tool
 
-from tests.support.stack import ROOT
-
-LOADER = ROOT / ".tools" / "bin" / "cmd"
+LOADER = "cmd"
 """The program of compose-go, which has no better name. It puts in defaults of variables, never values."""
 
 
 def loaded(file: Path, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The project of a compose file, checked for consistency. Raises ValueError with what the loader says. Without the
     loader the test is skipped; with CI=true that is a failure."""
-    if not LOADER.exists():
-        assert os.environ.get("CI") != "true", "the loader of compose files is missing: make tools"
-        pytest.skip("the loader of compose files is missing: make tools")
+    loader = tool(LOADER, "tools")
     text = file.read_text()
     for name, value in (variables or {}).items():
         text = re.sub(rf"\$\{{{name}(:[?-][^}}]*)?\}}", value.replace("\\", r"\\"), text)
     put_in = file.with_suffix(".put-in.yaml")
     put_in.write_text(text)
-    command = [str(LOADER), "-format", "json", put_in.name]
+    command = [loader, "-format", "json", put_in.name]
     ended = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise ValueError(ended.stderr)

@@ -209,7 +209,7 @@ class Platform:
         return {event.conn: event.code for event in self.connections if isinstance(event, Disconnected)}
 
     async def ask(self, gateway: str, question: Control) -> str:
-        reply = await self.dispatcher.request(subjects.control(gateway), msgspec.json.encode(question), timeout=5)
+        reply = await self.dispatcher.request(subjects.control(gateway), msgspec.json.encode(question), timeout=DEADLINE_S)
         return msgspec.json.decode(reply.data, type=ControlAnswer).answer
 
     async def chain(self, rid: str, last: str) -> list[RequestEvent]:

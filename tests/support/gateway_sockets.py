@@ -14,6 +14,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from services.contracts import subjects
+from services.contracts.reports import Ping
 from services.gateway.agents import Agents
 from services.gateway.api.protocol import WebSocketConnection
 from services.gateway.file_service import GatewayFiles
@@ -28,8 +30,9 @@ from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from spaces_agent import frames
 from tests.support.bus import Bus, until
+from tests.support.hearing import heard
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 SPACE, OTHER_SPACE, EXCLUSIVE_SPACE = "demo", "other", "exclusive"
 F = TypeVar("F", bound=frames.Frame)
 
@@ -68,12 +71,14 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
     await liveness.announce()
     process.spawn("directory", directory.follow())
     process.spawn("liveness", liveness.watch())
+    process.spawn("announcing", liveness.keep_announcing())
     await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
     clock = ServerClock()
     in_use = FileUses(nc, Reader(nc)).in_use
     files = GatewayFiles(await bus.connect("gateway"), clock, process.settings, directory, in_use).files
     agents = Agents(process, directory, liveness, clock, KeyUses(nc, clock).used, files)
     await agents.start()
+    await heard(bus.servers, subjects.control(id), msgspec.json.encode(Ping()))
     app = Starlette(routes=[WebSocketRoute(frames.CONNECT_PATH, agents.socket)])
     config = uvicorn.Config(
         app,

@@ -10,15 +10,15 @@ from tests.support.waiting import until
 _SILENT_S = 0.2
 
 
-async def heard(servers: Servers, subject: str) -> None:
+async def heard(servers: Servers, subject: str, question: bytes = b"") -> None:
     """Return when questions on the subject reach somebody wherever they are asked: the other servers of a cluster hear of a
-    subscription a moment later than its own. The empty one that is asked here must be harmless."""
+    subscription a moment later than its own. The one that is asked here, empty by default, must be harmless."""
     for server in [] if servers.cluster is None else servers.cluster.servers:
         nc = await bus.connect(server.url("gateway"), "gateway", "test-heard")
 
         async def reaches(nc: Client = nc) -> bool:
             try:
-                await nc.request(subject, b"", timeout=_SILENT_S)
+                await nc.request(subject, question, timeout=_SILENT_S)
             except nats.errors.NoRespondersError:
                 return False
             except nats.errors.TimeoutError:

@@ -38,6 +38,8 @@ from tests.support.bus import provisioned, until
 from tests.support.servers import Servers
 
 GATEWAY, AGENT = "gateway-1", "alice/box"
+ACK_S = 30.0
+"""How long to wait for what JetStream says: the client's own half a second is too short for a busy machine."""
 
 
 class Request:
@@ -202,12 +204,12 @@ class World:
         )
         headers = {subjects.MSG_ID: event.id}
         subject = subjects.connection_event("c1", "refused")
-        await self.clients["gateway"].request(subject, codec.connections.encode(event), headers=headers)
+        await self.clients["gateway"].request(subject, codec.connections.encode(event), ACK_S, headers=headers)
 
     async def forge(self, event: RequestEvent, data: bytes | None = None) -> None:
         """Store an event (or other bytes under its subject) without any expectation."""
         record = request_record(event)
-        await self.clients["gateway"].request(record.subject, record.data if data is None else data)
+        await self.clients["gateway"].request(record.subject, record.data if data is None else data, ACK_S)
 
     async def recorded(self, stream: str = subjects.REQUESTS) -> None:
         """Wait until the whole stream is recorded."""

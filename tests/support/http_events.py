@@ -1,9 +1,13 @@
 """Readers of events at gateways of a test."""
 
 from services.contracts import subjects
+from services.runtime.errors import NatsUnavailable
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import ADA, Gateway
 from tests.support.readers import Reader
+
+DELETED_S = 20.0
+"""A consumer that nobody has deleted is there for longer, until the server notices that nobody pulls."""
 
 
 async def submitted(gateway: Gateway, body: bytes = b'{"input":{"n":1}}') -> str:
@@ -32,6 +36,15 @@ async def run_to_the_end(elsewhere: Elsewhere, rid: str, parts: int = 3) -> None
     for n in range(parts):
         await elsewhere.say(rid, f"part {n}. ")
     await elsewhere.succeed(rid)
+
+
+async def answers(elsewhere: Elsewhere, rid: str) -> bool:
+    """Whether the stream with this request can be read."""
+    try:
+        await elsewhere.last(rid)
+    except NatsUnavailable:
+        return False
+    return True
 
 
 async def followed(elsewhere: Elsewhere, by: int) -> bool:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -139,11 +138,6 @@ def broken_setup() -> None:
 
 def deadly_setup() -> None:
     os._exit(7)
-
-
-def dies_after_setup() -> None:
-    """Is done, but something that it has started takes the process with it."""
-    threading.Timer(0.2, os._exit, (9,)).start()
 
 
 def takes_nothing() -> None:

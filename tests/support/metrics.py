@@ -2,16 +2,13 @@
 
 import importlib
 import json
-import os
 import re
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,16 +38,6 @@ class Metric(NamedTuple):
     type: str
     labels: tuple[str, ...]
     meaning: str
-
-
-def tool(name: str) -> str:
-    """Where `prometheus` or `promtool` is. The test is skipped where it is missing, and fails where everything is tested."""
-    found = shutil.which(name) or shutil.which(name, path=str(ROOT / ".tools" / "bin"))
-    if found is None:
-        missing = f"{name} is missing: run `make observability`"
-        assert not os.environ.get("CI"), missing
-        pytest.skip(missing)
-    return found
 
 
 @cache

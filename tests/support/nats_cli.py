@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,23 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from tests.support.stack import ROOT, eventually
+from tests.support.tools import tool
 
 DEADLINE_S = 60.0
 OPERATIONS = ROOT / "docs" / "operations.md"
-
-
-def nats_program() -> Path:
-    """Where it is: of `make tools`, else on PATH. Without it a test is skipped, or fails in CI."""
-    if (built := ROOT / ".tools" / "bin" / "nats").exists():
-        return built
-    if (found := shutil.which("nats")) is not None:
-        return Path(found)
-    if os.environ.get("CI"):
-        pytest.fail("nats is missing: run `make tools`")
-    pytest.skip("nats is missing: run `make tools`")
 
 
 def documented(heading: str) -> list[str]:
@@ -58,7 +45,11 @@ class Shell:
     def __init__(self, directory: Path, home: Path, **variables: str) -> None:
         self.directory = directory
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("WS_", "NATS_"))}
-        path = [str(nats_program().parent), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+        path = [
+            str(Path(tool("nats", "tools")).parent),
+            str(Path(sys.executable).parent),
+            os.environ.get("PATH", os.defpath),
+        ]
         self._environment = inherited | {
             "PATH": os.pathsep.join(path), "HOME": str(directory), "XDG_CONFIG_HOME": str(directory),
             "WS_HOME": str(home), **variables,

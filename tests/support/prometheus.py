@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from services.local.ports import free_port
-from tests.support.metrics import rules_file, tool
+from tests.support.metrics import rules_file
+from tests.support.tools import tool
 
 DEADLINE_S = 60.0
 QUICKLY = "1s"
@@ -61,7 +62,11 @@ def prometheus(home: Path, directory: Path) -> Iterator[Prometheus]:
     config["global"] = dict.fromkeys(config["global"], QUICKLY)
     (directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
     address = f"127.0.0.1:{free_port('127.0.0.1')}"
-    command = [tool("prometheus"), f"--config.file={directory / 'prometheus.yaml'}", f"--web.listen-address={address}"]
+    command = [
+        tool("prometheus", "observability"),
+        f"--config.file={directory / 'prometheus.yaml'}",
+        f"--web.listen-address={address}",
+    ]
     command += [f"--storage.tsdb.path={directory / 'data'}", "--storage.tsdb.retention.size=64MB", "--log.level=warn"]
     with (directory / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

@@ -1,7 +1,6 @@
 """The real nginx and the real Caddy with the configurations of deploy/proxy, on ports of their own."""
 
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -9,10 +8,9 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from services.local.ports import free_port
 from tests.support.stack import ROOT, eventually
+from tests.support.tools import tool
 
 CONFIGS = ROOT / "deploy" / "proxy"
 CERTIFICATE = ROOT / "tests" / "unit" / "client" / "localhost.pem"
@@ -34,16 +32,6 @@ http {{
     include {directory}/spaces.conf;
 }}
 """
-
-
-def program(name: str) -> str:
-    """Where it is. A missing one is skipped, but a failure in CI."""
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], "/usr/sbin", str(ROOT / ".tools" / "bin")]))
-    if found is None:
-        missing = f"{name} is missing: run `make proxies`"
-        assert os.environ.get("CI") != "true", missing
-        pytest.skip(missing)
-    return found
 
 
 def trust() -> ssl.SSLContext:
@@ -108,7 +96,7 @@ class TlsProxy:
         (directory / "spaces.conf").write_text(_with(CONFIGS / "nginx.conf", changed))
         main = directory / "nginx.conf"
         main.write_text(_MAIN.format(directory=directory, user="user root;" if os.geteuid() == 0 else ""))
-        return [program("nginx"), "-p", str(directory), "-c", str(main), "-e", "stderr"]
+        return [tool("nginx", "proxies"), "-p", str(directory), "-c", str(main), "-e", "stderr"]
 
     def _caddy(self, directory: Path, addresses: list[str]) -> list[str]:
         own_certificate = "# For a certificate of your own: tls /etc/caddy/cert.pem /etc/caddy/key.pem"
@@ -121,7 +109,7 @@ class TlsProxy:
         ours += "\tservers {\n\t\tprotocols h1 h2\n\t}\n}\n"
         file = directory / "Caddyfile"
         file.write_text(ours + _with(CONFIGS / "Caddyfile", changed))
-        return [program("caddy"), "run", "--config", str(file), "--adapter", "caddyfile"]
+        return [tool("caddy", "proxies"), "run", "--config", str(file), "--adapter", "caddyfile"]
 
 
 def _with(file: Path, changed: dict[str, str]) -> str:

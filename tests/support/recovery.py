@@ -25,7 +25,7 @@ from services.runtime.kv import Bucket
 from services.runtime.settings import Settings
 from services.runtime.topology import EPOCH
 from tests.support.bus import until
-from tests.support.history import World
+from tests.support.history import ACK_S, World
 
 
 class Killed(Exception):
@@ -134,7 +134,7 @@ async def delete_streams(world: World, *names: str) -> None:
     """NATS loses these streams."""
     nc = await bus.connect(world.servers.nats_url("recovery"), "recovery", "test-recovery")
     for name in names:
-        await nc.request(f"$JS.API.STREAM.DELETE.{name}")
+        await nc.request(f"$JS.API.STREAM.DELETE.{name}", timeout=ACK_S)
     await nc.close()
 
 

@@ -60,6 +60,12 @@ class Session:
         self._received: list[frames.AgentFrame] = []
         self._changed = asyncio.Condition()
 
+    async def ready(self) -> None:
+        """Wait until the agent takes work."""
+        state = self.hello.state
+        while state == "loading":
+            state = (await self.expect(frames.Heartbeat)).state
+
     async def send(self, frame: frames.Frame) -> None:
         await self._connection.send(frames.encode(frame).decode())
 

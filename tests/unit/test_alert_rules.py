@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from tests.support.alert_cases import CASES, Series
-from tests.support.metrics import registered, rules_file, tool
+from tests.support.metrics import registered, rules_file
 from tests.support.stack import ROOT
+from tests.support.tools import tool
 
 GROUPS: list[dict[str, Any]] = yaml.safe_load(rules_file().read_text())["groups"]
 RULES = [rule for group in GROUPS for rule in group["rules"]]
@@ -55,12 +56,14 @@ def cases_of(alert: str, directory: Path, *tests: dict[str, Any]) -> str:
 def promtool(*files: str) -> subprocess.CompletedProcess[str]:
     """Have promtool judge them. It makes a database for each test: in memory, where there is such a directory."""
     memory = {"TMPDIR": "/dev/shm"} if os.access("/dev/shm", os.W_OK) else {}
-    command = [tool("promtool"), "test", "rules", *files]
+    command = [tool("promtool", "observability"), "test", "rules", *files]
     return subprocess.run(command, env=os.environ | memory, capture_output=True, text=True, check=False)
 
 
 def test_the_rules_are_what_prometheus_reads() -> None:
-    checked = subprocess.run([tool("promtool"), "check", "rules", str(rules_file())], capture_output=True, text=True)
+    checked = subprocess.run(
+        [tool("promtool", "observability"), "check", "rules", str(rules_file())], capture_output=True, text=True
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.dashboard import dashboard, expressions
-from tests.support.metrics import registered, tool
+from tests.support.metrics import registered
+from tests.support.tools import tool
 from tests.unit.test_alert_rules import names_in
 
 ROWS = ["Overview", "Traffic", "Latency", "Queue", "Agents", "Gateways", "Dispatcher", "History", "NATS"]
@@ -70,6 +71,9 @@ def test_prometheus_understands_every_question(tmp_path: Path) -> None:
     rules = [{"record": f"panel:{n}", "expr": expression} for n, expression in enumerate(expressions())]
     (tmp_path / "rules.yaml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
     checked = subprocess.run(
-        [tool("promtool"), "check", "rules", str(tmp_path / "rules.yaml")], capture_output=True, text=True, check=False
+        [tool("promtool", "observability"), "check", "rules", str(tmp_path / "rules.yaml")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr

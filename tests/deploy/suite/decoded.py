@@ -1,8 +1,6 @@
 """Manifests read into the real Go types, by the program in tests/deploy/decode."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -11,7 +9,7 @@ import yaml
 from tests.deploy.suite.findings import Finding
 from tests.deploy.suite.objects import Object, Stack, shown
 from tests.deploy.suite.published import is_builtin
-from tests.deploy.suite.render import ROOT
+from tests.support.tools import which
 
 TIMEOUT_S = 60.0
 
@@ -22,7 +20,7 @@ class DecoderMissing(Exception):
 
 def decoder() -> str:
     """Where the program is. Raises DecoderMissing."""
-    found = shutil.which("k8s-decode", path=f"{ROOT / '.tools/bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+    found = which("k8s-decode")
     if found is None:
         raise DecoderMissing("k8s-decode is missing: run `make tools`")
     return found

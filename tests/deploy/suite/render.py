@@ -1,6 +1,5 @@
 """Overlays rendered by kustomize, with examples in place of secrets."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from tests.deploy.suite.objects import Object, Stack
+from tests.support.tools import which
 
 ROOT = Path(__file__).resolve().parents[3]
 OVERLAYS = Path("deploy/k8s/overlays")
@@ -22,7 +22,7 @@ class CannotRender(Exception):
 
 def kustomize() -> str:
     """Where it is. Raises CannotRender."""
-    found = shutil.which("kustomize", path=f"{ROOT / '.tools/bin'}{os.pathsep}{os.environ.get('PATH', '')}")
+    found = which("kustomize")
     if found is None:
         raise CannotRender("kustomize is missing: run `make tools`")
     return found

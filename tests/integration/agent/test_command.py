@@ -12,16 +12,8 @@ from pathlib import Path
 import pytest
 
 from spaces_agent import frames
-from tests.support.agents import KEY, agent_command, until
+from tests.support.agents import KEY, WAITS, agent_command, until
 from tests.support.scripted_gateway import DEADLINE_S, ScriptedGateway
-
-WAITS = """
-import pathlib, time
-def wait(path):
-    while not pathlib.Path(path).exists():
-        time.sleep(0.01)
-    return "done"
-"""
 
 
 async def test_it_says_in_one_line_where_it_is_connected_and_never_its_key(gateway: ScriptedGateway, tmp_path: Path) -> None:
@@ -153,7 +145,6 @@ async def test_a_time_to_drain_that_is_none_is_refused(tmp_path: Path, seconds: 
 
 HANGS = """
 import asyncio, pathlib, sys, time
-from spaces_agent import Agent
 def nap(path):
     pathlib.Path(path).touch()
     time.sleep(600)

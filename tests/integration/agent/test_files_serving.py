@@ -19,9 +19,10 @@ from starlette.responses import Response
 
 from spaces_agent import frames
 from tests.support import file_handlers
-from tests.support.agents import AgentCommand, agent_command, peak_kib, serving, until
+from tests.support.agents import AgentCommand, agent_command, serving, until
 from tests.support.file_server import FileServer, file_server, problem
 from tests.support.front import Cut, Front, front
+from tests.support.processes import peak_kib
 from tests.support.scripted_gateway import ScriptedGateway, Session, scripted_gateway
 from tests.support.stack import ROOT
 
@@ -49,9 +50,7 @@ class World:
             self.front.url, state_dir=self.state, directory=ROOT, engine=engine, arguments=list(arguments)
         ) as agent:
             session = await self.gateway.session()
-            state = session.hello.state
-            while state == "loading":
-                state = (await session.expect(frames.Heartbeat)).state
+            await session.ready()
             yield agent, session
 
     def left(self) -> list[Path]:

@@ -14,6 +14,7 @@ import pytest
 
 from spaces_agent import frames
 from tests.support.agents import AgentCommand, agent_command, until
+from tests.support.processes import dead
 from tests.support.scripted_gateway import ScriptedGateway, Session
 from tests.support.stack import ROOT
 
@@ -34,7 +35,7 @@ async def isolating(
     given = ["--isolate", *arguments]
     async with agent_command(gateway.url, state_dir=state, directory=ROOT, engine=engine, arguments=given) as agent:
         session = await gateway.session()
-        await ready(session)
+        await session.ready()
         yield agent, session
 
 
@@ -42,14 +43,6 @@ async def pid_of(session: Session, lease: int) -> int:
     """The process of a handler that says its process id first."""
     (pid,) = msgspec.json.decode((await session.expect(frames.Output, lease)).data)
     return int(pid)
-
-
-def dead(pid: int) -> bool:
-    """Whether this process has ended; one that only waits to be reaped has."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 async def deaf(session: Session, directory: Path, lease: int = 1) -> tuple[frames.Assign, int]:
@@ -157,7 +150,7 @@ async def test_the_module_of_the_handler_is_not_imported_by_the_agent_itself(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:heavy:run", arguments=["--isolate"]
     ) as agent:
         session = await gateway.session()
-        await ready(session)
+        await session.ready()
         await session.assign(1, None)
         result = await session.expect(frames.Result, 1)
         await session.acknowledge(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -13,23 +14,15 @@ import pytest
 
 from services.local.ports import free_port
 from spaces_agent import frames
-from tests.support.agents import agent_command
+from tests.support.agents import WAITS, agent_command
 from tests.support.metrics import Shown, read_metrics
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.world import until
 
-WAITS = """
-import pathlib, time
-def wait(path):
-    while not pathlib.Path(path).exists():
-        time.sleep(0.01)
-    return "done"
-"""
-
 
 @pytest.fixture
 def port() -> int:
-    """Where nobody listens; not one that a connection from this machine could take meanwhile."""
+    """One that no connection is given before the agent listens on it."""
     return free_port()
 
 
@@ -101,6 +94,9 @@ async def test_nobody_is_shown_anything_unless_it_was_asked_for(gateway: Scripte
     async with agent_command(gateway.url, state_dir=tmp_path / "state") as agent:
         await gateway.session()
         listening = Path(f"/proc/{agent.pid}/net/tcp").read_text()
-        inodes = {link.readlink().name for link in Path(f"/proc/{agent.pid}/fd").iterdir()}
+        inodes = set()
+        for link in Path(f"/proc/{agent.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed just now
+                inodes.add(link.readlink().name)
         own = [line.split() for line in listening.splitlines()[1:] if f"socket:[{line.split()[9]}]" in inodes]
         assert [line for line in own if line[3] == "0A"] == []

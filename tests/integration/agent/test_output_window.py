@@ -16,9 +16,10 @@ import pytest
 
 from spaces_agent import frames
 from tests.support import file_handlers
-from tests.support.agents import AgentCommand, agent_command, peak_kib, until
+from tests.support.agents import AgentCommand, agent_command, until
 from tests.support.file_server import FileServer, file_server
 from tests.support.front import Front, front
+from tests.support.processes import children, peak_kib
 from tests.support.scripted_gateway import ScriptedGateway, Session, resend_from, scripted_gateway, welcome
 from tests.support.stack import ROOT
 
@@ -107,9 +108,7 @@ class World:
 async def ready(gateway: ScriptedGateway) -> Session:
     """The session of an agent that takes work."""
     session = await gateway.session()
-    state = session.hello.state
-    while state == "loading":
-        state = (await session.expect(frames.Heartbeat)).state
+    await session.ready()
     return session
 
 
@@ -200,12 +199,8 @@ async def test_the_agents_connection_process_is_killed_while_a_handler_waits(
 
 def processes(pid: int) -> dict[int, str]:
     """The processes of an agent, by what they are."""
-    found = {pid: "agent"}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            line = Path(f"/proc/{child}/cmdline").read_bytes()
-            found[int(child)] = "link" if b"spaces_agent.link" in line else "worker"
-    return found
+    kinds = {child: "link" if b"spaces_agent.link" in line else "worker" for child, line in children(pid).items()}
+    return {pid: "agent"} | kinds
 
 
 async def store_late(session: Session, lease: int) -> frames.Result:

@@ -18,16 +18,8 @@ from websockets.typing import Subprotocol
 
 from spaces_agent import frames
 from spaces_agent.spawning import spawn
-from tests.support.agents import AgentCommand, agent_command, serving, until
+from tests.support.agents import WAITS, AgentCommand, agent_command, serving, until
 from tests.support.scripted_gateway import ScriptedGateway, Session
-
-WAITS = """
-import pathlib, time
-def wait(path):
-    while not pathlib.Path(path).exists():
-        time.sleep(0.01)
-    return "done"
-"""
 
 
 def in_flight(assign: frames.Assign, state: Any) -> frames.InFlight:

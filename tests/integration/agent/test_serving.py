@@ -18,6 +18,7 @@ import pytest
 from spaces_agent import Agent, Context, frames
 from spaces_agent.errors import SetupFailed
 from tests.support.agents import KEY, agent_command, serving
+from tests.support.processes import children
 from tests.support.scripted_gateway import ScriptedGateway, Session, welcome
 
 
@@ -322,10 +323,9 @@ async def test_a_setup_that_fails_while_there_is_no_link_ends_the_agent_as_well(
     monkeypatch.setattr("spaces_agent.serving.logger.warning", lambda *_: restarting.set())
     serve = asyncio.create_task(agent.serve())
     await gateway.session()
-    for task in Path("/proc/self/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"spaces_agent.link" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(int(pid), signal.SIGKILL)
+    for pid, line in children("self").items():
+        if b"spaces_agent.link" in line:
+            os.kill(pid, signal.SIGKILL)
     with pytest.raises(SetupFailed, match="the model does not fit"):
         await serve
 

@@ -19,6 +19,7 @@ import pytest
 from spaces_agent.runner import Limits
 from spaces_agent.spawning import spawn
 from spaces_agent.workers import Workers
+from tests.support.processes import children, dead
 from tests.support.runs import DEADLINE_S, NOWHERE, Recorded, Run
 
 
@@ -49,21 +50,13 @@ def output(result: Any) -> Any:
 
 def running() -> int:
     """How many workers this process has."""
-    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    return sum(b"spaces_agent.worker" in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children)
+    return sum(b"spaces_agent.worker" in line for line in children("self").values())
 
 
 async def gone(pid: int) -> None:
     """Wait until this process has ended; one that only waits to be reaped has."""
-
-    def ended() -> bool:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-
     async with asyncio.timeout(DEADLINE_S):
-        while not ended():
+        while not dead(pid):
             await asyncio.sleep(0.02)
 
 
@@ -213,6 +206,8 @@ async def test_what_a_handler_has_started_ends_with_it(how: str, tmp_path: Path)
         _, (pids,) = run.listener.read()[0]
         if how == "is killed":
             run.runner.stop(1, 0.0)
+        else:
+            (tmp_path / "dies").touch()
         await run.ended()
         for pid in pids:
             await gone(pid)
@@ -272,11 +267,14 @@ async def test_a_process_that_dies_while_it_does_nothing_is_started_again_later_
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("spaces_agent.workers.random.random", lambda: 0.1)
-    async with workers("echo", setup="dies_after_setup", slots=1):
-        async with asyncio.timeout(DEADLINE_S):
-            while len(caplog.messages) < 3:
-                await asyncio.sleep(0.02)
-    said = "an idle process for the handler ended (exit status 9); starting another in "
+    async with workers("echo", slots=1) as run:
+        for lease in (1, 2, 3):
+            pid, _ = output(await run.result(lease=lease))
+            os.kill(pid, signal.SIGKILL)
+            async with asyncio.timeout(DEADLINE_S):
+                while len(caplog.messages) < lease:
+                    await asyncio.sleep(0.02)
+    said = "an idle process for the handler ended (signal 9 (SIGKILL)); starting another in "
     assert caplog.messages[:3] == [f"{said}{delay} s" for delay in ("0.1", "0.1", "0.2")]
 
 

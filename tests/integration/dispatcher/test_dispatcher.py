@@ -46,6 +46,7 @@ class Gateway:
         await self.nc.subscribe(subjects.control(self.id), cb=self._on_control)
         await self.report()
         await self.liveness.announce()
+        bus.spawn(self.liveness.keep_announcing())
         bus.spawn(self._keep_reporting())
 
     async def report(self) -> None:
@@ -200,7 +201,7 @@ async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_age
 async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world: World) -> None:
     await world.gateway()
     await ready(await world.dispatcher())
-    rid = await world.submit(start_timeout_s=1.5)
+    rid = await world.submit()
     subject = subjects.dispatcher_rpc(ids.part_of_request(rid), "place")
     places: list[QueuePlace] = []
 
@@ -211,7 +212,8 @@ async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world
 
     await until(placed, "it has a place in the queue")
     assert places[-1].reason == "no_agent_online"
-    await until(lambda: isinstance(world.last(rid), Expired), "it expires")
+    late = await world.submit(start_timeout_s=0.5)
+    await until(lambda: isinstance(world.last(late), Expired), "it expires")
 
 
 async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(world: World) -> None:

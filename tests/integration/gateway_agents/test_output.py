@@ -121,7 +121,7 @@ async def test_slow_storing_delays_the_result_and_nobody_else(
     await until(lambda: agent.conn not in platform.listed, "the agent is gone")
     slow.may.set()
     await platform.chain(assign.request_id, "succeeded")
-    assert indexes(platform.records[assign.request_id]) == in_order(2)
+    assert indexes(await platform.stored(assign.request_id, 2)) == in_order(2)
 
 
 @pytest.mark.parametrize("answers", [True, False])
@@ -202,4 +202,4 @@ async def test_what_is_not_its_own_is_refused_and_recorded(platform: Platform, g
     assert (await owner.expect(frames.Error)).code == "not_held"
     late = ("a1", assign.lease, "output", "not_held")
     await until(lambda: late in platform.refused(assign.request_id), "late output is recorded")
-    assert indexes(platform.records[assign.request_id]) == in_order(1)
+    assert indexes(await platform.stored(assign.request_id, 1)) == in_order(1)

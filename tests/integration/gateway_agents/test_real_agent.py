@@ -26,8 +26,8 @@ from tests.support.gateway_sockets import SPACE, Gateway, running_gateway
 async def command(platform: Platform, engine: str, directory: Path, *gateways: Gateway) -> AsyncIterator[Process]:
     """The agent `real`, which knows these gateways."""
     said = ["run", "--key", platform.secret, "--space", SPACE, "--engine", engine, "--slots", "4"]
-    for gateway in gateways:
-        said += ["--url", gateway.url.removesuffix(frames.CONNECT_PATH).replace("ws://", "http://")]
+    for each in gateways:
+        said += ["--url", each.url.removesuffix(frames.CONNECT_PATH).replace("ws://", "http://")]
     named = ["--name", "real", "--state-dir", str(directory / "state")]
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "spaces_agent", *said, *named)
     try:
@@ -75,7 +75,7 @@ async def test_a_stream_goes_on_at_another_gateway_when_its_own_ends(
         await platform.stored(assigned.rid, 5)
         await first.agents.drain()
         assert first.agents.connection_count() == 0
-        await until(lambda: list(platform.listed) not in ([], [conn]), "it is listed by the other")
+        await until(lambda: len(platform.listed) == 1 and conn not in platform.listed, "it is listed by the other")
         (moved,) = platform.listed
         await platform.stored(assigned.rid, len(platform.records[assigned.rid]) + 5)
         assert await platform.ask(second.id, DrainAgent(conn=moved)) == "draining"

@@ -51,7 +51,7 @@ async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
             await platform.assign(gateway.id, slow.conn, platform.agent("a1"), input=large)
         await platform.serve_one(gateway, quick, "a2")
         given_up = endings.CLOSE_SLOW_CONSUMER
-        await until(lambda: platform.ends().get(slow.conn) == given_up, "the slow one is given up", 15.0)
+        await until(lambda: platform.ends().get(slow.conn) == given_up, "the slow one is given up")
         await platform.serve_one(gateway, quick, "a2")
     finally:
         slow.cut()
@@ -104,11 +104,11 @@ async def test_what_was_voided_while_the_tail_was_cut_is_stopped(platform: Platf
 
 
 async def test_a_silent_agent_is_closed(platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frames, "HEARTBEAT_TIMEOUT_S", 0.5)
     agent = await join(gateway)
     await platform.assign(gateway.id, agent.conn, platform.agent("a1"))
     assign = await agent.expect(frames.Assign)
     await agent.send(frames.Accept(**about(assign)))
+    monkeypatch.setattr(frames, "HEARTBEAT_TIMEOUT_S", 0.5)
     assert await agent.closed() == frames.CLOSE_HEARTBEAT_TIMEOUT
     await until(lambda: agent.conn not in platform.listed, "it is delisted")
 
@@ -130,7 +130,7 @@ async def test_an_attach_whose_answer_is_lost_is_undone(
     agent = await dial(gateway)
     await agent.send(hello())
     assert await agent.closed() == frames.CLOSE_GOAWAY
-    await until(lambda: attached[0] in platform.ends(), "the registry is told that the connection has ended", 10.0)
+    await until(lambda: attached[0] in platform.ends(), "the registry is told that the connection has ended")
 
 
 async def test_a_flood_of_frames_from_an_agent_that_reads_is_answered(platform: Platform, gateway: Gateway) -> None:

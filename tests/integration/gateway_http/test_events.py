@@ -1,9 +1,8 @@
 """The events of a request as a stream: what a reader is shown, wherever and however often it reads."""
 
-from services.contracts import subjects
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.http_events import events, followed, reader_of, run_to_the_end, submitted
+from tests.support.http_events import DELETED_S, events, followed, reader_of, run_to_the_end, submitted
 from tests.support.http_gateway import BOB, Gateway, running_gateway
 from tests.support.readers import check_whole, shown
 
@@ -86,7 +85,7 @@ async def test_a_reader_that_reconnects_after_every_event_misses_nothing(
     assert events(reader)[events(reader).index("output_reset") - 1] == "requeued"
     assert shown(reader.seen) == "".join(f"2.{n} " for n in range(20))
     assert reader.connections > 25
-    await until(lambda: followed(elsewhere, 0), "nobody reads output any more", 5)
+    await until(lambda: followed(elsewhere, 0), "nobody reads output any more", DELETED_S)
 
 
 async def test_a_requeue_takes_back_what_was_shown(gateway: Gateway, elsewhere: Elsewhere, bus: Bus) -> None:
@@ -135,7 +134,7 @@ async def test_a_reader_with_the_outcome_gets_nothing_more(gateway: Gateway, els
     for query in ("", "?after=1-1-0"):
         answer = await gateway.call("GET", f"/v1/requests/{rid}/events{query}", Last_Event_ID=reader.last_id)
         assert answer.status == (204 if not query else 200)
-    assert await elsewhere.consumers(subjects.OUTPUT) == 0
+    await until(lambda: followed(elsewhere, 0), "nobody reads output any more", DELETED_S)
 
 
 async def test_a_trimmed_chain_comes_from_history(gateway: Gateway, elsewhere: Elsewhere) -> None:

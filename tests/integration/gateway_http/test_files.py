@@ -363,6 +363,11 @@ async def test_a_space_takes_what_its_switches_say(gateway: Gateway, bus: Bus) -
     finally:
         await change_space(bus, SpaceEdited, features=())
 
+        async def taken() -> bool:
+            return (await upload(gateway, PNG, Content_Type="image/png")).status == 201
+
+        await until(taken, "the gateway knows that all is taken again")
+
 
 async def test_a_type_that_nobody_says_is_found(gateway: Gateway) -> None:
     assert (await upload(gateway, PNG)).json["media_type"] == "image/png"

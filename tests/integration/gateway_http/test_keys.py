@@ -181,11 +181,11 @@ async def test_a_key_makes_none_that_outlives_it(gateway: Gateway) -> None:
 
 async def test_an_expired_key_says_so_and_its_streams_end(gateway: Gateway, bus: Bus) -> None:
     rid = (await gateway.submit()).json["id"]
-    secret = (await make(gateway, expires_in_s=1.5)).json["secret"]
+    secret = (await make(gateway, expires_in_s=4)).json["secret"]
     reader = Reader([gateway.url], secret, rid)
     reading = bus.spawn(reader.read())
     await until(lambda: bool(reader.seen), "it is read")
-    assert await asyncio.wait_for(reading, 10) == "ended"
+    assert await asyncio.wait_for(reading, 30) == "ended"
     assert reader.seen[-1].data["detail"] == "This key has expired."
     refused = await gateway.read(rid, key=secret)
     assert (refused.status, refused.json["code"], refused.json["detail"]) == (
@@ -265,6 +265,11 @@ async def test_a_user_is_made_given_a_key_disabled_and_enabled(gateway: Gateway,
     assert (changed.status, changed.json["code"]) == (409, "exists")
     assert made.json in (await gateway.call("GET", "/v1/users", key=ADMIN)).json["results"]
     user = made.json["id"]
+
+    async def known() -> bool:
+        return made.json in (await other.call("GET", "/v1/users", key=ADMIN)).json["results"]
+
+    await until(known, "the other gateway knows the user")
     secret = (await make(other, ADMIN, user=user, scopes=["read"])).json["secret"]
     assert (await other.call("GET", "/v1/users/me", key=secret)).json == made.json
     disabled = await gateway.call("POST", f"/v1/users/{user}/disable", key=ADMIN)

@@ -13,7 +13,7 @@ from services.gateway import feeds, streams
 from services.runtime.jetstream import stream_info
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
-from tests.support.http_events import followed, read_by, reader_of, run_to_the_end, submitted
+from tests.support.http_events import DELETED_S, answers, followed, read_by, reader_of, run_to_the_end, submitted
 from tests.support.http_gateway import ADA, Gateway, revoke, running_gateway
 from tests.support.readers import Reader, check_whole, shown
 
@@ -49,8 +49,8 @@ async def test_who_hangs_up_leaves_nothing_behind(gateway: Gateway, elsewhere: E
     await until(lambda: read_by(gateway, 5), "all are counted")
     for task in tasks:
         task.cancel()
-    await until(lambda: followed(elsewhere, 0), "nobody reads output any more", 5)
-    await until(lambda: read_by(gateway, 0), "nobody is counted", 5)
+    await until(lambda: followed(elsewhere, 0), "nobody reads output any more", DELETED_S)
+    await until(lambda: read_by(gateway, 0), "nobody is counted")
     assert await elsewhere.consumers(subjects.REQUESTS) == before
     assert (await gateway.read(rid)).json["status"] == "queued", "hanging up cancels nothing"
 
@@ -93,7 +93,7 @@ async def test_a_silent_stream_pings_also_while_nats_is_away(
     await until(lambda: len(reader.of("ping")) >= before + 5, "pings while NATS is away")
     await bus.start()
     await until(lambda: elsewhere.history.is_connected and gateway.process.nc.is_connected, "NATS is back")
-    await until(lambda: _last_is(elsewhere, rid), "the streams answer")
+    await until(lambda: answers(elsewhere, rid), "the streams answer")
     await elsewhere.say(rid, "back")
     await elsewhere.succeed(rid)
     await reading
@@ -202,10 +202,3 @@ async def test_hanging_up_on_a_submission_cancels_nothing(gateway: Gateway, else
         rid = answer.headers["Location"].rpartition("/")[2]
     await until(lambda: followed(elsewhere, 0), "nobody reads any more")
     assert (await gateway.read(rid)).json["status"] == "queued"
-
-
-async def _last_is(elsewhere: Elsewhere, rid: str) -> bool:
-    try:
-        return bool(await elsewhere.last(rid))
-    except Exception:
-        return False

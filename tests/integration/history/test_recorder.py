@@ -19,7 +19,7 @@ from services.history.statements import MIGRATIONS
 from services.runtime.kv import Bucket
 from services.runtime.loops import cancel
 from tests.support.bus import until
-from tests.support.history import Request, World
+from tests.support.history import ACK_S, Request, World
 from tests.support.servers import Servers
 from tests.support.topologies import Topology
 
@@ -240,7 +240,7 @@ async def test_what_left_the_stream_unrecorded_is_skipped_aloud(world: World, ca
     await cancel(world.tasks)
     await world.live(6)
     last = (await world.stored())[-1].seq
-    await world.history.request("$JS.API.STREAM.PURGE.REQUESTS", b'{"seq":%d}' % last)
+    await world.history.request("$JS.API.STREAM.PURGE.REQUESTS", b'{"seq":%d}' % last, ACK_S)
     world.record(subjects.REQUESTS)
     await world.live(3)
     await world.recorded()
@@ -256,7 +256,7 @@ async def test_the_directory_is_recorded_without_read_tables(world: World) -> No
         b"no event",
     )
     for subject, event in zip(("space.demo.space_created", "key.k1.key_revoked", "key.k2.key_revoked"), data, strict=True):
-        await world.clients["registry"].request(f"ws.dir.{subject}", event)
+        await world.clients["registry"].request(f"ws.dir.{subject}", event, ACK_S)
     await world.recorded(subjects.DIRECTORY)
     rows = await world.fetch("SELECT seq, type, data FROM event_log WHERE stream = 'DIRECTORY' ORDER BY seq")
     assert [tuple(row) for row in rows] == [(1, "space_created", data[0]), (2, "key_revoked", data[1])]

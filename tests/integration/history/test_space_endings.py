@@ -13,7 +13,7 @@ from services.gateway.inventory import Inventory
 from services.gateway.purging import Purges
 from services.gateway.reading import Reader
 from services.runtime.append import Superseded
-from tests.support.bus import Bus
+from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.history import World
 from tests.support.http_gateway import ADA, ADMIN, AGENT, BOB, ONLY_OTHER, Gateway, running_gateway, serve_registry_at
@@ -43,6 +43,16 @@ async def submitted(gateway: Gateway, count: int, key: str = ADA) -> list[str]:
     answers = await asyncio.gather(*(gateway.submit(key=key) for _ in range(count)))
     assert {answer.status for answer in answers} == {202}
     return [answer.json["id"] for answer in answers]
+
+
+async def made(pair: Pair) -> None:
+    """The space `new` of ada's, of which both gateways know."""
+    assert (await pair.one.call("POST", "/v1/spaces", b'{"id":"new"}')).status == 201
+
+    async def known() -> bool:
+        return (await pair.other.call("GET", "/v1/spaces/new")).status == 200
+
+    await until(known, "the other gateway has seen it")
 
 
 async def status(gateway: Gateway, rid: str) -> str:
@@ -155,8 +165,7 @@ async def test_a_space_with_open_requests_is_deleted_only_after_they_have_ended(
 
 
 async def test_a_deleted_space_is_gone_and_its_name_is_not_given_again(pair: Pair) -> None:
-    made = await pair.one.call("POST", "/v1/spaces", b'{"id":"new"}')
-    assert made.status == 201
+    await made(pair)
     deleted = await pair.other.call("DELETE", "/v1/spaces/new")
     assert (deleted.status, deleted.body) == (204, b"")
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/requests"), ("PATCH", ""), ("POST", "/queue/purge")):
@@ -167,7 +176,7 @@ async def test_a_deleted_space_is_gone_and_its_name_is_not_given_again(pair: Pai
 
 
 async def test_only_its_owner_or_an_administrator_purges_or_deletes_a_space(pair: Pair) -> None:
-    await pair.one.call("POST", "/v1/spaces", b'{"id":"new"}')
+    await made(pair)
     for method, path in (("POST", "/queue/purge"), ("DELETE", "")):
         for key in (BOB, ONLY_OTHER, AGENT):
             refused = await pair.other.call(method, f"/v1/spaces/new{path}", key=key)
@@ -176,7 +185,7 @@ async def test_only_its_owner_or_an_administrator_purges_or_deletes_a_space(pair
 
 
 async def test_of_an_edit_and_a_deletion_at_once_the_space_is_gone(pair: Pair) -> None:
-    await pair.one.call("POST", "/v1/spaces", b'{"id":"new"}')
+    await made(pair)
     edited, deleted = await asyncio.gather(
         pair.one.call("PATCH", "/v1/spaces/new", b'{"title":"x"}'), pair.other.call("DELETE", "/v1/spaces/new")
     )

@@ -172,7 +172,7 @@ async def test_an_answer_reaches_the_asker(servers: Servers, asker: str, answere
     await other.subscribe(subject, queue="q", cb=answer)
     await other.flush()
     await other.flush()
-    assert (await one.request(subject, b"?")).data == b"yes"
+    assert (await one.request(subject, b"?", timeout=30)).data == b"yes"
     await one.close()
     await other.close()
 

@@ -56,8 +56,8 @@ async def test_headers_beside_a_status_are_read(bus: Bus, monkeypatch: pytest.Mo
         async for _ in tail.batches():
             pass
 
-    task = bus.spawn(follow())
     await append(nc, record())
+    task = bus.spawn(follow())
     await until(lambda: any(headers and headers.get("Status") == "100" for headers in seen), "a heartbeat has come")
     (heartbeat, *_) = [headers for headers in seen if headers and headers.get("Status") == "100"]
     assert heartbeat["Description"] == "Idle Heartbeat"

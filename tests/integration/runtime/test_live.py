@@ -34,6 +34,8 @@ async def test_who_announces_itself_is_seen_until_it_withdraws(bus: Bus, watcher
 
 
 async def test_a_key_that_is_not_renewed_expires(bus: Bus, watcher: Liveness) -> None:
+    changes: list[frozenset[str]] = []
+    watcher.on_change = lambda: changes.append(watcher.alive("gateway"))
     bucket = Bucket(await bus.connect("gateway"), subjects.LIVE)
     await bucket.put(subjects.live_key("gateway", "g1"), b"{}", ttl_s=3600.0)
     await until(lambda: watcher.alive("gateway") == {"g1"}, "it is seen")

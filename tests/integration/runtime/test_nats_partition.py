@@ -26,7 +26,8 @@ from tests.support.cluster import SIZE
 from tests.support.partition import Network, running_network
 
 EPISODES = 3
-CONSUMERS = 16
+CONSUMERS = 40
+"""So many that some are on each of three servers: the cluster chooses by chance."""
 KEY = subjects.idempotency_key("a" * 64)
 
 

@@ -149,11 +149,12 @@ async def test_it_survives_the_deletion_of_its_consumer(bus: Bus) -> None:
     await follower.until_seq(20)
     await consumers_deleted(operator, nc)
     await appended(nc, 20)
-    await until(lambda: follower.tail.recreations == 1, "the consumer is made again")
+    await until(lambda: follower.tail.recreations > 0, "the consumer is made again")
     await follower.until_seq(40)
+    before = follower.tail.recreations
     await consumers_deleted(operator, nc)
     await appended(nc, 20)
-    await until(lambda: follower.tail.recreations == 2, "the consumer is made once more")
+    await until(lambda: follower.tail.recreations > before, "the consumer is made once more")
     await follower.until_seq(60)
     assert follower.sequences == list(range(1, 61))
 

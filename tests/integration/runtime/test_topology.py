@@ -111,7 +111,7 @@ async def test_committed_events_are_republished_for_people_and_refused_ones_are_
     first, last = record(), record()
     await append(gateway, first)
     headers = {subjects.EXPECTED_SEQUENCE: "99", subjects.EXPECTED_SUBJECT: first.chain}
-    await gateway.request(first.subject, b"refused", headers=headers)
+    await gateway.request(first.subject, b"refused", 30, headers=headers)
     await append(gateway, last)
     events = {f"ws.evt.demo.accepted.{subjects.parse_request_event(each.subject).rid}": each.data for each in (first, last)}
     await until(lambda: events.keys() <= shown.keys(), "both are shown")
