@@ -46,6 +46,7 @@ class Gateway:
         await self.nc.subscribe(subjects.control(self.id), cb=self._on_control)
         await self.report()
         await self.liveness.announce()
+        bus.spawn(self.liveness.keep_announcing())
         bus.spawn(self._keep_reporting())
 
     async def report(self) -> None:

@@ -118,7 +118,7 @@ async def registry(bus: Bus) -> Registry:
     await serve_registry(here.nc, here.commands, here.attaching, here.reporting)
     bus.spawn(here.reporting.follow())
     registry = Registry(bus, await bus.connect("operator"), await bus.connect("gateway"))
-    await registry.live.announce()
+    bus.spawn(registry.live.keep_announcing())
     await until(lambda: "g1" in here.liveness.alive("gateway"), "the gateway is seen")
     registry.owner = (await registry.command("create_user", CreateUser(email="a@example.org", password=PASSWORD))).id
     await registry.command("create_space", CreateSpace(space="many", owner=registry.owner))
@@ -295,7 +295,6 @@ async def test_a_connection_that_its_gateway_no_longer_reports_is_ended(registry
     here = await replica(registry.bus)
     for loop in (here.janitor.follow(), here.janitor.follow_reports(), here.janitor.keep_sweeping()):
         registry.bus.spawn(loop)
-    registry.bus.spawn(registry.live.keep_announcing())
     await registry.attach("c1", "gpu", ["one"])
     empty = msgspec.json.encode(Report(gateway="g1", number=1, full=True, agents=[]))
 

@@ -63,6 +63,7 @@ async def running_gateway(bus: Bus, secret: str) -> AsyncIterator[Gateway]:
     await liveness.announce()
     process.spawn("directory", directory.follow())
     process.spawn("liveness", liveness.watch())
+    process.spawn("announcing", liveness.keep_announcing())
     await asyncio.gather(directory.caught_up.wait(), liveness.caught_up.wait())
     clock = ServerClock()
     in_use = FileUses(nc, Reader(nc)).in_use
