@@ -196,7 +196,8 @@ async def test_requests_of_before_the_dispatcher_started_are_assigned_and_no_age
 async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world: World):
     await world.gateway()
     await ready(await world.dispatcher())
-    rid = await world.submit(start_timeout_s=1.5)
+    rid = await world.submit()
+    hurried = await world.submit(start_timeout_s=1.5)
     subject = subjects.dispatcher_rpc(ids.part_of_request(rid), "place")
     places: list[QueuePlace] = []
 
@@ -207,7 +208,7 @@ async def test_a_request_that_nobody_can_run_expires_and_says_why_it_waits(world
 
     await until(placed, "it has a place in the queue")
     assert places[-1].reason == "no_agent_online"
-    await until(lambda: isinstance(world.last(rid), Expired), "it expires")
+    await until(lambda: isinstance(world.last(hurried), Expired), "the other expires")
 
 
 async def test_a_restarted_agent_loses_its_work_at_once_and_another_gets_it(world: World):
@@ -419,7 +420,8 @@ async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatc
     await ready(first)
     greedy = [await world.submit(user="greedy") for _ in range(4)]
     modest = await world.submit(user="modest")
-    await assigned(world, modest)
+    for rid in (modest, *greedy[:2]):
+        await assigned(world, rid)
     assert running(world, greedy) == greedy[:2]
     await until(lambda: len(gateway.asked) == 3, "the deliveries are confirmed")
     first.stopping.set()
@@ -441,7 +443,8 @@ async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_rais
     await ready(await world.dispatcher())
     limited = [await world.submit(key_id="limited", limits=Limits(max_in_flight=1)) for _ in range(2)]
     free = [await world.submit(key_id="free") for _ in range(2)]
-    await assigned(world, free[0])
+    for rid in (limited[0], free[0]):
+        await assigned(world, rid)
     await reason_becomes(world, free[1], "quota")
     assert running(world, limited + free) == [limited[0], free[0]]
     await of_space(world, SpaceEdited, max_in_flight=None)
