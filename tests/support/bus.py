@@ -11,6 +11,7 @@ from services.contracts import subjects
 from services.local.nats_server import NatsServer
 from services.runtime import bus, topology
 from services.runtime.errors import NatsUnavailable
+from services.runtime.loops import cancel
 from services.runtime.settings import Settings
 from tests.support.cluster import Cluster
 from tests.support.proxy import Proxy
@@ -66,8 +67,7 @@ class Bus:
 
     async def close(self) -> None:
         """End the loops, then the connections."""
-        for task in self._tasks:
-            task.cancel()
+        await cancel(self._tasks)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for nc in self._clients:
             await nc.close()

@@ -427,7 +427,8 @@ async def test_who_has_as_many_running_as_may_is_passed_over_also_by_the_dispatc
     await ready(first)
     greedy = [await world.submit(user="greedy") for _ in range(4)]
     modest = await world.submit(user="modest")
-    await assigned(world, modest)
+    for rid in (modest, *greedy[:2]):
+        await assigned(world, rid)
     assert running(world, greedy) == greedy[:2]
     await until(lambda: len(gateway.asked) == 3, "the deliveries are confirmed")
     first.stopping.set()
@@ -449,7 +450,8 @@ async def test_a_limit_of_a_key_holds_beside_that_of_the_space_which_may_be_rais
     await ready(await world.dispatcher())
     limited = [await world.submit(key_id="limited", limits=Limits(max_in_flight=1)) for _ in range(2)]
     free = [await world.submit(key_id="free") for _ in range(2)]
-    await assigned(world, free[0])
+    for rid in (limited[0], free[0]):
+        await assigned(world, rid)
     await reason_becomes(world, free[1], "quota")
     assert running(world, limited + free) == [limited[0], free[0]]
     await of_space(world, SpaceEdited, max_in_flight=None)

@@ -210,7 +210,8 @@ async def replace_nats(world: World) -> None:
     await world.provision()
 
 
-async def test_a_stream_that_ends_before_the_log_halts_everything(world: World) -> None:
+async def test_a_stream_that_ends_before_the_log_halts_everything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.history.recorder.BEHIND_S", 2.0)
     world.lead()
     await world.live(20)
     await world.recorded()
