@@ -18,8 +18,8 @@ import pytest
 from services.local import stack as stacks
 from services.local.guard import guarded
 from services.local.home import Home
-from services.local.ports import free_port
 from services.local.supervise import Exits
+from tests.support.own_ports import own_port
 from tests.support.stack import Stack, eventually, fresh_home, running, spaces
 
 REPLICAS = ("--gateways", "2", "--dispatchers", "2", "--registries", "2", "--histories", "2")
@@ -128,7 +128,7 @@ def test_a_setting_with_a_typing_error_is_told_in_one_line(home: Path) -> None:
 
 
 def test_a_restart_finds_everything_as_it_was(home: Path) -> None:
-    port = free_port()
+    port = own_port()
     with Stack(home, port=port) as first:
         rid = first.submit({"prompt": "before"})["id"]
         assert first.stop(signal.SIGTERM) == 0

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.agents import agent_command
 from tests.support.metrics import Shown, read_metrics
+from tests.support.own_ports import own_port
 from tests.support.scripted_gateway import ScriptedGateway, scripted_gateway
 from tests.support.world import until
 
@@ -35,8 +35,8 @@ async def gateway() -> AsyncIterator[ScriptedGateway]:
 
 @pytest.fixture
 def port() -> int:
-    """Where nobody listens; not one that a connection from this machine could take meanwhile."""
-    return free_port()
+    """Where nobody listens."""
+    return own_port()
 
 
 async def shown_at(port: int, condition: Callable[[Shown], bool], what: str) -> Shown:
