@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from services.local.ports import free_port
+from tests.support.own_ports import own_port
 from tests.support.stack import ROOT, eventually
 
 CONFIGS = ROOT / "deploy" / "proxy"
@@ -56,7 +56,7 @@ class TlsProxy:
 
     def __init__(self, name: str, directory: Path, gateways: list[str], port: int) -> None:
         self.name, self.port, self.url = name, port, f"https://localhost:{port}"
-        self.plain_port = free_port()
+        self.plain_port = own_port()
         self._log = directory / "log"
         self.access_log = directory / "access.log"
         addresses = [urlsplit(url).netloc for url in gateways]
