@@ -95,19 +95,20 @@ class Stack:
         self._agents_changed = asyncio.Event()
         self.observer = Observer(self._agents_changed.set)
         home.require_whole()
-        self.ports = gateway_ports(home, options.host, options.port, options.gateways)
-        self.urls = [url_of(options.host, port) for port in self.ports]
+        self._find_ports()
         self._targets = Targets(home.path)
         self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
         self._postgres = database_server(home, home.port("postgres"))
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
-        credentials = keep_credentials(self._home, self.urls[0], self._options.public_url)
+        self._keep_credentials()
         await asyncio.gather(self._start_nats(), self._start_server("postgres", self._postgres))
         await provision_all(self._provisioner_settings())
         self._operator = await connect(url_at(self._nats, "operator"), "operator", "spaces-up")
         await self.observer.listen(self._operator)
+        self._find_ports()  # once more: until now it has taken so long that one may have been taken
+        credentials = self._keep_credentials()
         await asyncio.gather(
             *self._start_services("history", self._options.histories, {"WS_DATABASE_URL": self._postgres.url}),
             self._start_registries(self._operator, credentials),
@@ -151,6 +152,14 @@ class Stack:
             kind: [supervisor.pid for supervisor in self._supervisors[kind] if supervisor.pid is not None]
             for kind in reversed(KINDS)
         }
+
+    def _find_ports(self) -> None:
+        options = self._options
+        self.ports = gateway_ports(self._home, options.host, options.port, options.gateways)
+        self.urls = [url_of(options.host, port) for port in self.ports]
+
+    def _keep_credentials(self) -> Credentials:
+        return keep_credentials(self._home, self.urls[0], self._options.public_url)
 
     async def _start_nats(self) -> None:
         if len(self._nats) == 1:

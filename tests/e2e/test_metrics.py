@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.gateway_sockets import Door, dial, hello, join
 from tests.support.metrics import Shown, is_bounded, read_metrics, registered, targets
+from tests.support.own_ports import own_port
 from tests.support.stack import Stack
 from tests.support.tools import tool
 from tests.support.world import agent, marker, ready, until
@@ -32,8 +32,8 @@ async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Where nobody listens; not one that a connection from this machine could take meanwhile."""
-    port = free_port()
+    """Where nobody listens."""
+    port = own_port()
     monkeypatch.setenv("WS_AGENT_METRICS_PORT", str(port))
     return port
 

@@ -2,17 +2,24 @@
 
 import functools
 import itertools
+import json
 import os
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import pytest
 
-from services.local.ports import free_port
+from services.local import stack as stacks
+from services.local.guard import guarded
+from services.local.home import Home
+from services.local.supervise import Exits
+from tests.support.own_ports import own_port
 from tests.support.stack import Stack, eventually, fresh_home, running, spaces
 
 REPLICAS = ("--gateways", "2", "--dispatchers", "2", "--registries", "2", "--histories", "2")
@@ -121,7 +128,7 @@ def test_a_setting_with_a_typing_error_is_told_in_one_line(home: Path) -> None:
 
 
 def test_a_restart_finds_everything_as_it_was(home: Path) -> None:
-    port = free_port()
+    port = own_port()
     with Stack(home, port=port) as first:
         rid = first.submit({"prompt": "before"})["id"]
         assert first.stop(signal.SIGTERM) == 0
@@ -131,6 +138,20 @@ def test_a_restart_finds_everything_as_it_was(home: Path) -> None:
         assert second.ready.database_url == first.ready.database_url
         assert second.get(rid)["output"] == {"prompt": "before"}
         assert outcome(second, "after") == ("succeeded", {"prompt": "after"})
+
+
+async def test_a_port_that_is_taken_while_the_servers_start_is_left_to_who_has_it(home: Path) -> None:
+    owned = Home(home)
+    with owned.lock(), Exits().watched() as exits, guarded(owned):
+        stack = stacks.Stack(owned, stacks.Options(home, port=0, demo=False), {}, exits, lambda *_: None)
+        try:
+            with socket.create_server(("127.0.0.1", stack.ports[0])) as other:
+                ready = await stack.start()
+                assert httpx.get(f"{ready.url}/readyz").status_code == 200
+                assert urlsplit(ready.url).port != other.getsockname()[1]
+                assert json.loads((home / "credentials.json").read_text())["url"] == ready.url
+        finally:
+            await stack.stop()
 
 
 def test_without_the_demo_agent_a_request_waits(home: Path) -> None:

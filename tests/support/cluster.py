@@ -16,11 +16,11 @@ from nats.aio.client import Client
 
 from services.local.errors import PortInUse, ServerFailed
 from services.local.nats_server import USERS, Membership, NatsServer
-from services.local.ports import free_port
 from services.runtime import bus, topology
 from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import api
 from services.runtime.settings import Settings
+from tests.support.own_ports import own_port
 from tests.support.waiting import until
 
 SIZE = 3
@@ -241,5 +241,5 @@ def distinct_ports(count: int) -> list[int]:
     """So many ports on which nobody listens."""
     ports: set[int] = set()
     while len(ports) < count:
-        ports.add(free_port())
+        ports.add(own_port())
     return list(ports)

@@ -10,7 +10,7 @@ import httpx
 
 from services.local.bootstrap import Credentials, bootstrap, keep_credentials
 from services.local.home import Home
-from services.local.ports import free_port
+from tests.support.own_ports import own_port
 from tests.support.podman import Container, Podman
 from tests.support.servers import Servers
 from tests.support.stack import eventually
@@ -37,12 +37,12 @@ class ContainerStack:
 
     def __init__(self, podman: Podman) -> None:
         self.podman = podman
-        self.port = free_port()
+        self.port = own_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.provisioned = ""
         """What `provision` has printed."""
         self._stack = contextlib.ExitStack()
-        self._health = {service: free_port() for service in ("history", "registry", "dispatcher")}
+        self._health = {service: own_port() for service in ("history", "registry", "dispatcher")}
         self._gateways = 0
 
     def __enter__(self) -> "ContainerStack":

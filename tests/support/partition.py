@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from services.local.nats_server import Membership, NatsServer
-from services.local.ports import free_port
 from tests.support.cluster import PASSWORDS, Cluster, distinct_ports
+from tests.support.own_ports import own_port
 from tests.support.proxy import BOTH, Proxy, proxy
 
 Pair = tuple[int, int]
@@ -20,7 +20,7 @@ class _Member(NatsServer):
     """A server that the others only find where they are told to look for it."""
 
     def command(self) -> list[str]:
-        return [*super().command(), "--cluster_advertise", f"{self.host}:{free_port()}"]
+        return [*super().command(), "--cluster_advertise", f"{self.host}:{own_port()}"]
 
 
 class Network:

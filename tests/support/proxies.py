@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.local.ports import free_port
+from tests.support.own_ports import own_port
 from tests.support.stack import ROOT, eventually
 from tests.support.tools import tool
 
@@ -44,7 +44,7 @@ class TlsProxy:
 
     def __init__(self, name: str, directory: Path, gateways: list[str], port: int) -> None:
         self.name, self.port, self.url = name, port, f"https://localhost:{port}"
-        self.plain_port = free_port()
+        self.plain_port = own_port()
         self._log = directory / "log"
         self.access_log = directory / "access.log"
         addresses = [urlsplit(url).netloc for url in gateways]

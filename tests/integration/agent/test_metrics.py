@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from services.local.ports import free_port
 from spaces_agent import frames
 from tests.support.agents import WAITS, agent_command
 from tests.support.metrics import Shown, read_metrics
+from tests.support.own_ports import own_port
 from tests.support.scripted_gateway import ScriptedGateway
 from tests.support.world import until
 
 
 @pytest.fixture
 def port() -> int:
-    """One that no connection is given before the agent listens on it."""
-    return free_port()
+    """Where nobody listens."""
+    return own_port()
 
 
 async def shown_at(port: int, condition: Callable[[Shown], bool], what: str) -> Shown:

@@ -283,6 +283,8 @@ async def test_a_link_that_dies_is_followed_by_one_that_sends_what_is_not_stored
     gateway: ScriptedGateway, tmp_path: Path, when: str
 ) -> None:
     (tmp_path / "streams.py").write_text(STREAMS)
+    # So that what is said second tells that both processes know of the acknowledgement of the first.
+    gateway.welcome = lambda hello: welcome(hello, window=1)
     async with agent_command(
         gateway.url, state_dir=tmp_path / "state", directory=tmp_path, engine="python:streams:stream"
     ) as agent:

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from services.local.nats_server import CONFIGS, USERS, NatsServer, find_nats_server
-from services.local.ports import free_port
 from services.runtime.bus import connect
 from tests.support.health import fetched
+from tests.support.own_ports import own_port
 from tests.support.servers import Servers
 
 K8S = CONFIGS.parent / "k8s"
@@ -99,8 +99,8 @@ def test_the_secrets_of_dev_are_made_once_and_are_those_of_its_examples(tmp_path
 
 
 async def test_the_probes_ask_what_the_server_answers(tmp_path: Path) -> None:
-    monitor = free_port()
-    server = NatsServer(tmp_path / "nats", free_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=monitor)
+    monitor = own_port()
+    server = NatsServer(tmp_path / "nats", own_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=monitor)
     await asyncio.to_thread(server.start)
     try:
         for probe in ("startupProbe", "livenessProbe", "readinessProbe"):

@@ -13,7 +13,7 @@ from nats.js.api import StreamConfig
 from services.local.errors import PortInUse
 from services.local.memory import nats_memory, total_memory
 from services.local.nats_server import USERS, NatsServer
-from services.local.ports import free_port
+from tests.support.own_ports import own_port
 from tests.support.servers import Servers
 
 
@@ -69,7 +69,7 @@ def test_a_taken_port_is_named(servers: Servers, tmp_path: Path) -> None:
 
 def test_a_taken_monitoring_port_is_named(servers: Servers, tmp_path: Path) -> None:
     taken = servers.server.port
-    other = NatsServer(tmp_path, free_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=taken)
+    other = NatsServer(tmp_path, own_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=taken)
     with pytest.raises(PortInUse, match=str(taken)):
         other.start()
 
@@ -79,8 +79,8 @@ def test_it_keeps_to_a_part_of_the_memory_or_what_the_operator_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set: str, limit: int
 ) -> None:
     monkeypatch.setenv("GOMEMLIMIT", set)
-    monitor = free_port()
-    server = NatsServer(tmp_path, free_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=monitor)
+    monitor = own_port()
+    server = NatsServer(tmp_path, own_port(), dict.fromkeys(USERS, "p"), tmp_path / "log", monitor_port=monitor)
     server.start()
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{monitor}/varz") as answer:

@@ -17,9 +17,9 @@ import pytest
 
 from services.local.account import SHARED
 from services.local.errors import HomeDamaged, PortInUse
-from services.local.ports import free_port
 from services.local.postgres import PostgresServer
 from services.local.postgres_install import find_postgres
+from tests.support.own_ports import own_port
 
 AS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root has to run PostgreSQL as somebody else")
@@ -33,7 +33,7 @@ class Fixture:
 
     def server(self, port: int = 0) -> PostgresServer:
         log = self.home / "postgres.log"
-        self.made.append(PostgresServer(self.home / "postgres", port or free_port(), "pass'word", log, durable=False))
+        self.made.append(PostgresServer(self.home / "postgres", port or own_port(), "pass'word", log, durable=False))
         return self.made[-1]
 
 

@@ -14,10 +14,10 @@ from nats.aio.client import Client
 
 from services.contracts import subjects
 from services.contracts.rpc import CreateSpace, CreateUser, Recorded, RevokeKey
-from services.local.ports import free_port
 from services.runtime import rpc
 from services.runtime.errors import NatsUnavailable
 from tests.support.bus import Bus, running_bus, until
+from tests.support.own_ports import own_port
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def registries(bus: Bus) -> AsyncIterator[list[subprocess.Popen[bytes]]]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WS_")}
     environment["WS_NATS_URL"] = bus.servers.nats_url("registry")
     command = [sys.executable, "-m", "services.registry.main"]
-    ports = [free_port(), free_port()]
+    ports = [own_port(), own_port()]
     processes = [subprocess.Popen(command, env=environment | {"WS_HEALTH_PORT": str(port)}) for port in ports]
     try:
         async with httpx.AsyncClient() as http:

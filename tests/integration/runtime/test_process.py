@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from services.local.ports import free_port
 from tests.support.bus import Bus, running_bus, until
 from tests.support.health import fetched
+from tests.support.own_ports import own_port
 
 HEAD = """
 import asyncio
@@ -216,7 +216,7 @@ async def test_a_process_outlives_a_restart_of_nats(bus: Bus, start: Start) -> N
 
 
 async def test_health_readiness_and_metrics(start: Start) -> None:
-    port = free_port()
+    port = own_port()
     process = start(
         """
     import signal
@@ -249,7 +249,7 @@ async def test_health_readiness_and_metrics(start: Start) -> None:
 
 
 async def test_a_process_that_still_starts_is_not_ready(start: Start) -> None:
-    port = free_port()
+    port = own_port()
     process = start(
         """
     async def start(process):
@@ -266,7 +266,7 @@ async def test_a_process_that_still_starts_is_not_ready(start: Start) -> None:
 
 
 async def test_told_to_stop_a_process_works_on_but_is_not_ready_before_it_drains(start: Start) -> None:
-    port = free_port()
+    port = own_port()
     process = start(
         """
     import signal

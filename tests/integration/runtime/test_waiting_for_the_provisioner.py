@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.local.ports import free_port
 from tests.support.health import fetched
+from tests.support.own_ports import own_port
 from tests.support.servers import Servers
 from tests.support.stack import spaces
 from tests.support.waiting import until
@@ -32,7 +32,7 @@ def running(servers: Servers) -> Iterator[Running]:
     running = {}
     try:
         for service in SERVICES:
-            settings = {"WS_NATS_URL": servers.nats_url(service), "WS_PORT": "0", "WS_HEALTH_PORT": str(free_port())}
+            settings = {"WS_NATS_URL": servers.nats_url(service), "WS_PORT": "0", "WS_HEALTH_PORT": str(own_port())}
             if service == "history":
                 settings["WS_DATABASE_URL"] = servers.database_url
             command = [sys.executable, "-m", f"services.{service}.main"]
