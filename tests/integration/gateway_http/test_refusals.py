@@ -278,6 +278,23 @@ async def test_an_answer_under_way_is_not_cut_off_by_a_request_that_does_not_com
     writer.close()
 
 
+async def test_an_agents_socket_stays_without_another_request(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = await connected(gateway)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    fields = [
+        *(f"GET {frames.CONNECT_PATH} HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"),
+        *("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
+        *(f"Sec-WebSocket-Protocol: {frames.SUBPROTOCOL}", f"Authorization: Bearer {AGENT}", "\r\n"),
+    ]
+    writer.write("\r\n".join(fields).encode())
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).startswith(b"HTTP/1.1 101 ")
+    later, idle = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    assert await asyncio.wait_for(later.read(), 30) == b""
+    assert not reader.at_eof()
+    idle.close()
+    writer.close()
+
+
 async def test_a_head_of_many_small_fields_is_too_large(gateway: Gateway) -> None:
     answer, _ = await sent_without_end(gateway, b"GET / HTTP/1.1\r\n", b"a:\r\n" * 3000, 1)
     assert answer.startswith(b"HTTP/1.1 400 ")
