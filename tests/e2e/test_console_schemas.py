@@ -94,12 +94,13 @@ def test_a_schema_is_written_saved_and_taken_back(somebody: Visitor, http: httpx
 
 def test_a_schema_that_nobody_has_changed_stays_as_it_is(somebody: Visitor, http: httpx.Client) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": BIG}}}
-    somebody.go(made(http, "big", input_schema=schema))
+    somebody.go(made(http, "big", input_schema=schema, start_timeout_s=123456.5, execution_timeout_s=12345.678))
     somebody.page.get_by_label("Title").fill("Another")
     save(somebody.page)
     at(somebody, "/spaces/big")
     space = http.get("/v1/spaces/big").json()
     assert (space["title"], space["input_schema"]) == ("Another", schema)
+    assert (space["start_timeout_s"], space["execution_timeout_s"]) == (123456.5, 12345.678)
 
 
 def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Client) -> None:
@@ -125,6 +126,7 @@ def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Clie
     somebody.foresees(422)
     with page.expect_response(lambda answer: answer.status == 422):
         save(page)
+    expect(schema).to_be_focused()
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
     schema.fill(SCHEMA)
     expect(page.locator("#input_schema-flaw")).to_be_hidden()
@@ -132,6 +134,11 @@ def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Clie
     example.fill('{\n  "word": 1\n}')
     expect(page.locator("#example_input-flaw")).to_contain_text("Line 2: ")
     expect(trial(page).get_by_label("Input, as JSON")).to_be_visible()
+    schema.focus()
+    schema.evaluate("(field) => field.addEventListener('blur', () => (field.dataset.left = 'yes'))")
+    schema.fill(SCHEMA.replace("Often", "Seldom"))
+    expect(trial(page)).to_contain_text("Seldom")
+    assert schema.get_attribute("data-left") is None, "whoever writes stays there, although the flaw is elsewhere"
     assert somebody.findings() == []
 
 

@@ -119,7 +119,7 @@ async def test_a_stopping_gateway_answers_who_waits_and_leaves(bus: Bus) -> None
 
 async def test_a_gateway_that_is_to_stop_serves_on_until_others_have_noticed(bus: Bus) -> None:
     """Readiness ends first; then come `WS_DRAIN_DELAY`, the agents' goaway, and the end of the listener."""
-    process = await Process.start(bus, WS_DRAIN_DELAY=str(DRAIN_DELAY_S))
+    process = await Process.start(bus, WS_DRAIN_DELAY=str(DRAIN_DELAY_S + 0.01))  # a timer counts whole milliseconds
     try:
         url = f"http://127.0.0.1:{await process.port()}"
         async with aiohttp.ClientSession() as http:
