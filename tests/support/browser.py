@@ -17,6 +17,20 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 DEADLINE_MS = 20_000
 SERIOUS = {"serious", "critical"}
 axe = Axe()
+SCRIPTS_RUN = (
+    """() => Promise.allSettled([...document.querySelectorAll("script[type=module]")].map(({ src }) => import(src)))"""
+)
+"""Settles when all scripts of a page have run. That is after its load: they wait for the words of its language."""
+UNTOUCHED_BEFORE = f"""{{
+  const shield = new CSSStyleSheet();
+  shield.replaceSync("html {{ pointer-events: none }}");
+  document.adoptedStyleSheets.push(shield);
+  addEventListener("load", async () => {{
+    await ({SCRIPTS_RUN})();
+    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((each) => each !== shield);
+  }});
+}}"""
+"""Nothing can be clicked before: who follows a link waits for what the page does, as after `go`."""
 
 
 def chromium() -> str:
@@ -48,12 +62,13 @@ class Visitor:
         context.set_default_timeout(DEADLINE_MS)
         context.on("console", self._heard)
         context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        context.add_init_script(UNTOUCHED_BEFORE)
         self.page: Page = context.new_page()
 
     def go(self, path: str) -> None:
-        """Open a page of the gateway, and wait until its scripts run."""
+        """Open a page of the gateway, and wait until its scripts have run."""
         self.page.goto(self.url + path)
-        self.page.wait_for_load_state("load")
+        self.page.evaluate(SCRIPTS_RUN)
 
     def foresees(self, status: int) -> None:
         """The browser may complain that a call was answered with this status: the test means it to be."""
