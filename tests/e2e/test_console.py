@@ -145,6 +145,7 @@ def test_a_space_is_edited_paused_and_deleted(somebody: Visitor) -> None:
     expect(page.get_by_label("Running at once")).to_have_value("2")
     page.get_by_label("Running at once").fill("")
     page.get_by_role("button", name="Save").click()
+    at(somebody, "/spaces/edited")
     page.get_by_role("link", name="Settings").click()
     expect(page.get_by_label("Running at once")).to_have_value("")
     page.get_by_role("button", name="Purge the queue").click()
