@@ -170,7 +170,7 @@ def test_requests_are_canceled_and_run_again_from_the_list(somebody: Visitor, ap
     expect(row(page, rid)).to_contain_text("Canceled")
     assert api.get(f"/v1/requests/{rid}").json()["status"] == "canceled"
     row(page, rid).get_by_role("button", name="Retry").click()
-    page.get_by_role("status").get_by_role("link", name="Show it").click()
+    page.get_by_text("The same input is submitted again").get_by_role("link", name="Show it").click()
     expect(page.get_by_role("link", name=f"Again, of {rid[-8:]}")).to_be_visible()
     again = page.url.rpartition("/")[2]
     assert api.get(f"/v1/requests/{again}").json()["retry_of"] == rid
