@@ -65,7 +65,8 @@ def open_user(root: Visitor, email: str) -> None:
 
 
 def sentences(page: Page) -> list[str]:
-    expect(page.get_by_text("Looking …")).to_be_hidden()
+    """Of the audit on the page, once it is there."""
+    expect(page.locator("[data-looking]")).to_have_attribute("hidden", "")
     return page.locator(".sentence").all_inner_texts()
 
 
