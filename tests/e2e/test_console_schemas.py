@@ -122,7 +122,8 @@ def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Clie
     schema.fill(SCHEMA.replace('"title": "Often"', '"unevaluatedItems": false'))
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
     somebody.foresees(422)
-    save(page)
+    with page.expect_response(lambda answer: answer.status == 422):
+        save(page)
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
     schema.fill(SCHEMA)
     expect(page.locator("#input_schema-flaw")).to_be_hidden()
