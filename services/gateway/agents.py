@@ -288,6 +288,7 @@ class Agents:
 
     async def _tick(self) -> None:
         while True:
+            self._connections.count_slots()
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             self._table.expire(now)
@@ -300,7 +301,6 @@ class Agents:
                 if lost and connection.session.routable:
                     connection.session.unroutable()
                 self._connections.act(connection.session)
-            self._connections.count_slots()
 
     def _lost_nats(self, now: float) -> bool:
         if self._nc.is_connected:

@@ -178,7 +178,11 @@ async def test_a_frame_about_what_an_agent_does_not_hold_is_counted_once_it_is_r
 async def test_nothing_that_is_sent_makes_a_time_series(stack: Stack, http: httpx.AsyncClient) -> None:
     door = Door(stack.ready.url.replace("http", "ws", 1) + frames.CONNECT_PATH, stack.ready.agent_key)
 
+    async def closed() -> float:
+        return (await shown_by(stack, "gateway-1"))("ws_agent_connections_closed_total")
+
     async def attack(n: int) -> None:
+        before = await closed()
         for path in (f"/v1/requests/{n:032x}", f"/v1/spaces/s{n}/requests", f"/no/such/{n}", f"/static/{n}/x{n}.js"):
             await http.request("GET", path)
         await http.request(f"METHOD{n}", f"/v1/requests/{n:032x}")
@@ -186,6 +190,11 @@ async def test_nothing_that_is_sent_makes_a_time_series(stack: Stack, http: http
         stranger = await dial(door)
         await stranger.socket.send(f'{{"type":"made_up_{n}"}}')
         await stranger.socket.close(4100 + n, f"reason {n}")
+
+        async def is_counted() -> bool:
+            return await closed() > before
+
+        await until(is_counted, "the end of its connection is counted")
 
     async def series() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
         shown = await shown_by_all(stack)
