@@ -18,6 +18,13 @@ _running = 0
 WAIT_S = 60.0
 
 
+def leave(path: Path, text: str) -> None:
+    """Write a file that is whole as soon as it is there: the test reads it then."""
+    begun = path.with_name(f".{path.name}")
+    begun.write_text(text)
+    begun.rename(path)
+
+
 def counted(input: dict[str, Any]) -> dict[str, Any]:
     """Holds its slot for a moment and tells how many handlers ran at once."""
     global _running
@@ -61,7 +68,7 @@ def patient(input: dict[str, Any], context: Context) -> dict[str, Any]:
         if time.monotonic() > end:
             raise TimeoutError("nobody canceled it")
         time.sleep(0.02)
-    (directory / f"ended-{input['n']}").write_text("canceled" if context.cancelled else "done")
+    leave(directory / f"ended-{input['n']}", "canceled" if context.cancelled else "done")
     return {"n": input["n"]}
 
 
@@ -72,12 +79,12 @@ async def patient_async(input: dict[str, Any]) -> None:
     try:
         await asyncio.sleep(WAIT_S)
     finally:
-        (directory / f"ended-{input['n']}").write_text("canceled")
+        leave(directory / f"ended-{input['n']}", "canceled")
 
 
 def deaf(input: dict[str, Any]) -> None:
     """Never ends, whatever it is told; leaves the process in which it runs."""
-    (Path(input["directory"]) / f"started-{input['n']}").write_text(str(os.getpid()))
+    leave(Path(input["directory"]) / f"started-{input['n']}", str(os.getpid()))
     while True:
         time.sleep(1.0)
 
@@ -110,7 +117,7 @@ def words(input: dict[str, Any]) -> Iterator[str]:
             yield f"{count} "
             time.sleep(0.02)
     finally:
-        (directory / f"ended-{input['n']}").write_text(str(count))
+        leave(directory / f"ended-{input['n']}", str(count))
 
 
 async def words_async(input: dict[str, Any]) -> AsyncIterator[str]:
@@ -123,7 +130,7 @@ async def words_async(input: dict[str, Any]) -> AsyncIterator[str]:
             yield f"{count} "
             await asyncio.sleep(0.02)
     finally:
-        (directory / f"ended-{input['n']}").write_text(str(count))
+        leave(directory / f"ended-{input['n']}", str(count))
 
 
 def talking(input: dict[str, Any], context: Context) -> Iterator[Any]:
@@ -138,7 +145,7 @@ def talking(input: dict[str, Any], context: Context) -> Iterator[Any]:
             context.progress(n / (n + 1), f"{n} said")
             context.log(f"said {n}")
         time.sleep(0.005)
-    (directory / f"yielded-{context.attempt}").write_text(json.dumps(yielded))
+    leave(directory / f"yielded-{context.attempt}", json.dumps(yielded))
 
 
 def torrent(input: dict[str, Any], context: Context) -> Iterator[str]:
