@@ -99,7 +99,7 @@ def test_follow_says_that_an_attempt_was_lost_and_begins_again(stack: Stack, dir
             eventually(lambda: '"output"' in out.read_text(), "output flows")
             kill_group(first)
         with agent(stack, "talking", name="again"):
-            eventually(lambda: (directory / "started-2").exists(), "it runs again")
+            eventually(lambda: '"output"' in out.read_text().partition('"output_reset"')[2], "output flows again")
             (directory / "go").touch()
             assert process.wait(DEADLINE_S) == 0
     events = [json.loads(line) for line in out.read_text().splitlines()]
