@@ -60,9 +60,10 @@ def test_a_request_is_followed_on_at_another_gateway(stack: Stack, connect: Conn
         connect(stack.ready.urls[0], key) as one,
         connect(stack.ready.urls[1], key) as two,
     ):
+        (elsewhere := directory / "elsewhere").mkdir()
         request = one.submit(space, {"directory": str(directory)}, metadata={"order": 1})
         same = [
-            two.submit(space, {"directory": str(directory)}, idempotency_key=f"order-{directory.name}").id for _ in range(2)
+            two.submit(space, {"directory": str(elsewhere)}, idempotency_key=f"order-{directory.name}").id for _ in range(2)
         ]
         assert same[0] == same[1] != request.id
         two.cancel(same[0])
