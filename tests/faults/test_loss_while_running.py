@@ -46,8 +46,12 @@ async def test_all_goes_on_by_itself_once_it_is_recovered(stack: Stack, tmp_path
             requests = [await here.submit({"directory": str(tmp_path), "n": n}) for n in range(2 * SLOTS)]
             for n in range(SLOTS):
                 await marker(tmp_path / f"started-{n}", f"{n} runs")
-            verified = await asyncio.to_thread(spaces, "log", "verify", "--home", str(stack.home))
-            assert verified.stdout == "6 events of 4 requests: clean\n"
+
+            async def all_recorded() -> bool:
+                verified = await asyncio.to_thread(spaces, "log", "verify", "--home", str(stack.home))
+                return verified.stdout == "6 events of 4 requests: clean\n"
+
+            await until(all_recorded, "what is not recorded would be lost")
             await lose_all_streams(stack)
             with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
                 assert process.stderr is not None
