@@ -424,6 +424,7 @@ def test_the_code_submits_exactly_what_is_in_the_form(
     with stack.calls() as http:
         newest = http.get("/v1/requests", params={"space": SPACE, "limit": 1}).json()["results"][0]["id"]
         assert http.get(f"/v1/requests/{newest}").json()["output"] == input
+        assert http.get(f"/v1/requests/{newest}/log").json()["results"][0]["data"]["priority"] == -2
     assert list(tmp_path.iterdir()) == []
 
 
