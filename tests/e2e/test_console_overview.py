@@ -104,7 +104,7 @@ def test_a_table_stays_open_while_the_chart_turns(operator: Visitor, stack: Stac
     rows = chart.locator("tbody tr")
     first = rows.first.locator("th").inner_text()
     expect(rows).to_have_count(60)
-    eventually(lambda: rows.first.locator("th").inner_text() != first, "a new bucket has begun")
+    eventually(lambda: rows.first.locator("th").inner_text() != first, "a new bucket has begun", 60.0)
     expect(chart.locator("table")).to_be_visible()
     expect(chart.get_by_text("As a table")).to_be_focused()
 
