@@ -36,7 +36,7 @@ def signed_in(stack: Stack, browser: Browser) -> dict[str, Any]:
 @pytest.fixture
 def http(stack: Stack) -> Iterator[httpx.Client]:
     """The API, with the stack's own key."""
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as client:
+    with stack.calls() as client:
         yield client
 
 

@@ -256,7 +256,7 @@ def test_users_keys_spaces_and_files_are_those_of_before(drill: Drill, restored:
         for path, content in drill.files.items():
             assert here.get(f"{path}/content").content == content, path
         assert here.get(drill.link, headers={"Range": "bytes=5000000-5000009"}).content == LARGE[5000000:5000010]
-    assert httpx.get(restored.ready.url + drill.link).content == LARGE, "a link that was given away is good"
+    assert httpx.get(restored.ready.url + drill.link, timeout=60).content == LARGE, "a link that was given away is good"
     for name, status in (("ada", 200), ("revoked", 401)):
         with http(restored, drill.keys[name]) as there:
             assert there.get("/v1/users/me").status_code == status

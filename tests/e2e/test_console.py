@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import PASSWORD, agent_as_told, at, calls_of, fill_in, join, make_space, without
-from tests.support.stack import Stack
+from tests.support.stack import ANSWER_S, Stack
 
 NEW_PASSWORD = "battery staple"
 
@@ -35,17 +35,18 @@ def test_who_signs_up_makes_a_key_and_signs_out_and_in(somebody: Visitor, stack:
     page.get_by_role("button", name="Copy").click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == key
-    me = httpx.get(f"{stack.ready.url}/v1/users/me", headers={"Authorization": f"Bearer {key}"})
-    assert me.json()["email"] == "ada@example.org"
+    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_S) as theirs:
+        assert theirs.get("/v1/users/me").json()["email"] == "ada@example.org"
     page.get_by_role("link", name="Done").click()
-    assert key not in page.content()
-
     row = page.get_by_role("row", name="nightly")
     expect(row).to_contain_text("submit read")
+    assert key not in page.content()
+
     row.get_by_role("button", name="Revoke").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     expect(page.get_by_role("heading", name="No keys yet")).to_be_visible()
-    assert httpx.get(f"{stack.ready.url}/v1/users/me", headers={"Authorization": f"Bearer {key}"}).status_code == 401
+    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {key}"}, timeout=ANSWER_S) as theirs:
+        assert theirs.get("/v1/users/me").status_code == 401
 
     page.get_by_role("button", name="Sign out").click()
     at(somebody, "/sign-in")
@@ -204,7 +205,7 @@ def test_a_password_is_changed_and_set_by_a_link(somebody: Visitor, stack: Stack
         page.get_by_label("New password").fill(NEW_PASSWORD)
         page.get_by_role("button", name="Change password").click()
         expect(page.get_by_text(told)).to_be_visible()
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+    with stack.calls() as http:
         user = next(user for user in http.get("/v1/users").json()["results"] if user["email"] == "pass@example.org")
         link = http.post(f"/v1/users/{user['id']}/password-reset").json()["url"]
     somebody.go(link.removeprefix(somebody.url))

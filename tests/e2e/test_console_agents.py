@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 from spaces_agent import frames
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import PASSWORD, at, fill_in, without
-from tests.support.stack import Stack, eventually
+from tests.support.stack import ANSWER_S, Stack, eventually
 from tests.support.world import agent
 
 
@@ -28,7 +28,7 @@ class Owner:
     def __init__(self, stack: Stack, name: str) -> None:
         self.stack, self.name = stack, name
         self.email, self.space = f"{name}@example.org", f"space-of-{name}"
-        admin = httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"})
+        admin = stack.calls()
         with admin:
             self.id = _made(admin, "users", {"email": self.email, "password": PASSWORD})["id"]
             _made(admin, "spaces", {"id": self.space, "owner": self.id})
@@ -44,7 +44,7 @@ class Owner:
     def submit(self, directory: Path) -> str:
         """A request that runs until the directory has `go`."""
         url = f"{self.stack.ready.url}/v1/spaces/{self.space}/requests"
-        sent = httpx.post(url, json={"input": {"directory": str(directory)}}, headers=self._headers)
+        sent = httpx.post(url, json={"input": {"directory": str(directory)}}, headers=self._headers, timeout=ANSWER_S)
         assert sent.status_code == 202, sent.text
         return str(sent.json()["id"])
 
@@ -52,7 +52,7 @@ class Owner:
         """The request, once it has ended."""
 
         def done() -> dict[str, object] | None:
-            read = httpx.get(f"{self.stack.ready.url}/v1/requests/{rid}", headers=self._headers).json()
+            read = httpx.get(f"{self.stack.ready.url}/v1/requests/{rid}", headers=self._headers, timeout=ANSWER_S).json()
             return dict(read) if read["done"] else None
 
         return eventually(done, f"{rid} has ended")

@@ -15,7 +15,7 @@ from tests.support.console import without
 from tests.support.stack import Stack, fresh_home
 
 MOST_BYTES = 3_000_000
-LIMITS = {"WS_FILE_MAX_BYTES": str(MOST_BYTES), "WS_FILES_SPACE_MAX_BYTES": str(2 * MOST_BYTES)}
+LIMITS: dict[str, Any] = {"WS_FILE_MAX_BYTES": str(MOST_BYTES), "WS_FILES_SPACE_MAX_BYTES": str(2 * MOST_BYTES)}
 FILE = {"type": "string", "format": "uri-reference"}
 EVERYTHING: dict[str, Any] = {
     "type": "object",
@@ -302,7 +302,7 @@ def test_files_are_uploaded_and_stand_in_the_input(somebody: Visitor, stack: Sta
     expect(field(somebody, "Picture").get_by_alt_text("Preview")).to_have_js_property("naturalWidth", 1)
     expect(field(somebody, "Clips").locator("audio")).to_have_count(2)
     given = value(page)
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+    with stack.calls() as http:
         picture, one, two = [http.get(path).json() for path in (given["picture"], *given["clips"])]
         assert http.get(picture["urls"]["content"]).content == png(pad=200_000)["buffer"]
     assert (picture["name"], picture["media_type"], picture["space"]) == ("a picture.png", "image/png", "files")
@@ -431,7 +431,7 @@ def test_an_upload_that_is_cut_off_says_so_and_goes_on_when_it_is_tried_again(
         assert called(page, "pending") == 0
         assert [each for each in sent if each[0] == "POST"] == [("POST", "")]
         assert ("PATCH", "0") not in sent[3:]
-        with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+        with stack.calls() as http:
             file = http.get(value(page)["picture"]).json()
             assert http.get(file["urls"]["content"]).content == png(pad=2_000_000)["buffer"]
 

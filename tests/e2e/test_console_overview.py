@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import asyncpg
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -73,8 +72,8 @@ def test_a_fresh_platform_is_well_and_says_that_nothing_came_in(operator: Visito
 
 def submit_and_cancel(stack: Stack) -> None:
     id = stack.submit({"n": 0}, wait=0)["id"]
-    headers = {"Authorization": f"Bearer {stack.ready.api_key}"}
-    assert httpx.post(f"{stack.ready.url}/v1/requests/{id}/cancel", headers=headers).status_code == 200
+    with stack.calls() as http:
+        assert http.post(f"/v1/requests/{id}/cancel").status_code == 200
 
 
 def test_numbers_turn_as_requests_come_and_end(operator: Visitor, stack: Stack) -> None:
@@ -90,8 +89,8 @@ def test_numbers_turn_as_requests_come_and_end(operator: Visitor, stack: Stack) 
         expect(number(page, "success")).to_have_text("100 %")
         expect(page.get_by_role("img", name=re.compile("^Requests succeeded: "))).to_be_visible()
     expect(number(page, "agents")).to_have_text("0")
-    series = stack.ready.url + "/v1/stats/series?window=15m"
-    told = httpx.get(series, headers={"Authorization": f"Bearer {stack.ready.api_key}"}).json()
+    with stack.calls() as http:
+        told = http.get("/v1/stats/series?window=15m").json()
     assert told["accepted"] == 4
     assert sum(told["ended"].values()) == 4
 
@@ -105,7 +104,7 @@ def test_a_table_stays_open_while_the_chart_turns(operator: Visitor, stack: Stac
     rows = chart.locator("tbody tr")
     first = rows.first.locator("th").inner_text()
     expect(rows).to_have_count(60)
-    eventually(lambda: rows.first.locator("th").inner_text() != first, "a new bucket has begun")
+    eventually(lambda: rows.first.locator("th").inner_text() != first, "a new bucket has begun", 60.0)
     expect(chart.locator("table")).to_be_visible()
     expect(chart.get_by_text("As a table")).to_be_focused()
 
@@ -184,13 +183,9 @@ def test_whose_session_has_ended_signs_in_and_comes_back(operator: Visitor) -> N
 def busy(stack: Stack) -> Stack:
     """An hour with many requests, some of which fail; others wait."""
     with agent(stack, "echo", slots=16):
-        url, headers = (
-            f"{stack.ready.url}/v1/spaces/{stack.ready.space}/requests",
-            {"Authorization": f"Bearer {stack.ready.api_key}"},
-        )
-        with httpx.Client(headers=headers) as http:
+        with stack.calls() as http:
             for n in range(400):
-                assert http.post(url, json={"input": {"n": n}}).status_code == 202
+                assert http.post(f"/v1/spaces/{stack.ready.space}/requests", json={"input": {"n": n}}).status_code == 202
         eventually(lambda: execute(stack, OPEN) == "SELECT 0", "all have ended")
     execute(stack, SPREAD)
     execute(stack, EARLIER)

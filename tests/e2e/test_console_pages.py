@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 from starlette.routing import Route
@@ -71,7 +70,7 @@ def stack() -> Iterator[Stack]:
 
 def furnish(stack: Stack) -> None:
     """Spaces in several states, and keys."""
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+    with stack.calls() as http:
         spaces = [
             ("digits", "Handwritten digits", "everyone"),
             ("whisper-large", "Speech to text", "private"),
@@ -99,9 +98,8 @@ def use(stack: Stack) -> None:
     """Requests in several states."""
     MADE["request"], MADE["erased"] = (stack.submit({"prompt": f"Tell me story {n}."})["id"] for n in (1, 2))
     MADE["waiting"] = stack.submit({"pixels": [0, 16]}, space="digits", wait=0)["id"]
-    answer = httpx.delete(
-        f"{stack.ready.url}/v1/requests/{MADE['erased']}/data", headers={"Authorization": f"Bearer {stack.ready.api_key}"}
-    )
+    with stack.calls() as http:
+        answer = http.delete(f"/v1/requests/{MADE['erased']}/data")
     assert answer.is_success, answer.text
 
 

@@ -53,9 +53,7 @@ agent = functools.partial(any_agent, module="tests.e2e.use_handlers")
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with fresh_home() as home, Stack(home, "--no-demo") as running:
-        with httpx.Client(
-            base_url=running.ready.url, headers={"Authorization": f"Bearer {running.ready.api_key}"}
-        ) as client:
+        with running.calls() as client:
             studio = {"id": STUDIO, "title": "Picture studio", "input_schema": FORM, "example_input": {"prompt": PROMPT}}
             assert client.post("/v1/spaces", json=studio).status_code == 201
         yield running
@@ -71,8 +69,8 @@ def somebody(stack: Stack, browser: Browser, signed_in: dict[str, Any]) -> Itera
 def studio_key(stack: Stack) -> str:
     """A key for agents of the space that has a form."""
     wanted = {"name": "studio", "kind": "agent", "spaces": [STUDIO]}
-    made = httpx.post(f"{stack.ready.url}/v1/keys", json=wanted, headers={"Authorization": f"Bearer {stack.ready.api_key}"})
-    return str(made.json()["secret"])
+    with stack.calls() as client:
+        return str(client.post("/v1/keys", json=wanted).json()["secret"])
 
 
 @pytest.fixture
@@ -435,9 +433,10 @@ def test_the_code_submits_exactly_what_is_in_the_form(
         )
         assert ran.returncode == 0, ran.stderr
         assert "succeeded" in ran.stdout
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+    with stack.calls() as http:
         newest = http.get("/v1/requests", params={"space": SPACE, "limit": 1}).json()["results"][0]["id"]
         assert http.get(f"/v1/requests/{newest}").json()["output"] == input
+        assert http.get(f"/v1/requests/{newest}/log").json()["results"][0]["data"]["priority"] == -2
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import at, without
-from tests.support.stack import Stack
+from tests.support.stack import ANSWER_S, Stack
 
 SCHEMA = """{
   "type": "object",
@@ -185,7 +185,7 @@ def test_only_pages_of_who_is_signed_in_get_a_preview(stack: Stack, somebody: Vi
     somebody.go("/new-space")
     cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
     token = str(somebody.page.locator("meta[name=csrf-token]").get_attribute("content"))
-    with httpx.Client(base_url=stack.ready.url) as http:
+    with httpx.Client(base_url=stack.ready.url, timeout=ANSWER_S) as http:
         asked = {"features": ["prompt"]}
         assert http.post("/preview", json=asked).status_code == 401
         assert (

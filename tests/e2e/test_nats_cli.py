@@ -61,7 +61,8 @@ class World:
 
     def status_of_key(self, secret: str) -> int:
         """How a gateway answers who comes with this key."""
-        return httpx.get(f"{self.stack.ready.url}/v1/keys/me", headers={"Authorization": f"Bearer {secret}"}).status_code
+        headers = {"Authorization": f"Bearer {secret}"}
+        return httpx.get(f"{self.stack.ready.url}/v1/keys/me", headers=headers, timeout=60.0).status_code
 
     def run(self, line: str, kind: str = "failed") -> Ran:
         """Run a command of the document on this request."""

@@ -63,7 +63,7 @@ def test_it_answers_every_question_of_the_dashboard(watching: Prometheus) -> Non
 
 
 def test_requests_that_nobody_serves_are_told(stack: Stack, watching: Prometheus) -> None:
-    with stack._sync_client(0) as http:
+    with stack.calls() as http:
         made = http.post("/v1/spaces", json={"id": "lonely"})
         assert made.is_success, made.text
         rid = stack.submit({}, space="lonely", wait=0)["id"]

@@ -187,7 +187,7 @@ def test_metrics_are_not_for_everybody(door: TlsProxy, stack: Stack) -> None:
     with browser(door) as http:
         assert http.get("/readyz").status_code == 200
         assert http.get("/metrics").status_code == 404
-    assert httpx.get(f"{stack.ready.url}/metrics").status_code == 200
+    assert httpx.get(f"{stack.ready.url}/metrics", timeout=60).status_code == 200
 
 
 def test_the_log_of_nginx_has_no_tokens_and_plain_http_leads_to_tls(door: TlsProxy) -> None:
@@ -197,5 +197,5 @@ def test_the_log_of_nginx_has_no_tokens_and_plain_http_leads_to_tls(door: TlsPro
         http.get("/v1/files/00/content", params={"token": "secret-token"})
     assert "GET /v1/files/00/content" in door.access_log.read_text()
     assert "secret-token" not in door.access_log.read_text()
-    moved = httpx.get(f"http://127.0.0.1:{door.plain_port}/spaces?a=b", headers={"Host": "localhost"})
+    moved = httpx.get(f"http://127.0.0.1:{door.plain_port}/spaces?a=b", headers={"Host": "localhost"}, timeout=60)
     assert (moved.status_code, moved.headers["Location"]) == (301, "https://localhost/spaces?a=b")

@@ -14,7 +14,7 @@ import httpx
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.browser import Visitor
-from tests.support.stack import ROOT, STOP_S, Stack, eventually
+from tests.support.stack import ANSWER_S, ROOT, STOP_S, Stack, eventually
 
 PASSWORD = "correct horse"
 
@@ -43,7 +43,7 @@ def calls_of(somebody: Visitor) -> httpx.Client:
     """A client of the API in the session of somebody who is signed in."""
     token = somebody.page.locator("meta[name=csrf-token]").get_attribute("content")
     cookies = {each["name"]: each["value"] for each in somebody.context.cookies()}
-    return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=70.0)
+    return httpx.Client(base_url=somebody.url, cookies=cookies, headers={"X-CSRF-Token": str(token)}, timeout=ANSWER_S)
 
 
 def click_twice(button: Locator) -> None:

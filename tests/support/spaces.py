@@ -9,7 +9,7 @@ from services.contracts.directory import Policy
 from services.contracts.rpc import CreateKey, CreateSpace, CreateUser, Recorded
 from services.runtime import bus
 from services.runtime.rpc import call
-from tests.support.stack import Stack
+from tests.support.stack import ANSWER_S, Stack
 from tests.support.world import until
 
 
@@ -51,5 +51,5 @@ async def make_spaces(stack: Stack, names: list[str], policy: Policy = "many") -
 
 
 async def _known(stack: Stack, api_key: str) -> bool:
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {api_key}"}) as http:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {api_key}"}, timeout=ANSWER_S) as http:
         return all([(await http.get(f"{url}/v1/agents")).status_code != 401 for url in stack.ready.urls])

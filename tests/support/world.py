@@ -146,6 +146,25 @@ class Client:
         request: dict[str, Any] = response.json()
         return request
 
+    async def unserved(self) -> None:
+        """Wait until the dispatchers know that no agent is connected any more."""
+
+        async def known() -> bool:
+            health = await self.http.get(f"/v1/spaces/{self._stack.ready.space}/health")
+            return bool(health.json()["status"] == "no_agent")
+
+        await until(known, "the agents of other tests are gone")
+
+    async def queue_of(self, rid: str) -> dict[str, Any]:
+        """Where a request waits and why, once its dispatcher knows of it."""
+
+        async def placed() -> dict[str, Any] | None:
+            queue = (await self.get(rid))["queue"]
+            return queue if queue and "position" in queue else None
+
+        queue: dict[str, Any] = await until(placed, f"{rid} waits")
+        return queue
+
     async def act(self, rid: str, action: str, *, wait: int = 0) -> dict[str, Any]:
         """`cancel` or `retry` a request."""
         headers = {"Prefer": f"wait={wait}"} if wait else {}

@@ -262,7 +262,7 @@ async def _waits(here: Client, rid: str) -> bool:
 
 
 async def test_a_link_of_one_attempt_stores_nothing_of_another(stack: Stack) -> None:
-    async with client(stack) as here, httpx.AsyncClient(base_url=stack.ready.urls[0]) as anonymous:
+    async with client(stack) as here, httpx.AsyncClient(base_url=stack.ready.urls[0], timeout=120) as anonymous:
         for url in ("/v1/files", "/v1/files?token=forged"):
             assert (await anonymous.post(url, content=b"x")).status_code in (401, 403)
         with agent(stack, "names"):

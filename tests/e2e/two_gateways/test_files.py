@@ -61,4 +61,4 @@ def test_a_link_is_good_at_every_gateway_of_the_stack(stack: Stack) -> None:
     with client(stack) as here:
         link = here.post(f"/v1/files?space={stack.ready.space}", content=b"some").json()["urls"]["content"]
     for url in stack.ready.urls:
-        assert httpx.get(url + link).content == b"some"
+        assert httpx.get(url + link, timeout=120).content == b"some"

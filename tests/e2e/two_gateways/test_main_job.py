@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-from typing import Any
 
 from tests.support.stack import Stack, spaces
-from tests.support.world import agent, client, in_stream, most_at_once, recorded, types, until
+from tests.support.world import agent, client, in_stream, most_at_once, recorded, types
 
 REQUESTS, AGENTS, SLOTS = 200, 2, 4
 
@@ -82,20 +81,9 @@ async def test_a_handler_that_takes_too_long_fails_its_request_and_the_slot_is_f
 
 async def test_a_request_that_no_agent_serves_says_why_it_waits_and_expires(stack: Stack) -> None:
     async with client(stack) as here:
-
-        async def nobody_serves() -> bool:
-            health = await here.http.get(f"/v1/spaces/{stack.ready.space}/health")
-            return bool(health.json()["status"] == "no_agent")
-
-        await until(nobody_serves, "the agents of other tests are gone")
+        await here.unserved()
         request = await here.submit({}, policy={"start_timeout_s": 5.0})
-
-        async def placed() -> Any:
-            """Where it waits, once its dispatcher knows of it."""
-            queue = (await here.get(request["id"]))["queue"]
-            return queue if queue and "position" in queue else None
-
-        queue = await until(placed, "it waits")
+        queue = await here.queue_of(request["id"])
         assert (queue["position"], queue["reason"]) == (1, "no_agent_online")
         done = await here.finished(request["id"])
     assert done["status"] == "expired"
