@@ -174,9 +174,6 @@ async def test_nothing_that_is_sent_makes_a_time_series(stack: Stack, http: http
     async def closed() -> float:
         return (await shown_by(stack, "gateway-1"))("ws_agent_connections_closed_total")
 
-    async def closed() -> float:
-        return (await shown_by(stack, "gateway-1"))("ws_agent_connections_closed_total")
-
     async def attack(n: int) -> None:
         before = await closed()
         for path in (f"/v1/requests/{n:032x}", f"/v1/spaces/s{n}/requests", f"/no/such/{n}", f"/static/{n}/x{n}.js"):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,15 +9,13 @@ import aiohttp
 import msgspec
 from nats.aio.client import Client
 
-from services.contracts import codec, ids, subjects
+from services.contracts import ids, subjects
 from services.contracts.directory import (
     AgentKeyCreated,
     ApiKeyCreated,
-    DirectoryEvent,
     KeyRevoked,
     SpaceCreated,
     UserCreated,
-    entry_of,
 )
 from services.gateway.api.server import listen
 from services.gateway.main import start_on
@@ -27,8 +24,6 @@ from services.registry.gateways import Gateways
 from services.registry.reporting import Reporting
 from services.registry.service import DirectoryCommands, serve_registry
 from services.registry.signing_in import SigningIn
-from services.runtime import jetstream
-from services.runtime.append import Record, append
 from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 from services.runtime.live import Liveness
@@ -36,6 +31,7 @@ from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from tests.support.bus import Bus, until
 from tests.support.declared import check_declared
+from tests.support.entries import append_entry, last_seq, made
 from tests.support.proxy import Proxy
 
 ADA, BOB, ADMIN, ONLY_OTHER, AGENT = "wsk_ada", "wsk_bob", "wsk_admin", "wsk_only_other", "wsa_agent"
@@ -48,48 +44,33 @@ async def fill_directory(bus: Bus) -> None:
     nc = await bus.connect("registry")
     for user, role in (("ada", "member"), ("bob", "member"), ("root", "admin")):
         email = f"{user}@example.org"
-        await _append_entry(nc, UserCreated(**_new(), user=user, email=email, role=role, password_hash="x"))  # type: ignore[arg-type]
+        await append_entry(nc, UserCreated(**made(), user=user, email=email, role=role, password_hash="x"))  # type: ignore[arg-type]
     for space in ("demo", "other"):
-        await _append_entry(nc, SpaceCreated(**_new(), space=space, owner="root", max_attempts=2))
+        await append_entry(nc, SpaceCreated(**made(), space=space, owner="root", max_attempts=2))
     keys = [(ADA, "ada", []), (BOB, "bob", []), (ADMIN, "root", []), (ONLY_OTHER, "ada", ["other"])]
     for secret, user, spaces in keys:
         await add_key(nc, secret, user, spaces=spaces)
     hashed = ids.secret_hash(AGENT)
-    await _append_entry(nc, AgentKeyCreated(**_new(), key_id=AGENT, user="ada", key_hash=hashed, name="a", spaces=["demo"]))
+    await append_entry(nc, AgentKeyCreated(**made(), key_id=AGENT, user="ada", key_hash=hashed, name="a", spaces=["demo"]))
 
 
 async def add_key(nc: Client, secret: str, user: str, **limits: Any) -> None:
     """An API key whose id is its secret, with all scopes unless `limits` says otherwise; `nc` is a registry's."""
     limits = {"scopes": SCOPES, **limits}
-    key = ApiKeyCreated(**_new(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, **limits)
-    await _append_entry(nc, key)
-
-
-def _new() -> dict[str, Any]:
-    return {"id": os.urandom(8).hex(), "prev_seq": 0, "actor": "system"}
-
-
-async def _append_entry(nc: Client, event: DirectoryEvent) -> None:
-    kind, id = entry_of(event)
-    subject = subjects.directory_event(kind, id, str(event.__struct_config__.tag))
-    data = codec.directory.encode(event)
-    await append(nc, Record(subjects.DIRECTORY, subject, subjects.directory_chain(kind, id), event.prev_seq, event.id, data))
+    key = ApiKeyCreated(**made(), key_id=secret, user=user, key_hash=ids.secret_hash(secret), name=secret, **limits)
+    await append_entry(nc, key)
 
 
 async def revoke(bus: Bus, key_id: str) -> None:
     """Make a key worthless."""
     nc = await bus.connect("registry")
-    last = await jetstream.get(nc, subjects.DIRECTORY, last=subjects.directory_chain("key", key_id))
-    assert last is not None
-    await _append_entry(nc, KeyRevoked(id=os.urandom(8).hex(), prev_seq=last.seq, actor="system", key_id=key_id))
+    await append_entry(nc, KeyRevoked(**made(await last_seq(nc, "key", key_id)), key_id=key_id))
 
 
 async def change_space(bus: Bus, event: type[Any], space: str = "demo", **fields: Any) -> None:
     """Append an event of a space that is there."""
     nc = await bus.connect("registry")
-    last = await jetstream.get(nc, subjects.DIRECTORY, last=subjects.directory_chain("space", space))
-    assert last is not None
-    await _append_entry(nc, event(**_new() | {"prev_seq": last.seq}, space=space, **fields))
+    await append_entry(nc, event(**made(await last_seq(nc, "space", space)), space=space, **fields))
 
 
 class Gateway:

@@ -13,18 +13,17 @@ from nats.aio.client import Client
 from services.contracts import codec, subjects
 from services.contracts.accounts import Directory
 from services.contracts.directory import ApiKeyCreated, DirectoryEvent, KeyRevoked, SpaceCreated, UserCreated, entry_of
-from services.contracts.events import type_of
 from services.history import database
 from services.history.rebuild import rebuild
 from services.history.recover import Outlook, Recovered, Recovery
 from services.history.verify import verify
 from services.runtime import bus
-from services.runtime.append import Record, append
 from services.runtime.jetstream import Stored, stream_info
 from services.runtime.kv import Bucket
 from services.runtime.settings import Settings
 from services.runtime.topology import EPOCH
 from tests.support.bus import until
+from tests.support.entries import append_entry, made
 from tests.support.history import ACK_S, World
 
 
@@ -156,26 +155,21 @@ class People:
 
     async def append(self, event: DirectoryEvent) -> None:
         """Append an event to its entry."""
-        entry = kind, id = entry_of(event)
-        subject, chain = subjects.directory_event(kind, id, type_of(event)), subjects.directory_chain(kind, id)
-        data = codec.directory.encode(event)
-        self._last[entry] = await append(
-            self._nc, Record(subjects.DIRECTORY, subject, chain, event.prev_seq, event.id, data), 5.0
-        )
+        self._last[entry_of(event)] = await append_entry(self._nc, event, 5.0)
 
     async def arrive(self, name: str) -> None:
         """A user with a space, a key that lives and a key that was revoked."""
-        await self.append(UserCreated(**_new(), user=name, email=f"{name}@x.org", role="admin", password_hash="x"))
-        await self.append(SpaceCreated(**_new(), space=f"{name}-space", owner=name))
+        await self.append(UserCreated(**made(), user=name, email=f"{name}@x.org", role="admin", password_hash="x"))
+        await self.append(SpaceCreated(**made(), space=f"{name}-space", owner=name))
         for number in (1, 2):
             await self.append(
-                ApiKeyCreated(**_new(), key_id=f"{name}-{number}", user=name, key_hash=f"{name}{number}", name="k")
+                ApiKeyCreated(**made(), key_id=f"{name}-{number}", user=name, key_hash=f"{name}{number}", name="k")
             )
         await self.revoke(f"{name}-2")
 
     async def revoke(self, key_id: str) -> None:
         """Revoke a key."""
-        await self.append(KeyRevoked(**_new(self._last["key", key_id]), key_id=key_id))
+        await self.append(KeyRevoked(**made(self._last["key", key_id]), key_id=key_id))
 
 
 def directory_of(messages: list[Stored]) -> tuple[Directory, list[tuple[str, int]]]:
@@ -187,10 +181,6 @@ def directory_of(messages: list[Stored]) -> tuple[Directory, list[tuple[str, int
         follows.append((event.id, places[event.prev_seq]))
         directory.apply(event, *entry_of(event), message.seq)
     return directory, follows
-
-
-def _new(prev_seq: int = 0) -> dict[str, Any]:
-    return {"id": os.urandom(8).hex(), "prev_seq": prev_seq, "actor": "system"}
 
 
 async def clean(world: World) -> None:

@@ -14,13 +14,13 @@ from nats.aio.msg import Msg
 
 from services.contracts import codec, ids, subjects
 from services.contracts.directory import SpaceCreated, SpaceDeleted, SpaceEdited, SpacePaused, SpaceResumed
-from services.contracts.events import Accepted, Assigned, Expired, Limits, RequestEvent, Requeued, Succeeded, type_of
+from services.contracts.events import Accepted, Assigned, Expired, Limits, RequestEvent, Requeued, Succeeded
 from services.contracts.reports import AgentReport, Control, ControlAnswer, Deliver, Held, Report, ReportAll
 from services.contracts.rpc import GetQueue, GetSpaceOverview, GetSpaceQueue, QueuePlace, SpaceOverview, SpaceQueue
 from services.dispatcher import main
 from services.dispatcher.partitions import Partitions
-from services.runtime import jetstream, rpc
-from services.runtime.append import Record, append, request_record
+from services.runtime import rpc
+from services.runtime.append import append, request_record
 from services.runtime.errors import NatsUnavailable
 from services.runtime.kv import Bucket, Conflict, Entry
 from services.runtime.live import Liveness
@@ -28,6 +28,7 @@ from services.runtime.process import Process, new_process_id
 from services.runtime.settings import Settings
 from services.runtime.tail import Tail
 from tests.support.bus import Bus, until
+from tests.support.entries import append_entry, last_seq, made
 from tests.support.topologies import Topology
 
 
@@ -364,12 +365,7 @@ async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(
 async def of_space(world: World, event: type[Any], **fields: Any) -> None:
     """Append to the space `demo` of the directory."""
     nc = await world.bus.connect("registry")
-    chain = subjects.directory_chain("space", "demo")
-    last = await jetstream.get(nc, subjects.DIRECTORY, last=chain)
-    prev = 0 if last is None else last.seq
-    made = event(id=os.urandom(8).hex(), prev_seq=prev, actor="system", space="demo", **fields)
-    subject = subjects.directory_event("space", "demo", type_of(made))
-    await append(nc, Record(subjects.DIRECTORY, subject, chain, prev, made.id, codec.directory.encode(made)))
+    await append_entry(nc, event(**made(await last_seq(nc, "space", "demo")), space="demo", **fields))
 
 
 async def reason_becomes(world: World, rid: str, reason: str) -> None:
