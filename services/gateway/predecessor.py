@@ -10,7 +10,7 @@ from msgspec import Meta, Raw
 from services.contracts.accounts import Space
 from services.contracts.features import FEATURES
 from services.contracts.lifecycle import Status
-from services.gateway.intake import Submission
+from services.gateway.intake import MAX_BODY_BYTES, Submission
 from services.gateway.problems import ApiProblem, Flaw
 from services.gateway.view import Instant, RequestObject
 
@@ -56,6 +56,9 @@ def submission(fields: Mapping[str, str], digests: Mapping[str, str], space: Spa
     if not given:
         raise _invalid("", f"The form needs one of {', '.join(FEATURES)}.")
     input = msgspec.json.encode(given)
+    # A quotation mark is two bytes of JSON, a control character six.
+    if len(input) > MAX_BODY_BYTES:
+        raise ApiProblem("payload_too_large", f"The fields come to more than {MAX_BODY_BYTES} bytes of JSON.")
     return Submission(
         input=Raw(input),
         body_sha256=hashlib.sha256(msgspec.json.encode({**given, **digests})).hexdigest(),

@@ -38,13 +38,15 @@ async def filled(request: Request, caller: Caller, space: Space, files: Files) -
         return Filled(_urlencoded(await body_of(request)), {})
     if kind != _MULTIPART:
         raise ApiProblem("invalid_request", "The body must be a form: multipart/form-data, or urlencoded.")
-    found = Filled({}, {})
+    found, left = Filled({}, {}), intake.MAX_BODY_BYTES
     form = Form(content_type, pieces(request))
     while (part := await form.part()) is not None:
         if len(found.fields) == _MAX_FIELDS:
             raise ApiProblem("invalid_request", f"The form has more than {_MAX_FIELDS} fields.")
         if part.filename is None:
-            found.fields[part.name[:_MAX_NAME]] = await _text(part.data)
+            text = await _read(part.data, left)
+            left -= len(text)
+            found.fields[part.name[:_MAX_NAME]] = _decoded(text)
         # A page sends a file without a name for a field that was left empty.
         elif part.filename:
             file = await _stored(part, part.filename, caller, space, files)
@@ -77,13 +79,17 @@ def _urlencoded(body: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-async def _text(data: AsyncIterator[bytes]) -> str:
+async def _read(data: AsyncIterator[bytes], most: int) -> bytes:
     found = bytearray()
     async for piece in data:
         found += piece
-        if len(found) > intake.MAX_BODY_BYTES:
+        if len(found) > most:
             raise intake.too_large()
+    return bytes(found)
+
+
+def _decoded(text: bytes) -> str:
     try:
-        return found.decode()
+        return text.decode()
     except UnicodeDecodeError:
         raise ApiProblem("invalid_request", "A field is no text in UTF-8.") from None
