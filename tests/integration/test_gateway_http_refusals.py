@@ -18,7 +18,7 @@ from yarl import URL
 from services.contracts import subjects
 from services.contracts.ids import request_id
 from services.gateway import intake
-from services.gateway.api import requests
+from services.gateway.api import protocol, requests
 from services.gateway.intake import MAX_BODY_BYTES
 from services.runtime.jetstream import stream_info
 from spaces_agent import frames
@@ -235,6 +235,64 @@ async def test_a_head_without_an_end_is_not_read_for_ever(gateway: Gateway, head
     _, sent = await sent_without_end(gateway, head, b"x" * 65536, 64 * 2**20)
     assert sent < 32 * 2**20
     assert (await gateway.submit()).status == 202
+
+
+async def connected(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a request has been answered."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    await asyncio.wait_for(reader.readuntil(b'{"status":"alive"}'), 30)
+    return reader, writer
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nX: "])
+async def test_a_new_connection_without_a_request_is_closed(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 1.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    writer.write(sent)
+    assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"\r\n", b"GET /"])
+async def test_a_connection_without_another_request_is_closed(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    reader, writer = await connected(gateway)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    writer.write(sent)
+    assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+
+
+async def test_an_answer_under_way_is_not_cut_off_by_a_request_that_does_not_come(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await connected(gateway)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    fields = f"Host: x\r\nAuthorization: Bearer {ADA}\r\nPrefer: wait=1\r\nContent-Length: {len(SOUND)}"
+    writer.write(f"POST {SUBMIT} HTTP/1.1\r\n{fields}\r\n\r\n".encode() + SOUND + b"GET /")
+    assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 202 ")
+    writer.close()
+
+
+async def test_an_agents_socket_stays_without_another_request(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = await connected(gateway)
+    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    fields = [
+        *(f"GET {frames.CONNECT_PATH} HTTP/1.1", "Host: x", "Connection: Upgrade", "Upgrade: websocket"),
+        *("Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="),
+        *(f"Sec-WebSocket-Protocol: {frames.SUBPROTOCOL}", f"Authorization: Bearer {AGENT}", "\r\n"),
+    ]
+    writer.write("\r\n".join(fields).encode())
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).startswith(b"HTTP/1.1 101 ")
+    later, idle = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
+    assert await asyncio.wait_for(later.read(), 30) == b""
+    assert not reader.at_eof()
+    idle.close()
+    writer.close()
 
 
 async def test_a_head_of_many_small_fields_is_too_large(gateway: Gateway) -> None:

@@ -16,6 +16,9 @@ from services.gateway.view import encode
 MAX_HEAD_BYTES = 64 * 1024
 MAX_IGNORED_BYTES = 4 * MAX_BODY_BYTES
 """A client that only reads our answer when it has sent everything is not cut off before that, within reason."""
+HEAD_S = 60.0
+"""So long a peer may have a connection without coming to the end of a head: until then it has shown us nothing, and each
+connection is a file that we may have open."""
 FIELD_BYTES = 32
 """What keeping a header field costs beside its text: many empty ones are a large head too."""
 
@@ -32,6 +35,18 @@ class Http(HttpToolsProtocol):
         self._head_bytes = 0
         self._unparsed_bytes = 0
         self._ignored_bytes = 0
+        self._in_head = False
+        self._head_by: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See HttpToolsProtocol."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See HttpToolsProtocol."""
+        super().connection_lost(exc)
+        self._expect_no_head()
 
     def data_received(self, data: bytes) -> None:
         """See HttpToolsProtocol. The parser keeps an unfinished header field, however long it gets, and copies it whenever
@@ -40,10 +55,16 @@ class Http(HttpToolsProtocol):
         super().data_received(data)
         if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.send_400_response("")
+        upgraded = self.transport.get_protocol() is not self
+        if upgraded or self.transport.is_closing() or (self._answering and not self._in_head):
+            self._expect_no_head()
+        else:
+            self._expect_head()
 
     def on_message_begin(self) -> None:
         """See HttpToolsProtocol."""
         self._head_bytes = self._unparsed_bytes = self._ignored_bytes = 0
+        self._in_head = True
         super().on_message_begin()
         # Closing waits until what was written has been read; an endless answer needs another way out.
         self.scope["state"]["abort"] = self.transport.abort
@@ -61,6 +82,7 @@ class Http(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """See HttpToolsProtocol."""
         self._unparsed_bytes = 0
+        self._in_head = False
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -96,6 +118,26 @@ class Http(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         """Only a GET opens a WebSocket (RFC 6455, 4.1); the WebSocket parser would leave others without an answer."""
         return self.scope["method"] == "GET" and super()._should_upgrade()
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _expect_head(self) -> None:
+        if self._head_by is None:
+            self._head_by = self.loop.call_later(HEAD_S, self._no_head_came)
+
+    def _expect_no_head(self) -> None:
+        if self._head_by is not None:
+            self._head_by.cancel()
+            self._head_by = None
+
+    def _no_head_came(self) -> None:
+        self._head_by = None
+        if self._answering:  # a request before the one whose head does not come
+            self._expect_head()
+        else:
+            self.transport.close()
 
     def _count(self, size: int) -> None:
         self._unparsed_bytes = 0
