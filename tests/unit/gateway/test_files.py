@@ -1,6 +1,6 @@
 """Files at a gateway: what is decided about them, without a store."""
 
-import os
+import random
 import string
 
 import msgspec
@@ -217,7 +217,8 @@ def test_what_its_bytes_contradict_is_refused(declared: str, head: bytes) -> Non
 
 
 def test_bytes_at_random_look_like_nothing() -> None:
-    assert [found for _ in range(200) if (found := looks_like(b"\x00" + os.urandom(5000)))] == []
+    generator = random.Random(1)
+    assert [found for _ in range(200) if (found := looks_like(b"\x00" + generator.randbytes(5000)))] == []
 
 
 @pytest.mark.parametrize(
