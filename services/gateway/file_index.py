@@ -20,6 +20,7 @@ class FileIndex:
         self._files: dict[str, File] = {}
         self._gone: dict[str, int] = {}
         """Files that we have deleted ourselves, of which the stream has not told us yet."""
+        self._told = 0
         self._by_user: defaultdict[str, list[Key]] = defaultdict(list)
         self._bytes_of_key: Counter[tuple[str, str]] = Counter()
         self._bytes_of_space: Counter[str] = Counter()
@@ -30,6 +31,10 @@ class FileIndex:
 
     def fold(self, file: File, *, followed: bool = False) -> None:
         """A record has been stored. `followed`: the stream says so; records of ours are folded before that."""
+        if followed:
+            self._told = max(self._told, file.revision)
+        elif file.revision <= self._told:
+            return  # the stream has told of it, and perhaps of what came after it
         before = self._files.get(file.id)
         if followed and file.revision >= self._gone.get(file.id, file.revision + 1):
             del self._gone[file.id]

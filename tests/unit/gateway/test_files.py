@@ -154,6 +154,24 @@ def test_a_file_that_was_deleted_here_does_not_come_back_with_what_the_tail_stil
     assert index.bytes_of_space("demo") == 0
 
 
+def test_a_file_that_was_deleted_elsewhere_does_not_come_back_with_what_was_read_before() -> None:
+    index = FileIndex()
+    index.fold(a_file(revision=5), followed=True)
+    index.fold(a_file(revision=6, state="deleted"), followed=True)
+    index.fold(a_file(revision=5))
+    assert index.get(a_file().id) is None
+    assert index.bytes_of_space("demo") == 0
+
+
+def test_of_deleted_files_nothing_is_kept_once_the_stream_has_told_of_them() -> None:
+    index = FileIndex()
+    index.fold(a_file(1, revision=6, state="deleted"), followed=True)
+    index.fold(a_file(1, revision=6, state="deleted"))
+    index.fold(a_file(2, revision=7, state="deleted"))
+    index.fold(a_file(2, revision=7, state="deleted"), followed=True)
+    assert not index._gone
+
+
 def test_what_files_take_is_counted_by_key_and_space() -> None:
     index = FileIndex()
     index.fold(a_file(1, state="uploading", length=7))
