@@ -5,6 +5,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from nats.aio.client import Client
 
@@ -62,9 +63,11 @@ class Submissions:
         """Accept the order, or find the request that its key already made. Raises ApiProblem, Retryable."""
         rid = ids.request_id(order.space.space, time.time_ns() // 1_000_000, os.urandom(10))
         if order.idempotency_key is None:
+            await self._check(order)
             return Answer(await self._accept(rid, order, ""), False)
         digest = key_digest(order.caller.user.user, order.space.space, order.idempotency_key)
-        record = await self._keys.claim(digest, KeyRecord(rid=rid, body_sha256=order.submission.body_sha256))
+        own = KeyRecord(rid=rid, body_sha256=order.submission.body_sha256)
+        record = await self._keys.claim(digest, own, partial(self._check_all, order))
         if record.body_sha256 != order.submission.body_sha256:
             raise ApiProblem("idempotency_mismatch", "This Idempotency-Key came with another body before.")
         if record.rid == rid:
@@ -76,6 +79,7 @@ class Submissions:
         """The key is taken: by a request, or by a gateway that died before it could append."""
         state = await self._reader.read(rid)
         if state is None:
+            await self._check(order)
             try:
                 return Answer(await self._accept(rid, order, digest), False)
             except Superseded:
@@ -85,13 +89,20 @@ class Submissions:
         telemetry.request_id.set(rid)
         return Answer(await self._waiting.further(state, order.wait_s), True)
 
-    async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
-        # Here, so that who repeats a submission is answered with what it made, whatever has become of the space.
+    async def _check_all(self, order: Order) -> None:
+        await self._check(order)
+        await self._values.check(order.caller, order.space, order.submission.input)
+
+    async def _check(self, order: Order) -> None:
+        # Not of what was accepted before: who repeats a submission is answered with what it made, whatever has become of
+        # the space.
         input = bytes(order.submission.input)
         if len(input) > MAX_INPUT_BYTES:  # the event loop has other things to do
             await asyncio.to_thread(self._validators.check, order.space, input)
         else:
             self._validators.check(order.space, input)
+
+    async def _accept(self, rid: str, order: Order, digest: str) -> RequestState:
         await self._queues.check(order.space)
         telemetry.request_id.set(rid)
         admitted = await self._values.admit(order.caller, order.space, order.submission)

@@ -37,7 +37,7 @@ class Values:
         """Check what an input refers to, store it if it is large, and keep all of that as long as the request may need it.
         Raises ApiProblem, StreamFull."""
         input, user = submission.input, caller.user
-        files = await self._files.check(input, space.space, user.user, admin=user.role == "admin")
+        files = await self.check(caller, space, input)
         admitted = Admitted(input, files)
         needed = list(files)
         if len(bytes(input)) > MAX_INPUT_BYTES:
@@ -46,6 +46,10 @@ class Values:
             needed.append(stored)
         await self._files.touch(needed, submission.start_timeout_s, submission.execution_timeout_s)
         return admitted
+
+    async def check(self, caller: Caller, space: Space, input: msgspec.Raw) -> tuple[str, ...]:
+        """The ids of the files that an input refers to. Raises ApiProblem when the caller may not refer to one of them."""
+        return await self._files.check(input, space.space, caller.user.user, admin=caller.user.role == "admin")
 
     async def filled(self, state: RequestState) -> RequestState:
         """The request with its input and output, wherever they are; what is not kept any more is null."""

@@ -91,8 +91,9 @@ async def test_the_same_key_of_another_caller_or_for_another_space_is_another_ke
     assert len({answer.json["id"] for answer in answers}) == 3
 
 
-async def test_a_refused_submission_does_not_use_up_its_key(gateway: Gateway) -> None:
-    assert (await submit(gateway, b'{"input":1}')).status == 422
+@pytest.mark.parametrize("refused", [b'{"input":1}', b'{"input":{"audio":"/v1/files/ada.%b"}}' % (b"0" * 32)])
+async def test_a_refused_submission_does_not_use_up_its_key(gateway: Gateway, refused: bytes) -> None:
+    assert (await submit(gateway, refused)).status == 422
     assert (await submit(gateway)).status == 202
 
 
