@@ -294,6 +294,27 @@ async def test_two_who_go_on_with_one_upload_never_mix(gateway: Gateway, elsewhe
     assert (await content(elsewhere, {"id": path.rpartition("/")[2]})).body == data
 
 
+async def test_who_is_overtaken_is_told_where_the_upload_is(gateway: Gateway, elsewhere: Gateway) -> None:
+    data = os.urandom(1_000_000)
+    path = (await begin(gateway, len(data))).headers["Location"]
+    overtaken = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield data[:200_000]
+        await overtaken.wait()
+        yield data[200_000:]
+
+    async def begun() -> bool:
+        return int((await elsewhere.call("HEAD", path)).headers["Upload-Offset"]) == CHUNK_BYTES
+
+    sending = asyncio.create_task(append(gateway, path, 0, slowly()))
+    await until(begun, "a chunk is stored")
+    assert (await append(elsewhere, path, CHUNK_BYTES, data[CHUNK_BYTES:400_000])).status == 204
+    overtaken.set()
+    answer = await sending
+    assert (answer.status, answer.headers["Upload-Offset"]) == (409, "400000")
+
+
 async def test_what_does_not_go_on_where_it_is_is_refused(gateway: Gateway) -> None:
     path = (await begin(gateway, 10)).headers["Location"]
     assert (await append(gateway, path, 0, b"12345")).status == 204

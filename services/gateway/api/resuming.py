@@ -104,8 +104,8 @@ async def _receive(request: Request, storing: Storing, upload: Upload, length: i
             storing.remember(upload)
             raise
         await storing.flush(upload)
-    except Conflict:
-        raise _elsewhere(upload.received) from None
+    except Conflict:  # what we have is not what there is
+        raise _elsewhere(await storing.received(upload.file)) from None
 
 
 def _elsewhere(received: int) -> ApiProblem:
