@@ -69,8 +69,8 @@ class Validators:
 
     def _of(self, space: Space) -> Validator | None:
         known = self._kept.get(space.space)
-        # The directory keeps the very same object until the space changes.
-        if known is not None and known[0] is space:
+        # The directory keeps the very same objects until the space is edited; other settings may differ from call to call.
+        if known is not None and known[0].input_schema is space.input_schema and known[0].features is space.features:
             return known[1]
         made = _validator(space.features, space.input_schema)
         if space.space not in self._kept and len(self._kept) >= MAX_KEPT:

@@ -173,3 +173,10 @@ def test_a_changed_space_is_checked_by_what_it_is_now() -> None:
     validators.check(msgspec.structs.replace(SPACE, input_schema=of({"type": "integer"})), raw)
     with pytest.raises(ApiProblem):
         validators.check(msgspec.structs.replace(SPACE, input_schema=of({"type": "string"})), raw)
+
+
+def test_a_schema_is_compiled_once_for_all_that_has_it() -> None:
+    validators, space = Validators(), msgspec.structs.replace(SPACE, input_schema=of({"type": "integer"}))
+    first = validators._of(space)
+    assert first is not None
+    assert validators._of(msgspec.structs.replace(space, on_no_agent="reject")) is first
