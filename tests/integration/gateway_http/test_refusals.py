@@ -249,7 +249,7 @@ async def connected(gateway: Gateway) -> tuple[asyncio.StreamReader, asyncio.Str
 async def test_a_new_connection_without_a_request_is_closed(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_S", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_S", 1.0)
     reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rpartition(":")[2]))
     writer.write(sent)
     assert await asyncio.wait_for(reader.read(), 30) == b""
