@@ -93,12 +93,13 @@ def test_a_schema_is_written_saved_and_taken_back(somebody: Visitor, http: httpx
 
 def test_a_schema_that_nobody_has_changed_stays_as_it_is(somebody: Visitor, http: httpx.Client) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": BIG}}}
-    somebody.go(made(http, "big", input_schema=schema))
+    somebody.go(made(http, "big", input_schema=schema, start_timeout_s=123456.5, execution_timeout_s=12345.678))
     somebody.page.get_by_label("Title").fill("Another")
     save(somebody.page)
     at(somebody, "/spaces/big")
     space = http.get("/v1/spaces/big").json()
     assert (space["title"], space["input_schema"]) == ("Another", schema)
+    assert (space["start_timeout_s"], space["execution_timeout_s"]) == (123456.5, 12345.678)
 
 
 def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Client) -> None:
@@ -122,14 +123,21 @@ def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Clie
     schema.fill(SCHEMA.replace('"title": "Often"', '"unevaluatedItems": false'))
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
     somebody.foresees(422)
-    save(page)
+    with page.expect_response(lambda answer: answer.status == 422):
+        save(page)
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
+    expect(schema).to_be_focused()
     schema.fill(SCHEMA)
     expect(page.locator("#input_schema-flaw")).to_be_hidden()
     expect(page.locator("[data-gutter] .bad")).to_have_count(0)
     example.fill('{\n  "word": 1\n}')
     expect(page.locator("#example_input-flaw")).to_contain_text("Line 2: ")
     expect(trial(page).get_by_label("Input, as JSON")).to_be_visible()
+    schema.focus()
+    schema.evaluate("(field) => field.addEventListener('blur', () => (field.dataset.left = 'yes'))")
+    schema.fill(SCHEMA.replace("Often", "Seldom"))
+    expect(trial(page)).to_contain_text("Seldom")
+    assert schema.get_attribute("data-left") is None, "whoever writes stays there, although the flaw is elsewhere"
     assert somebody.findings() == []
 
 

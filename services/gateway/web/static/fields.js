@@ -52,11 +52,16 @@ export function check(form) {
   return flawed.length === 0;
 }
 
-/** Show flaws that the API has found, each beside the field that its JSON pointer leads to; returns those without one. */
+/** Show flaws that the API has found, and lead to the first; returns those that belong to no field. */
 export function show(form, flaws) {
-  const lost = flaws.filter((each) => !mark(form, each.pointer.split("/")[1] ?? "", located(form, each)));
+  const lost = showBeside(form, flaws);
   form.querySelector("[aria-invalid=true]")?.focus();
   return lost;
+}
+
+/** Show flaws, each beside the field that its JSON pointer leads to; returns those without one. */
+export function showBeside(form, flaws) {
+  return flaws.filter((each) => !mark(form, each.pointer.split("/")[1] ?? "", located(form, each)));
 }
 
 /** What a flaw says, with its line if it is within a text of JSON. */
@@ -78,7 +83,7 @@ function mark(form, name, text) {
   if (!note) return false;
   note.textContent = note.hidden ? text : `${note.textContent} ${text}`;
   note.hidden = false;
-  for (const field of form.elements) if (field.name === name) field.setAttribute("aria-invalid", "true");
+  for (const field of form.elements) if (field.name === name && !field.disabled) field.setAttribute("aria-invalid", "true");
   for (const details of form.querySelectorAll("details")) if (details.contains(note)) details.open = true;
   return true;
 }

@@ -1,7 +1,7 @@
 // A space's inputs are described by switches or by a schema; beside it is the form that this makes.
 
 import { call, Problem, told } from "./api.js";
-import { clear, show } from "./fields.js";
+import { clear, showBeside } from "./fields.js";
 import { numbered } from "./gutter.js";
 import { turnOn } from "./input.js";
 import { flawedLine, jsonFlaw, lineOf } from "./json-lines.js";
@@ -100,9 +100,7 @@ function stale(text) {
 /** Show flaws beside their fields, without taking the focus from where somebody writes. */
 function mark(errors) {
   clear(form);
-  const before = document.activeElement;
-  const lost = show(form, errors);
-  before.focus();
+  const lost = showBeside(form, errors);
   for (const [field, markThem] of markLines) markThem(errors.map(({ pointer }) => line(field, pointer)));
   return lost;
 }
