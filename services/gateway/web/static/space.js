@@ -13,11 +13,14 @@ const form = document.getElementById("agent-key");
 const connected = document.getElementById("connected");
 /** The connections that were there before a key was made; null as long as none was. */
 let before = null;
+/** Those that are connected, as far as that was told. */
 let agents = [];
 
 whileVisible(EVERY_MS, async () => {
   showHealth(space, await health(space.dataset.space));
-  agents = (await seen(`${path}/agents`))?.results ?? agents;
+  const told = await seen(`${path}/agents`);
+  if (!told) return;
+  agents = told.results;
   showAgents();
   showConnected();
 });
