@@ -29,7 +29,7 @@ export class RequestView {
     if (state.id !== this.#state?.id) this.#output.clear();
     this.#state = state;
     part("link").textContent = link === "reconnecting" ? t("Reconnecting …") : "";
-    if (problem) return this.#lost(problem);
+    if (problem) return this.#lost();
     this.#phase("request");
     this.#status(state);
     say("words", words(state));
@@ -80,9 +80,9 @@ export class RequestView {
     part("failure-detail").hidden = !error.detail;
   }
 
-  #lost(problem) {
+  #lost() {
     this.#phase("lost");
-    say("lost", problem.code === "unreachable" ? t("It cannot be seen right now.") : t("There is no such request, or it is not yours."));
+    say("lost", t("There is no such request, or it is not yours."));
   }
 
   /** Draw how long it was queued and has run; again and again until it is over. */
