@@ -126,8 +126,8 @@ def test_what_is_wrong_is_said_with_its_line(somebody: Visitor, http: httpx.Clie
     somebody.foresees(422)
     with page.expect_response(lambda answer: answer.status == 422):
         save(page)
-    expect(schema).to_be_focused()
     expect(page.locator("#input_schema-flaw")).to_have_text("Line 6: This keyword cannot be used here.")
+    expect(schema).to_be_focused()
     schema.fill(SCHEMA)
     expect(page.locator("#input_schema-flaw")).to_be_hidden()
     expect(page.locator("[data-gutter] .bad")).to_have_count(0)

@@ -40,7 +40,7 @@ class RequestsView:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused an event. `name`: a user's address if it is known, otherwise an id; empty where `kind` says all."""
+    """Who caused an event. `name`: a user's address if it may be known, otherwise an id; empty where `kind` says all."""
 
     kind: Literal["user", "agent", "gateway", "dispatcher", "recovery", "retention", "unknown"]
     name: str
@@ -106,7 +106,10 @@ def request_view(
     visitor: User,
     users: Users,
 ) -> RequestView:
-    """The page of a request with its chain; `now` as JetStream's clock has it."""
+    """The page of a request with its chain; `now` as JetStream's clock has it. Who may not list users learns no addresses of
+    others, say of a manager who has emptied the queue."""
+    if visitor.role != "admin":
+        users = {visitor.user: visitor}
     shown = listed_request(state)
     metrics: MetricsObject = shown.metrics
     total = metrics.total_s if state.completed_at else max(now - state.accepted_at, 0) / _NS

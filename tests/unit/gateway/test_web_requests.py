@@ -75,6 +75,13 @@ def test_an_erased_request_says_so_and_who_did_it() -> None:
     assert (shown.erased, shown.steps[-1].actor) == (True, Actor("retention", ""))
 
 
+def test_addresses_of_others_are_for_administrators() -> None:
+    links = chain((accepted(), 0), (canceled(0), 1), (erased(0, "user:root"), 2))
+    assert view(links, ADA, **USERS).steps[2].actor == Actor("user", "root")
+    assert view(links, ADA, **USERS).steps[0].actor == Actor("user", "ada@example.org")
+    assert view(links, ROOT, **USERS).steps[2].actor == Actor("user", "root@example.org")
+
+
 def test_a_restored_request_counts_from_its_acceptance() -> None:
     shown = view(chain((restored(1), 50), (assigned(2), 60)), ADA)
     assert [step.after for step in shown.steps] == [Duration("s", "50"), Duration("min", "1")]
