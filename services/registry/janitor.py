@@ -5,6 +5,7 @@ replica has one; that an end is recorded once is the append's doing.
 """
 
 import asyncio
+import logging
 
 import msgspec
 from nats.aio.client import Client
@@ -16,7 +17,10 @@ from services.registry.attaching import Attaching
 from services.registry.connections import OpenConnections
 from services.registry.gateways import Gateways
 from services.runtime.errors import Retryable
+from services.runtime.jetstream import ApiError
 from services.runtime.tail import Tail
+
+log = logging.getLogger("services.registry.janitor")
 
 SWEEP_S = 1.0
 _decoder = msgspec.json.Decoder(Report)
@@ -47,7 +51,7 @@ class Janitor:
             self._connections.reported(_decoder.decode(message.data))
 
     async def keep_sweeping(self) -> None:
-        """Detach for ever what is to be detached; without NATS try again."""
+        """Detach for ever what is to be detached; without NATS, or room there, try again."""
         while True:
             await asyncio.sleep(SWEEP_S)
             if self._caught_up:
@@ -57,5 +61,6 @@ class Janitor:
         for request in self._connections.abandoned(self._gateways.is_lost):
             try:
                 await self._attaching.detach(request)
-            except Retryable:
+            except (Retryable, ApiError) as error:  # also when NATS has no room left
+                log.warning("a connection that has ended cannot be recorded yet: %s", error)
                 return

@@ -1,7 +1,6 @@
 """The directory in memory: every process that needs it folds DIRECTORY by its own tail."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from nats.aio.client import Client
@@ -14,6 +13,7 @@ from services.runtime.jetstream import Stored, stream_info
 from services.runtime.tail import Tail
 
 STALE_S = 30.0
+"""So long a directory is trusted of which nothing is heard any more: whom it knows may have been disabled meanwhile."""
 
 
 class DirectoryFollower:
@@ -26,19 +26,16 @@ class DirectoryFollower:
         self.on_event: Callable[[DirectoryEvent], None] = lambda event: None
         self._changed = asyncio.Condition()
         self.seq = 0
-        self._connected_at = time.monotonic()
+        self._tail = Tail(nc, subjects.DIRECTORY, [subjects.ALL_DIRECTORY], name="directory", lasting=True)
 
     @property
     def fresh(self) -> bool:
-        """Whether new authentications may trust it: folded up to the end, and not cut off from NATS for long."""
-        if self._nc.is_connected:
-            self._connected_at = time.monotonic()
-        return self.caught_up.is_set() and time.monotonic() - self._connected_at < STALE_S
+        """Whether new authentications may trust it: folded up to the end, and not cut off from the stream for long."""
+        return self.caught_up.is_set() and self._tail.away_s < STALE_S
 
     async def follow(self) -> None:
         """Fold for ever."""
-        tail = Tail(self._nc, subjects.DIRECTORY, [subjects.ALL_DIRECTORY], name="directory", lasting=True)
-        async for batch in tail.batches():
+        async for batch in self._tail.batches():
             async with self._changed:
                 for stored in batch.messages:
                     self._fold(stored)

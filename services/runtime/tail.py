@@ -146,11 +146,12 @@ class Tail:
                 await asyncio.sleep(_RETRY_S)
 
     async def _check_age(self) -> None:
-        if self._keep_s is not None and self._away_s > self._keep_s / 2:
-            raise TailTooOld(f"{self._stream}: cut off for {self._away_s:.0f} s")
+        if self._keep_s is not None and self.away_s > self._keep_s / 2:
+            raise TailTooOld(f"{self._stream}: cut off for {self.away_s:.0f} s")
 
     @property
-    def _away_s(self) -> float:
+    def away_s(self) -> float:
+        """How long nothing has been heard of the stream, in seconds: while it can be followed, about a heartbeat at most."""
         return time.monotonic() - self._contact
 
     async def _consume(self) -> AsyncIterator[Batch]:

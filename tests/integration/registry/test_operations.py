@@ -276,6 +276,27 @@ async def test_what_a_lost_gateway_left_is_ended_once_by_two_janitors(registry: 
     assert sorted((event.conn, event.reason) for event in ends) == [("c1", "gateway_lost"), ("c2", "gateway_lost")]
 
 
+async def test_an_end_that_nats_refuses_to_store_is_recorded_later(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    await registry.attach("c1", "gpu", ["one"])
+    here = await replica(registry.bus)
+    registry.bus.spawn(here.janitor.follow())
+    js = (await registry.bus.connect("provisioner")).jetstream()
+    config = (await js.stream_info(subjects.CONNECTIONS)).config
+    await js.update_stream(config.evolve(max_msg_size=1))
+    sweeping = registry.bus.spawn(here.janitor.keep_sweeping())
+    await registry.live.withdraw()
+    await until(lambda: "cannot be recorded yet" in caplog.text, "it is refused")
+    await js.update_stream(config)
+
+    async def ended() -> bool:
+        return any(isinstance(event, Disconnected) for event in await registry.events())
+
+    await until(ended, "the connection has ended")
+    assert not sweeping.done()
+
+
 async def test_a_live_gateways_connections_are_left_alone(registry: Registry) -> None:
     here = await replica(registry.bus)
     task = registry.bus.spawn(here.janitor.follow())
