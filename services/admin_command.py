@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
 
 import click
+
+from services.commands.connection import NOBODY_ASKED, fail
 
 _CONNECT_S = 10.0
 _USER = "operator"
@@ -49,7 +50,7 @@ def create(email: str, home: Path | None, password_stdin: bool) -> None:
         password = _password(from_stdin=password_stdin)
         user = asyncio.run(_create(_nats_url(home, os.environ), email, password))
     except (LocalError, SpacesError) as error:
-        _fail(str(error))
+        raise fail(str(error), NOBODY_ASKED) from None
     print(f"{user}  {email}  admin")
 
 
@@ -57,7 +58,7 @@ def _password(*, from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        _fail("there is no terminal to ask for the password: say --password-stdin")
+        raise fail("there is no terminal to ask for the password: say --password-stdin", NOBODY_ASKED)
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
@@ -95,8 +96,3 @@ async def _create(url: str, email: str, password: str) -> str:
         raise NatsUnavailable(f"{error} (does the registry run? is `{_USER}` the user in WS_NATS_URL?)") from error
     finally:
         await nc.close()
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"spaces: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2)

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +15,7 @@ from services.commands import doctor, status
 from services.commands.agents import agents
 from services.commands.audit import audit
 from services.commands.completion import completion
+from services.commands.connection import fail
 from services.commands.erasing import erase
 from services.commands.files import files
 from services.commands.keys import keys
@@ -170,7 +170,7 @@ def up(
     try:
         running.up(asked, os.environ, json=as_json, quiet=quiet)
     except errors.LocalError as error:
-        _fail(str(error), error.exit_code)
+        raise fail(str(error), error.exit_code) from None
 
 
 @main.command(short_help="Make PostgreSQL's schema, NATS's streams and buckets.")
@@ -197,10 +197,10 @@ def provision(wait_s: float) -> None:
     try:
         settings = read(os.environ)
         if not settings.database_url:
-            _fail("set WS_DATABASE_URL, and WS_NATS_URL for the user `provisioner`", 2)
+            raise fail("set WS_DATABASE_URL, and WS_NATS_URL for the user `provisioner`", 2)
         made = asyncio.run(provision_all(settings, wait_s))
     except SpacesError as error:
-        _fail(str(error), 1)
+        raise fail(str(error), 1) from None
     print("\n".join(f"made {name}" for name in made) or "nothing to do")
 
 
@@ -238,7 +238,7 @@ def recover(home: Path | None, yes: bool, as_json: bool) -> None:
             home = Path(os.environ.get("WS_HOME", ".spaces"))
         status = run(home, os.environ, yes=yes, as_json=as_json)
     except (LocalError, SpacesError) as error:
-        _fail(str(error), 2)
+        raise fail(str(error), 2) from None
     raise SystemExit(status)
 
 
@@ -302,14 +302,8 @@ def _on_the_log(work: "Work", home: Path | None, database_url: str | None, as_js
             home = Path(os.environ.get("WS_HOME", ".spaces"))
         clean = run(work, home, database_url, as_json=as_json)
     except (LocalError, SpacesError) as error:
-        _fail(str(error), 2)
+        raise fail(str(error), 2) from None
     raise SystemExit(0 if clean else 1)
-
-
-def _fail(message: str, status: int) -> NoReturn:
-    """End with one line on standard error."""
-    print(f"spaces: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(status)
 
 
 if __name__ == "__main__":

@@ -3,14 +3,14 @@
 import logging
 import os
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 import click
+
+from services.commands.connection import NOBODY_ASKED, fail
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 
@@ -61,9 +61,9 @@ def nats_context(name: str, home: Path | None, user: str) -> None:
         path = contexts(os.environ) / f"{name}.json"
         _write(path, access)
     except (LocalError, SpacesError) as error:
-        _fail(str(error))
+        raise fail(str(error), NOBODY_ASKED) from None
     except OSError as error:
-        _fail(f"the context cannot be written: {error}")
+        raise fail(f"the context cannot be written: {error}", NOBODY_ASKED) from None
     print(f"{path}: `{access.user}` at {access.servers}")
     print(f"nats context select {name}   # or with each command: nats --context {name} …")
 
@@ -101,8 +101,3 @@ def _nats_url(home: Path | None, user: str, environment: Mapping[str, str]) -> s
     if not home.is_dir():
         raise NotRunning(home)
     return running_nats_url(Home(home.resolve()), user)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"spaces: {' '.join(message.split())}", file=sys.stderr)
-    raise SystemExit(2)

@@ -34,14 +34,8 @@ class Cancellations:
                 raise ApiProblem("already_done", f"The request has {state.status} already.")
             with contextlib.suppress(Superseded, ChainClosed):  # assigned, requeued or ended meanwhile: look again
                 await append(self._nc, request_record(_canceled(state, user), state.traceparent), APPEND_S)
-            state = await self._read(rid)
+            state = await self._reader.read_again(rid)
         raise NatsUnavailable(f"{rid} changes too quickly to be canceled")
-
-    async def _read(self, rid: str) -> RequestState:
-        state = await self._reader.read(rid)
-        if state is None:
-            raise NatsUnavailable(f"{rid} cannot be read just now")
-        return state
 
     async def withdraw(self, state: RequestState, user: str) -> bool:
         """Cancel the request unless it has been assigned, or has ended, meanwhile; whether this did it. Raises Retryable."""
@@ -51,7 +45,7 @@ class Cancellations:
             with contextlib.suppress(Superseded, ChainClosed):
                 await append(self._nc, request_record(_canceled(state, user), state.traceparent), APPEND_S)
                 return True
-            state = await self._read(state.rid)
+            state = await self._reader.read_again(state.rid)
         raise NatsUnavailable(f"{state.rid} changes too quickly to be canceled")
 
 

@@ -37,7 +37,7 @@ class Erasures:
             with contextlib.suppress(Superseded, ChainClosed):  # erased, or trimmed, meanwhile: look again
                 event = erasure(state, os.urandom(16).hex(), f"user:{user}")
                 await append_late(self._nc, request_record(event, state.traceparent), APPEND_S)
-            state = await self._read(state.rid)
+            state = await self._reader.read_again(state.rid)
         raise NatsUnavailable(f"{state.rid} cannot be erased just now")
 
     async def recorded(self, state: RequestState) -> bool:
@@ -49,9 +49,3 @@ class Erasures:
             return False
         known = [each for each in answer.positions if each.stream == wanted.stream]
         return any((each.epoch, each.seq) >= (wanted.epoch, wanted.seq) for each in known)
-
-    async def _read(self, rid: str) -> RequestState:
-        state = await self._reader.read(rid)
-        if state is None:
-            raise NatsUnavailable(f"{rid} cannot be read just now")
-        return state

@@ -49,6 +49,13 @@ class Reader:
         history would have to be asked and does not answer."""
         return fold(await self.chain(rid), ignored)
 
+    async def read_again(self, rid: str) -> RequestState:
+        """The state of a request that there is. Raises NatsUnavailable, also when nobody knows of it just now."""
+        state = await self.read(rid)
+        if state is None:
+            raise NatsUnavailable(f"{rid} cannot be read just now")
+        return state
+
     async def chain(self, rid: str) -> list[Link]:
         """All events of a request; none when neither the stream nor history knows it. Raises NatsUnavailable as `read`
         does."""
