@@ -104,6 +104,7 @@ def test_who_signs_up_makes_a_space_connects_an_agent_and_is_answered(somebody: 
         expect(state).to_have_text("Ready")
         expect(page.get_by_role("row", name="agent-")).to_contain_text("0 / 1")
         page.get_by_role("navigation", name="Pages of the space").get_by_role("link", name="Use").click()
+        expect(page.locator("[data-state-name]")).to_have_text("Ready")
         page.locator("#input-json").fill('{"prompt": "the first request"}')
         page.get_by_role("button", name="Submit", exact=True).click()
         expect(page.locator("#status")).to_have_text("Succeeded")
