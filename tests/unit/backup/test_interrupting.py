@@ -11,13 +11,13 @@ from services.local.launch import environment
 WORKS = """
 import os, signal, sys, time
 from services.backup.interrupting import interrupted_once
-if sys.argv[1:]:
-    signal.signal(int(sys.argv[1]), signal.SIG_IGN)
+ignored = list(map(int, sys.argv[1:]))
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever those ignore who have started the tests
+    signal.signal(each, signal.SIG_IGN if each in ignored else signal.SIG_DFL)
 interrupted_once()
 try:
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if each in map(int, sys.argv[1:]):
-            os.kill(os.getpid(), each)
+    for each in ignored:
+        os.kill(os.getpid(), each)
     print("works", flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
