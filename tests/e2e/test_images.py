@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from services.local.bootstrap import Credentials
-from services.local.ports import free_port
 from tests.support.images import AGENT, BASE, SERVICE, USER, ContainerStack, build, build_flags, states
+from tests.support.own_ports import own_port
 from tests.support.podman import Podman, podman
 from tests.support.stack import ROOT, eventually
 
@@ -127,7 +127,7 @@ def test_no_secret_and_no_data_get_into_the_build(built: Podman, tmp_path: Path)
 
 
 def test_a_service_ends_at_once_while_it_still_looks_for_nats(built: Podman) -> None:
-    env = {"WS_NATS_URL": f"nats://gateway:x@127.0.0.1:{free_port()}"}
+    env = {"WS_NATS_URL": f"nats://gateway:x@127.0.0.1:{own_port()}"}
     with built.container("early", SERVICE, "gateway", env=env) as container:
         eventually(container.running, "it runs")
         container.terminate()

@@ -11,10 +11,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from services.local.ports import free_port
 from services.runtime import bus
 from spaces_agent import frames
 from tests.support.gateway_sockets import Agent, hello
+from tests.support.own_ports import own_port
 from tests.support.proxies import CERTIFICATE, TlsProxy, trust
 from tests.support.stack import Stack, eventually, fresh_home
 from tests.support.world import agent
@@ -28,7 +28,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def public_port() -> int:
-    return free_port()
+    return own_port()
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def stack(public_port: int) -> Iterator[Stack]:
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
 def door(request: pytest.FixtureRequest, stack: Stack, public_port: int, tmp_path_factory: Any) -> Iterator[TlsProxy]:
     """One of both. The public URL is nginx's: before Caddy the gateways go by what it says of the scheme."""
-    port = public_port if request.param == "nginx" else free_port()
+    port = public_port if request.param == "nginx" else own_port()
     proxy = TlsProxy(request.param, tmp_path_factory.mktemp(request.param), stack.ready.urls, port)
     proxy.start()
     try:

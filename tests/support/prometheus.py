@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from services.local.ports import free_port
 from tests.support.metrics import rules_file
+from tests.support.own_ports import own_port
 from tests.support.tools import tool
 
 DEADLINE_S = 60.0
@@ -61,7 +61,7 @@ def prometheus(home: Path, directory: Path) -> Iterator[Prometheus]:
     config["rule_files"] = [str(rules_file().parent / name) for name in config["rule_files"]]
     config["global"] = dict.fromkeys(config["global"], QUICKLY)
     (directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port('127.0.0.1')}"
+    address = f"127.0.0.1:{own_port()}"
     command = [
         tool("prometheus", "observability"),
         f"--config.file={directory / 'prometheus.yaml'}",

@@ -16,7 +16,6 @@ from nats.aio.client import Client
 
 from services.local.bootstrap import Credentials, bootstrap, keep_credentials
 from services.local.home import Home
-from services.local.ports import free_port
 from services.provision import provision_all
 from services.runtime import bus
 from tests.faults.suite import handlers, journal
@@ -26,6 +25,7 @@ from tests.faults.suite.shape import Shape
 from tests.faults.suite.short_keep import keeping
 from tests.faults.suite.wires import AgentWire, NatsWire, Wire
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.own_ports import own_port
 from tests.support.proxy import Proxy, proxy
 from tests.support.servers import Servers, running_servers
 
@@ -206,7 +206,7 @@ class Platform:
             return False
 
     async def _add_service(self, kind: str, name: str) -> None:
-        port = self._ports[name] = free_port()
+        port = self._ports[name] = own_port()
         settings = {"WS_NATS_URL": await self._way_to_nats(kind, name), "WS_STREAM_KEEP": "3600"}
         if kind == "gateway":
             settings["WS_PORT"] = str(port)
