@@ -41,7 +41,6 @@ class Connection:
         self._websocket = websocket
         self._wake = asyncio.Event()
         self._close: tuple[int, str] | None = None
-        self._close_by = float("inf")
         self._sending_since: float | None = None
         self._reader: asyncio.Task[int] | None = None
 
@@ -72,17 +71,17 @@ class Connection:
             self._wake.set()
 
     def close(self, code: int, reason: str) -> None:
-        """Close after the frames that still wait."""
+        """Close after the frames that still wait. It need not be ticked any more."""
         if self._close is None:
-            self._close, self._close_by = (code, reason[:120]), time.monotonic() + CLOSE_TIMEOUT_S
+            self._close = (code, reason[:120])
             self._wake.set()
+            if self._reader is not None:  # a peer that does not read cannot be told, and need not say anything either
+                asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._reader.cancel)
 
     def tick(self, now: float) -> None:
-        """Time has passed: give up a peer that does not read, or does not let itself be closed."""
+        """Time has passed: give up a peer that does not read."""
         if self._sending_since is not None and now - self._sending_since > SEND_TIMEOUT_S:
             self.session.close(CLOSE_SLOW_CONSUMER, "the agent does not read")
-        if now > self._close_by and self._reader is not None:
-            self._reader.cancel()
 
     async def _read(self, step: Step) -> int:
         frames_read = 0

@@ -28,3 +28,11 @@ def peak_kib(pid: int) -> int:
     """The most memory that a process has had at a time."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
+
+
+def holds_socket(port: int, peer: int) -> bool:
+    """Whether some process has the connection of this local port to that of its peer; what only the kernel still has does
+    not count."""
+    entries = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    ports = [[int(address.rpartition(":")[2], 16) for address in entry[1:3]] for entry in entries]
+    return any(pair == [port, peer] and entry[9] != "0" for pair, entry in zip(ports, entries, strict=True))

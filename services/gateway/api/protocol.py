@@ -156,7 +156,11 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
     async def run_asgi(self) -> None:
         """See WebSocketsSansIOProtocol."""
         self.scope["state"]["ping"] = self.ping
-        await super().run_asgi()
+        try:
+            await super().run_asgi()
+        finally:
+            # Closing waits until the peer has read what was written, and one that does not read keeps its socket.
+            self.loop.call_later(self.close_timeout, self.transport.abort)
 
     def ping(self) -> "asyncio.Future[float]":
         """Send a ping: how many seconds later its pong came. One at a time, and none while the peer does not read."""

@@ -16,6 +16,7 @@ from spaces_agent import frames
 from tests.support.bus import until
 from tests.support.gateway_agents import Platform
 from tests.support.gateway_sockets import Gateway, about, dial, hello, join, result
+from tests.support.processes import holds_socket
 
 
 def unchecked_hello(work: list[frames.InFlight]) -> bytes:
@@ -45,6 +46,8 @@ async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
     monkeypatch.setattr(socket, "SEND_TIMEOUT_S", 1.0)
     slow, quick = await join(gateway, hello(slots=200)), await join(gateway, hello(name="a2"))
     slow.socket.transport.pause_reading()
+    ports = slow.socket.remote_address[1], slow.socket.local_address[1]
+    assert holds_socket(*ports)
     large = msgspec.Raw(b'{"x":"' + b"x" * 100_000 + b'"}')
     try:
         for _ in range(120):
@@ -53,6 +56,7 @@ async def test_an_agent_that_does_not_read_is_closed_and_nobody_else_notices(
         given_up = endings.CLOSE_SLOW_CONSUMER
         await until(lambda: platform.ends().get(slow.conn) == given_up, "the slow one is given up")
         await platform.serve_one(gateway, quick, "a2")
+        await until(lambda: not holds_socket(*ports), "the gateway has let go of its socket", 60.0)
     finally:
         slow.cut()
 
