@@ -12,6 +12,8 @@ from services.runtime.clock import ServerClock
 from services.runtime.directory import DirectoryFollower
 
 MAX_STREAMS = 1000
+MAX_STREAMS_OF_USER = MAX_STREAMS // 2
+"""Whoever has all of their readers at one gateway leaves room for others."""
 LOOK_S = 0.5
 
 
@@ -39,12 +41,16 @@ class Streams:
         self._open: set[Stream] = set()
         self._stopping = False
 
-    def check(self) -> None:
-        """Raises ApiProblem when there may be no more of them."""
+    def check(self, caller: Caller) -> None:
+        """Raises ApiProblem when there may be no more of them, or none of the caller's."""
         if self._stopping:
             raise _unavailable("This gateway is stopping.")
         if len(self._open) >= MAX_STREAMS:
             raise _unavailable("Too many streams are open at this gateway.")
+        user = caller.user.user
+        if sum(stream.caller.user.user == user for stream in self._open) >= MAX_STREAMS_OF_USER:
+            detail = f"You have {MAX_STREAMS_OF_USER} streams open at this gateway: close one first."
+            raise ApiProblem("quota_exceeded", detail, headers={"Retry-After": "1"})
 
     @contextlib.contextmanager
     def open(self, caller: Caller) -> Iterator[Stream]:

@@ -46,16 +46,16 @@ class Events:
         start = cursor.parse(last_seen) if last_seen else None
         if _wants_json(request.scope["headers"], after):
             return await self._page(caller, rid, start)
-        self._streams.check()
+        self._streams.check(caller)
         following = await self._following(caller, rid, start)
         if following.over:
             return Response(status_code=204, headers=NO_STORE)
-        self._streams.check()  # others may have been opened while the request was read
+        self._streams.check(caller)  # others may have been opened while the request was read
         return EventStream(self._streams, caller, following.run)
 
-    def check(self) -> None:
-        """Raises ApiProblem when no stream may be opened now."""
-        self._streams.check()
+    def check(self, caller: Caller) -> None:
+        """Raises ApiProblem when the caller may open no stream now."""
+        self._streams.check(caller)
 
     def stream(self, caller: Caller, rid: str, headers: dict[str, str]) -> Response:
         """The stream of a request from its beginning, with these headers. What is wrong then is said in the stream."""

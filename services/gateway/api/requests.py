@@ -80,7 +80,7 @@ def router(
         if not wants_stream(request.scope["headers"]):
             answer = await submissions.submit(order)
             return _submitted(dataclasses.replace(answer, state=await values.filled(answer.state)))
-        events.check()
+        events.check(caller)
         answer = await submissions.submit(dataclasses.replace(order, wait_s=0))
         return events.stream(caller, answer.state.rid, _headers(answer))
 

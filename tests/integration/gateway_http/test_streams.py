@@ -14,7 +14,7 @@ from services.runtime.jetstream import stream_info
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_events import DELETED_S, answers, followed, read_by, reader_of, run_to_the_end, submitted
-from tests.support.http_gateway import ADA, Gateway, revoke, running_gateway
+from tests.support.http_gateway import ADA, ADMIN, Gateway, revoke, running_gateway
 from tests.support.readers import Reader, check_whole, shown
 
 
@@ -152,6 +152,25 @@ async def test_no_more_streams_than_there_may_be(
     reading.cancel()
     await until(lambda: read_by(gateway, 0), "nobody reads")
     assert await reader_of(rid, gateway).read(0, lambda _: True) == "enough"
+
+
+async def test_one_user_s_streams_leave_room_for_those_of_others(
+    gateway: Gateway, elsewhere: Elsewhere, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MAX_STREAMS_OF_USER", 1)
+    rid = await submitted(gateway)
+    bus.spawn(reader_of(rid, gateway).read())
+    await until(lambda: read_by(gateway, 1), "one reads")
+    for answer in (
+        await gateway.call("GET", f"/v1/requests/{rid}/events"),
+        await gateway.submit(Accept="text/event-stream"),
+    ):
+        assert (answer.status, answer.json["code"], answer.headers["Retry-After"]) == (429, "quota_exceeded", "1")
+    assert (await stream_info(elsewhere.history, subjects.REQUESTS)).state.messages == 1, "nothing was accepted"
+    async with gateway.http.get(
+        f"{gateway.url}/v1/requests/{rid}/events", headers={"Authorization": f"Bearer {ADMIN}"}
+    ) as others:
+        assert others.status == 200
 
 
 async def test_no_more_streams_than_there_may_be_also_when_they_are_asked_for_at_once(
