@@ -114,6 +114,11 @@ class HttpAnswer(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.body)
 
 
+async def send(gateway: Gateway, method: str, path: str, body: Any = None, key: str = ADA) -> HttpAnswer:
+    """One HTTP request with a JSON body, if there is one."""
+    return await gateway.call(method, path, None if body is None else msgspec.json.encode(body), key=key)
+
+
 async def serve_registry_at(bus: Bus) -> None:
     """A registry in this process, until the bus is gone."""
     nc = await bus.connect("registry")

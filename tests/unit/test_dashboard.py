@@ -12,7 +12,6 @@ from tests.support.tools import tool
 from tests.unit.test_alert_rules import names_in
 
 ROWS = ["Overview", "Traffic", "Latency", "Queue", "Agents", "Gateways", "Dispatcher", "History", "NATS"]
-OF_LIBRARIES = {"process_cpu_seconds_total", "process_resident_memory_bytes"}
 
 
 def panels() -> list[dict[str, Any]]:

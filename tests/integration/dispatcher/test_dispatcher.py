@@ -164,10 +164,6 @@ async def assigned(world: World, rid: str) -> Assigned:
     return event
 
 
-def lease_of(world: World, rid: str) -> int:
-    return world.chain(rid)[-1][0]
-
-
 async def test_a_request_is_assigned_to_an_agent_with_a_free_slot(world: World) -> None:
     gateway = await world.gateway()
     await gateway.set("conn-1")

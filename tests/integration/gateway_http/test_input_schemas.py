@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tests.integration.gateway_http.test_spaces import VISIBLE_S, create, outcome, send, spaces
+from tests.integration.gateway_http.test_spaces import VISIBLE_S, create, outcome, spaces
 from tests.support.bus import Bus, until
-from tests.support.http_gateway import ADA, Gateway, HttpAnswer, running_gateway
+from tests.support.http_gateway import ADA, Gateway, HttpAnswer, running_gateway, send
 
 __all__ = ["spaces"]
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}

@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from services.contracts import subjects
@@ -23,6 +22,7 @@ from tests.support.http_gateway import (
     Gateway,
     HttpAnswer,
     running_gateway,
+    send,
 )
 
 VISIBLE_S = 1.0
@@ -49,10 +49,6 @@ async def spaces(bus: Bus, gateway: Gateway) -> AsyncIterator[Gateway]:
     """A gateway with a registry."""
     async with running_registry(bus):
         yield gateway
-
-
-async def send(gateway: Gateway, method: str, path: str, body: Any = None, key: str = ADA) -> HttpAnswer:
-    return await gateway.call(method, path, None if body is None else msgspec.json.encode(body), key=key)
 
 
 async def create(gateway: Gateway, body: Any = NEW, key: str = ADA) -> HttpAnswer:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 
 from services.contracts import codec, subjects
@@ -20,6 +19,7 @@ from tests.support.http_gateway import (
     Gateway,
     HttpAnswer,
     running_gateway,
+    send,
 )
 
 ROLES = ("viewer", "submitter", "manager")
@@ -45,10 +45,6 @@ async def pair(bus: Bus) -> AsyncIterator[Pair]:
 
         await until(known, "the other gateway has seen it")
         yield Pair(one, other)
-
-
-async def send(gateway: Gateway, method: str, path: str, body: Any = None, key: str = ADA) -> HttpAnswer:
-    return await gateway.call(method, path, None if body is None else msgspec.json.encode(body), key=key)
 
 
 async def names(gateway: Gateway, key: str) -> list[str]:
