@@ -227,9 +227,13 @@ def test_a_newer_password_link_opens_where_an_older_one_was(somebody: Visitor, s
         user = http.post("/v1/users/sign-up", json={"email": "twice-reset@example.org", "password": PASSWORD}).json()
         links = [http.post(f"/v1/users/{user['id']}/password-reset").json()["url"] for _ in range(2)]
     somebody.foresees(404)
-    for link, told in zip(links, ("This link is not good any more", "Your password is set."), strict=True):
-        somebody.go(link.removeprefix(somebody.url))
-        expect(page.locator("[name=token]")).to_have_value(link.partition("#")[2])
+    old, new = (link.partition("#")[2] for link in links)
+    somebody.go(links[0].removeprefix(somebody.url))
+    for token, told in ((old, "This link is not good any more"), (new, "Your password is set.")):
+        if token == new:  # what follows the `#` alone makes no other page
+            with page.expect_event("load"):
+                page.evaluate("token => { location.hash = token; }", token)
+        expect(page.locator("[name=token]")).to_have_value(token)
         page.get_by_label("New password").fill(NEW_PASSWORD)
         page.get_by_role("button", name="Set password").click()
         expect(page.get_by_text(told)).to_be_visible()

@@ -145,6 +145,7 @@ async def test_a_time_to_drain_that_is_none_is_refused(tmp_path: Path, seconds: 
 
 HANGS = """
 import asyncio, pathlib, sys, time
+from spaces_agent import Agent
 def nap(path):
     pathlib.Path(path).touch()
     time.sleep(600)
