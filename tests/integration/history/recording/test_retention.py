@@ -16,19 +16,11 @@ from services.history.retention import Retention
 from services.history.trim import Trimmer
 from services.runtime.clock import ServerClock
 from tests.support.bus import Bus, until
-from tests.support.history import Request, World, world_on
+from tests.support.history import Request, World
 from tests.support.http_gateway import Gateway, change_space
 from tests.support.recovery import clean
-from tests.support.servers import Servers
 
 HOUR_S, DAY_S = 3600.0, 86400.0
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        world.record()
-        yield world
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -13,7 +13,6 @@ from services.contracts.files import File, FileMeta
 from services.history import collector, stray_bytes
 from services.history.collector import Collector
 from services.history.rebuild import rebuild
-from services.history.verify import verify
 from services.runtime import jetstream
 from services.runtime.clock import ServerClock
 from services.runtime.file_store import End, FileGone, JetStreamFiles
@@ -23,6 +22,7 @@ from tests.support.collecting import DAY_S, HOUR_S, KEEP_S, Collecting, Shelf
 from tests.support.history import Request, World, world_on
 from tests.support.http_gateway import change_space
 from tests.support.listing import gateway_in
+from tests.support.recovery import clean
 from tests.support.servers import Servers
 from tests.support.topologies import Topology
 
@@ -31,18 +31,6 @@ from tests.support.topologies import Topology
 def servers(topology: Topology) -> Iterator[Servers]:
     with topology.servers() as servers:
         yield servers
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        world.record()
-        yield world
-
-
-@pytest.fixture
-def shelf(world: World) -> Shelf:
-    return Shelf(world)
 
 
 @pytest.fixture
@@ -63,14 +51,6 @@ async def erase(world: World, request: Request) -> None:
     async with gateway_in(world) as gateway:
         await world.recorded()
         assert (await gateway.call("DELETE", f"/v1/requests/{request.rid}/data")).status == 200
-
-
-async def clean(world: World) -> None:
-    """The log is whole, what is shown agrees with it, and rebuilding it changes nothing."""
-    await world.recorded()
-    assert (await verify(world.servers.database_url)).findings == []
-    rebuilt = await rebuild(world.servers.database_url)
-    assert (rebuilt.replaced, rebuilt.removed, rebuilt.findings) == (0, 0, [])
 
 
 async def test_a_store_that_is_not_there_stops_nobody_else(servers: Servers, caplog: pytest.LogCaptureFixture) -> None:
@@ -176,6 +156,7 @@ async def test_what_is_erased_goes_with_its_files_but_for_those_that_others_need
     assert [await shelf.there(each) for each in (own, shared, whole, output, result)] == [False, True, *[False] * 3]
     await other.cancel()
     assert await collecting.passes_at() == {}
+    await world.recorded()
     await clean(world)
     referred = await world.fetch("SELECT file FROM request_files WHERE rid = $1", request.rid)
     assert {row["file"] for row in referred} == {each.id for each in (own, shared, whole, output, result)}
@@ -196,6 +177,7 @@ async def test_who_erases_a_request_is_rid_of_its_files_while_the_collector_runs
         return record is not None and record.state == "deleted"
 
     await until(gone, "the file is gone")
+    await world.recorded()
     await clean(world)
 
 

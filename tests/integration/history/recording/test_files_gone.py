@@ -1,6 +1,5 @@
 """Requests whose files are gone: they cannot be asked for again, and who erases one erases its large values."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -9,21 +8,8 @@ import pytest
 from services.contracts.files import reference
 from services.history.verify import verify
 from tests.support.collecting import Collecting, Shelf
-from tests.support.history import Request, World, world_on
+from tests.support.history import Request, World
 from tests.support.http_gateway import Gateway, HttpAnswer
-from tests.support.servers import Servers
-
-
-@pytest.fixture
-async def world(servers: Servers) -> AsyncIterator[World]:
-    async with world_on(servers) as world:
-        world.record()
-        yield world
-
-
-@pytest.fixture
-def shelf(world: World) -> Shelf:
-    return Shelf(world)
 
 
 async def upload(gateway: Gateway) -> dict[str, Any]:
