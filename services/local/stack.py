@@ -137,10 +137,10 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything in order, also while it is starting. Bounded by the children's own bounds."""
-        if self._operator is not None:
-            await self._operator.close()
         for supervisor in itertools.chain.from_iterable(self._supervisors.values()):
             supervisor.let_go()
+        if self._operator is not None:
+            await self._operator.close()
         for together in (*((kind,) for kind in KINDS[:-2]), KINDS[-2:]):
             supervisors = itertools.chain.from_iterable(self._supervisors[kind] for kind in together)
             await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))

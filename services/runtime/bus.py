@@ -1,5 +1,6 @@
 """The connection to NATS, with the settings that our promises need."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -15,10 +16,22 @@ Notice = Callable[[], Awaitable[None]]
 
 
 class _Client(Client):
-    """The client library's, with a reader of headers that takes a quarter of the time (1.8 µs against 7 µs for those of a
-    request event, measured): each stored message carries several. Ours come from our own writers and the server, so names
-    need no repair."""
+    """The client library's, but for what it does wrong or slowly."""
 
+    async def close(self) -> None:
+        """Close it for good. The library cancels its task that reconnects; where that one waits for the end of the socket,
+        the wait itself is cancelled, and the library's own wait for the same raises CancelledError for nobody's cancel."""
+        task = asyncio.current_task()
+        assert task is not None
+        cancels = task.cancelling()
+        try:
+            await super().close()
+        except asyncio.CancelledError:
+            if task.cancelling() > cancels:
+                raise
+
+    # A quarter of the library's time (1.8 µs against 7 µs for those of a request event, measured): each stored message
+    # carries several. Ours come from our own writers and the server, so names need no repair.
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
         headers = {}
