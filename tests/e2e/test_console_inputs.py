@@ -361,6 +361,26 @@ def test_files_are_dropped_and_pasted(somebody: Visitor) -> None:
     assert set(value(page)) == {"any", "picture"}
 
 
+def test_of_several_files_for_one_it_says_which_it_takes(somebody: Visitor) -> None:
+    page = somebody.page
+    form(somebody, "files")
+    transfer = page.evaluate_handle(
+        """bytes => {
+            const data = new DataTransfer();
+            for (const name of ["first.png", "second.png"])
+                data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/png"}));
+            return data;
+        }""",
+        list(png()["buffer"]),
+    )
+    field(somebody, "Picture").locator("[data-drop]").dispatch_event("drop", {"dataTransfer": transfer})
+    uploaded(somebody, "Picture")
+    expect(field(somebody, "Picture").get_by_text("Only one file fits here: “first.png” is taken.")).to_be_visible()
+    choose(somebody, "Picture", png("third.png"))
+    uploaded(somebody, "Picture")
+    expect(field(somebody, "Picture").locator(".flaw:visible")).to_have_count(0)
+
+
 def test_a_file_that_is_too_large_or_of_another_kind_is_refused_before_it_is_sent(somebody: Visitor) -> None:
     page = somebody.page
     calls: list[str] = []

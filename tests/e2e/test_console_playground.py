@@ -457,6 +457,24 @@ def test_who_is_signed_out_meanwhile_signs_in_and_sees_the_request_again(stack: 
         shows(page, WHOLE)
 
 
+def test_what_is_filled_in_waits_for_whoever_signs_in_again(stack: Stack, browser: Browser) -> None:
+    with visitor(browser, stack.ready.url) as somebody:
+        page = somebody.page
+        join(somebody, "types@example.org")
+        somebody.go(f"/spaces/{SPACE}")
+        page.locator("#input-json").fill('{"prompt": "long thought of"}')
+        somebody.foresees(401)
+        with calls_of(somebody) as http:
+            assert http.delete("/v1/session").status_code == 204
+        page.get_by_role("button", name="Submit", exact=True).click()
+        page.wait_for_url("**/sign-in?next=*")
+        fill_in(page, "types@example.org", PASSWORD)
+        expect(page).to_have_url(f"{somebody.url}/spaces/{SPACE}")
+        expect(page.locator("#input-json")).to_have_value(re.compile('"long thought of"'))
+        page.reload()
+        expect(page.locator("#input-json")).not_to_have_value(re.compile('"long thought of"'))
+
+
 def test_on_a_phone_in_chinese_one_submits_and_sees_the_result(
     browser: Browser, stack: Stack, signed_in: dict[str, Any]
 ) -> None:

@@ -2,9 +2,13 @@
 
 import { known, t, tn } from "./text.js";
 
+/** What the page says on `window` before it leads to sign in, so that what was typed can be kept. */
+export const LEAVES = "signinagain";
 const written = (name) => document.querySelector(`meta[name=${name}]`)?.content;
 /** The CSRF token of who is signed in. */
 export let token = written("csrf-token");
+/** The id of who is signed in. */
+export const user = written("user");
 
 /** What is wrong (RFC 9457); `unreachable` is the code when no gateway has answered. */
 export class Problem extends Error {
@@ -33,7 +37,7 @@ export async function call(method, path, body, more = {}) {
 async function renewed(sent) {
   const session = await seen("/v1/session");
   if (!session || session.csrf_token === sent) return false;
-  if (session.user.id !== written("user")) {
+  if (session.user.id !== user) {
     location.reload();
     return new Promise(() => {});
   }
@@ -94,6 +98,7 @@ async function parsed(answer) {
 
 /** Lead to the page for signing in, and back; never comes to an end. */
 export function signInAgain() {
+  dispatchEvent(new Event(LEAVES));
   const back = location.pathname + location.search;
   location.assign(`/sign-in?${new URLSearchParams({ next: back })}`);
   return new Promise(() => {});

@@ -61,7 +61,9 @@ function add(context, field, files) {
   context.mark(field, "");
   const flaws = files.map((file) => unwanted(context.root, field, file)).filter(Boolean);
   const wanted = files.filter((file) => !unwanted(context.root, field, file));
-  for (const file of isMany(field) ? wanted : wanted.slice(0, 1)) list(field, sent(context, field, file));
+  const listed = isMany(field) ? wanted : wanted.slice(0, 1);
+  if (listed.length < wanted.length) flaws.push(t("Only one file fits here: “%(name)s” is taken.", { name: listed[0].name }));
+  for (const file of listed) list(field, sent(context, field, file));
   if (flaws.length) context.mark(field, flaws.join(" "));
   context.changed();
 }

@@ -1,6 +1,6 @@
 // The page where one uses a space: the form, the request that it has made, and the code that would make it.
 
-import { call, Problem, told } from "./api.js";
+import { call, LEAVES, Problem, told, user } from "./api.js";
 import { codeTabs } from "./code-tabs.js";
 import * as options from "./fields.js";
 import { follow } from "./live-request.js";
@@ -23,6 +23,9 @@ let ready = submits;
 /** A submission that was not answered is sent again under the same key: it is made once. */
 let key = null;
 let touched = false;
+
+/** Under which name this tab keeps what its user has filled in while they sign in again. */
+const draft = `${user} ${page.dataset.space}`;
 
 const shown = () => new URLSearchParams(location.search).get("request");
 const link = (id) => `${location.pathname}?${new URLSearchParams({ request: id })}`;
@@ -117,6 +120,18 @@ function refill(value) {
   touched = false;
 }
 
+addEventListener(LEAVES, () => {
+  const typed = touched && inputOf(input);
+  if (typed) sessionStorage.setItem(draft, JSON.stringify(typed));
+});
+
+/** Fill in what was kept, once. */
+function resume() {
+  const kept = sessionStorage.getItem(draft);
+  if (kept) fill(input, JSON.parse(kept)); // from now on it is touched
+  sessionStorage.removeItem(draft);
+}
+
 function showPending() {
   const number = pending(input);
   submit.disabled = !ready || number > 0;
@@ -149,4 +164,5 @@ watchReadiness(page, (takes) => {
   ready = submits && takes;
   showPending();
 });
+resume();
 go();
