@@ -24,6 +24,8 @@ class FileIndex:
         self._by_user: defaultdict[str, list[Key]] = defaultdict(list)
         self._bytes_of_key: Counter[tuple[str, str]] = Counter()
         self._bytes_of_space: Counter[str] = Counter()
+        self._arrived: dict[str, int] = {}
+        """The bytes that have come here of uploads whose length nobody knew."""
 
     def get(self, id: str) -> File | None:
         """A file that is not deleted; None when none is known."""
@@ -42,13 +44,24 @@ class FileIndex:
             return
         if before is not None:
             self._forget(before)
+        if file.state != "uploading":
+            self._arrived.pop(file.id, None)
         if file.state != "deleted":
             self._keep(msgspec.structs.replace(file, index=()))
         elif not followed:
             self._gone[file.id] = file.revision
 
+    def arrived(self, id: str, size: int) -> None:
+        """So many bytes of an upload of unknown length have come at this gateway; its record tells when it is complete."""
+        file = self._files.get(id)
+        if file is not None and file.state == "uploading":
+            self._count(file, -1)
+            self._arrived[id] = size
+            self._count(file, 1)
+
     def bytes_of_key(self, user: str, key_id: str) -> int:
-        """What the files take that came in with a key, those on their way included as far as their length is known."""
+        """What the files take that came in with a key, those on their way included: by their length, or, where nobody
+        knows it, as far as they have come at this gateway."""
         return self._bytes_of_key[user, key_id]
 
     def bytes_of_space(self, space: str) -> int:
@@ -84,7 +97,7 @@ class FileIndex:
         self._count(file, -1)
 
     def _count(self, file: File, sign: int) -> None:
-        size = file.size if file.state == "complete" else file.length or 0
+        size = file.size if file.state == "complete" else file.length or self._arrived.get(file.id, 0)
         self._bytes_of_key[file.user, file.key_id] += sign * size
         self._bytes_of_space[file.space] += sign * size
 

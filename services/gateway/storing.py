@@ -59,26 +59,30 @@ class Storing:
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
 
-    def most(self, new: NewFile) -> int:
-        """How many bytes a new file may have: what one may have, and what its key and its space have left. Raises ApiProblem
-        when its length is known and too much."""
-        limits, index = self._settings, self._records.index
-        if new.length is not None and new.length > limits.file_max_bytes:
+    def admit(self, new: NewFile) -> None:
+        """Raises ApiProblem when a new file is known to be too long, or when its key or its space have no room for it: for
+        its bytes, or for a first one when nobody knows how many will come."""
+        if new.length is not None and new.length > self._settings.file_max_bytes:
             raise self.too_large()
+        self._require_room(new, max(new.length or 1, 1))
+
+    def _require_room(self, new: NewFile, size: int, counted: int = 0) -> None:
+        # So many bytes of the size are counted already as taken.
+        limits, index = self._settings, self._records.index
         of_key = limits.files_key_max_bytes - index.bytes_of_key(new.user, new.key_id)
         of_space = limits.files_space_max_bytes - index.bytes_of_space(new.space)
-        left = min(of_key, of_space)
-        if left < max(new.length or 1, 1):
-            raise _no_room("This key" if of_key < of_space else "The space", left)
-        return min(limits.file_max_bytes, left)
+        left = min(of_key, of_space) + counted
+        if left < size:
+            whose = "This key" if of_key < of_space else "The space"
+            raise ApiProblem("quota_exceeded", f"{whose} has {max(left, 0)} bytes left for files: delete some first.")
 
     def too_large(self) -> ApiProblem:
         """The answer to a file that is larger than any may be."""
         return ApiProblem("payload_too_large", f"A file may have {self._settings.file_max_bytes} bytes.")
 
     async def begin(self, new: NewFile) -> File:
-        """Make the record of a file whose bytes are to come. Raises ApiProblem as `most`, and when the store is full."""
-        self.most(new)
+        """Make the record of a file whose bytes are to come. Raises ApiProblem as `admit`, and when the store is full."""
+        self.admit(new)
         now, entropy = self._clock.now_ns(), os.urandom(26)
         file = File(
             id=_new_id(new, now // 1_000_000, entropy),
@@ -143,14 +147,16 @@ class Storing:
     async def store(self, new: NewFile, pieces: AsyncIterator[bytes]) -> File:
         """A complete file of what an iterator yields. Raises ApiProblem when it is too large or not wanted, or there is no
         room: then nothing is left of it."""
-        most = self.most(new)
         file = await self.begin(new)
         upload = Upload(self._store, file, self._is_wanted(file), self._turn)
         try:
             async for piece in pieces:
-                if upload.received + len(piece) > most:
-                    too_large = most == self._settings.file_max_bytes
-                    raise self.too_large() if too_large else _no_room("This key, or the space,", most)
+                size = upload.received + len(piece)
+                if size > self._settings.file_max_bytes:
+                    raise self.too_large()
+                if new.length is None:  # others come meanwhile
+                    self._require_room(new, size, upload.received)
+                    self._records.index.arrived(file.id, size)
                 await self.write(upload, piece)
             return await self.complete(upload)
         except Conflict:  # nobody else writes these bytes
@@ -196,10 +202,6 @@ def _full_said() -> Iterator[None]:
         yield
     except StreamFull:
         raise ApiProblem("unavailable", "The store of files is full.", headers={"Retry-After": "60"}) from None
-
-
-def _no_room(whose: str, left: int) -> ApiProblem:
-    return ApiProblem("quota_exceeded", f"{whose} has {max(left, 0)} bytes left for files: delete some first.")
 
 
 def _new_id(new: NewFile, unix_ms: int, entropy: bytes) -> str:

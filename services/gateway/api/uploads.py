@@ -53,7 +53,7 @@ def router(access: Access, follower: DirectoryFollower, files: Files, storing: S
         if not kind.lower().startswith(_FORM):
             return made(await files.store(_called(new, name, kind.decode("latin-1"), length), pieces(request)), token)
         # The form around the file takes some bytes as well, nobody knows how many.
-        storing.most(dataclasses.replace(new, length=None if length is None else max(0, length - OVERHEAD)))
+        storing.admit(dataclasses.replace(new, length=None if length is None else max(0, length - OVERHEAD)))
         part = await form_file(kind, pieces(request))
         called = _called(new, name or part.filename or "", part.media_type, None)
         return made(await files.store(called, part.data), token)

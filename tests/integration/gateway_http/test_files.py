@@ -210,6 +210,29 @@ async def test_what_turns_out_to_be_more_than_there_is_room_for_is_cut_off(bus: 
         assert (answer.status, answer.json["code"]) == (429, "quota_exceeded")
 
 
+async def test_what_comes_at_once_has_no_more_room_than_one_after_the_other(bus: Bus, gateway: Gateway) -> None:
+    there = (await gateway.call("GET", "/v1/files?space=other")).json["results"]
+    room = sum(file["size"] for file in there) + 500_000
+    before, go_on = await stored_bytes(bus), asyncio.Event()
+
+    async def in_two() -> AsyncIterator[bytes]:
+        yield bytes(300_000)
+        await go_on.wait()
+        yield bytes(100_000)
+
+    async def arrived() -> bool:
+        return await stored_bytes(bus) > before + 2 * CHUNK_BYTES
+
+    async with running_gateway(bus, secret_key=SECRET, files_space_max_bytes=room, files_key_max_bytes=2**40) as here:
+        first = asyncio.create_task(here.call("POST", "/v1/files?space=other", in_two()))
+        await until(arrived, "what one has sent is stored")
+        refused = await here.call("POST", "/v1/files?space=other", in_pieces(bytes(300_000)))
+        assert (refused.status, refused.json["code"]) == (429, "quota_exceeded")
+        assert "The space has 200000 bytes left" in refused.json["detail"]
+        go_on.set()
+        assert (await first).status == 201
+
+
 async def test_a_full_store_says_so_and_keeps_nothing_of_what_did_not_fit() -> None:
     async with running_bus(Settings(files_max_bytes=16 * 1024 * 1024)) as full:
         await fill_directory(full)

@@ -184,6 +184,25 @@ def test_what_files_take_is_counted_by_key_and_space() -> None:
     assert index.bytes_of_space("demo") == 9
 
 
+def test_an_upload_of_unknown_length_takes_what_has_come_of_it() -> None:
+    index = FileIndex()
+    index.fold(a_file(1, state="uploading"))
+    for size in (5, 8):
+        index.arrived(a_file(1).id, size)
+        assert (index.bytes_of_key("u1", "k1"), index.bytes_of_space("demo")) == (size, size)
+    index.fold(a_file(1, revision=9, state="uploading"))  # it is kept
+    assert index.bytes_of_space("demo") == 8
+    index.fold(a_file(1, revision=10, size=9))
+    assert index.bytes_of_space("demo") == 9
+    index.arrived(a_file(1).id, 20)
+    assert index.bytes_of_space("demo") == 9
+    index.fold(a_file(2, state="uploading"))
+    index.arrived(a_file(2).id, 5)
+    index.fold(a_file(2, revision=10, state="deleted"))
+    assert index.bytes_of_space("demo") == 9
+    assert not index._arrived
+
+
 def test_pages_go_both_ways_without_gap_or_repeat() -> None:
     index = FileIndex()
     for number in range(1, 8):
