@@ -1,9 +1,11 @@
 """The connection to NATS, with the settings that our promises need."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+import nats.errors
 from nats.aio.client import Client
 
 from services.runtime.metrics import RECONNECTS
@@ -19,13 +21,15 @@ class _Client(Client):
     """The client library's, but for what it does wrong or slowly."""
 
     async def close(self) -> None:
-        """Close it for good. The library cancels its task that reconnects; where that one waits for the end of the socket,
-        the wait itself is cancelled, and the library's own wait for the same raises CancelledError for nobody's cancel."""
+        """Close it for good, also one that is lost at this moment: what could not be sent any more is no error. The library
+        cancels its task that reconnects; where that one waits for the end of the socket, the wait itself is cancelled, and
+        the library's own wait for the same raises CancelledError for nobody's cancel."""
         task = asyncio.current_task()
         assert task is not None
         cancels = task.cancelling()
         try:
-            await super().close()
+            with contextlib.suppress(OSError, nats.errors.Error):
+                await super().close()
         except asyncio.CancelledError:
             if task.cancelling() > cancels:
                 raise

@@ -6,7 +6,6 @@ goes on, they run the drain steps in reverse order of their registration, and ex
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -15,7 +14,6 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import nats.errors
 import uvloop
 from nats.aio.client import Client
 from prometheus_client import disable_created_metrics
@@ -126,8 +124,7 @@ class Process:
         except TimeoutError:
             log.error("drain took longer than %g s", DRAIN_S)
         await cancel(self._loops)
-        with contextlib.suppress(OSError, nats.errors.Error):  # it may be trying to reconnect right now
-            await self.nc.close()
+        await self.nc.close()
 
     async def _drained(self, step: Step) -> None:
         try:
