@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Route, expect
+from playwright.sync_api import Browser, FilePayload, JSHandle, Locator, Page, Route, expect
 
 from services.gateway.web.input_starters import STARTERS
 from tests.e2e import use_handlers
@@ -116,6 +116,18 @@ def field(somebody: Visitor, title: str) -> Locator:
 
 def choose(somebody: Visitor, title: str, *files: FilePayload) -> None:
     field(somebody, title).locator("input[type=file]").set_input_files(list(files))
+
+
+def carried(somebody: Visitor, *names: str) -> JSHandle:
+    """What carries pictures when they are dropped or pasted."""
+    return somebody.page.evaluate_handle(
+        """([bytes, names]) => {
+            const data = new DataTransfer();
+            for (const name of names) data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/png"}));
+            return data;
+        }""",
+        [list(png()["buffer"]), names],
+    )
 
 
 def uploaded(somebody: Visitor, title: str, count: int = 1) -> None:
@@ -341,14 +353,7 @@ def test_an_address_stands_for_a_file(somebody: Visitor) -> None:
 def test_files_are_dropped_and_pasted(somebody: Visitor) -> None:
     page = somebody.page
     form(somebody, "files")
-    transfer = page.evaluate_handle(
-        """bytes => {
-            const data = new DataTransfer();
-            data.items.add(new File([new Uint8Array(bytes)], "held.png", {type: "image/png"}));
-            return data;
-        }""",
-        list(png()["buffer"]),
-    )
+    transfer = carried(somebody, "held.png")
     field(somebody, "Anything").locator("[data-drop]").dispatch_event("dragover", {"dataTransfer": transfer})
     expect(field(somebody, "Anything")).to_have_attribute("data-over", "")
     field(somebody, "Anything").locator("[data-drop]").dispatch_event("drop", {"dataTransfer": transfer})
@@ -362,17 +367,8 @@ def test_files_are_dropped_and_pasted(somebody: Visitor) -> None:
 
 
 def test_of_several_files_for_one_it_says_which_it_takes(somebody: Visitor) -> None:
-    page = somebody.page
     form(somebody, "files")
-    transfer = page.evaluate_handle(
-        """bytes => {
-            const data = new DataTransfer();
-            for (const name of ["first.png", "second.png"])
-                data.items.add(new File([new Uint8Array(bytes)], name, {type: "image/png"}));
-            return data;
-        }""",
-        list(png()["buffer"]),
-    )
+    transfer = carried(somebody, "first.png", "second.png")
     field(somebody, "Picture").locator("[data-drop]").dispatch_event("drop", {"dataTransfer": transfer})
     uploaded(somebody, "Picture")
     expect(field(somebody, "Picture").get_by_text("Only one file fits here: “first.png” is taken.")).to_be_visible()
