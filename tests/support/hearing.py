@@ -7,7 +7,7 @@ from services.runtime import bus
 from tests.support.servers import Servers
 from tests.support.waiting import until
 
-_SILENT_S = 0.2
+_SILENT_S = 2.0
 
 
 async def heard(servers: Servers, subject: str, question: bytes = b"") -> None:

@@ -31,6 +31,7 @@ from services.history.migrations import migrate
 from services.history.recorder import FILTERS, Recorder
 from services.runtime import bus, jetstream
 from services.runtime.append import append, request_record
+from services.runtime.errors import NatsUnavailable
 from services.runtime.jetstream import Stored, stream_info
 from services.runtime.loops import cancel
 from services.runtime.tail import Tail
@@ -218,8 +219,8 @@ class World:
             for task in self.tasks:
                 if task.done() and not task.cancelled():
                     task.result()  # a recorder that failed: say why
-            last = (await stream_info(self.history, stream)).state.last_seq
-            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, NatsUnavailable):
+                last = (await stream_info(self.history, stream)).state.last_seq
                 return bool(await self.value("SELECT seq FROM log_position WHERE stream = $1", stream) == last)
             return False
 

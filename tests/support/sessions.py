@@ -62,6 +62,7 @@ class _Process:
 
     def _ask(self, text: str, line: str) -> str:
         self._script.write_text(text)
+        self._output.write_text("")  # what there is of it when it does not even begin in time
         self._send(line)
         answer = self._process.stdout
         assert answer is not None

@@ -107,7 +107,7 @@ async def test_a_cancel_and_an_acknowledgement_on_the_first_count_after_the_move
     release = threading.Event()
 
     def handle(value: str, context: Context) -> str:
-        for _ in range(1000):
+        for _ in range(3000):
             if context.cancelled if value == "unwanted" else release.wait(0.01):
                 break
             time.sleep(0.01)

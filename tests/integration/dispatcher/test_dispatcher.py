@@ -344,11 +344,11 @@ async def test_a_lease_that_cannot_be_read_after_a_conflict_stops_nothing(
             raise Conflict(key)
         return await write(self, key, value, revision, ttl_s)
 
-    async def unreadable(self: Bucket, key: str) -> Entry:
+    async def unreadable(self: Bucket, key: str, known: int = 0) -> Entry:
         if "read" in failures:
             failures.remove("read")
             raise NatsUnavailable("not now")
-        return await read(self, key)
+        return await read(self, key, known)
 
     monkeypatch.setattr(Bucket, "set", conflicting)
     monkeypatch.setattr(Bucket, "get", unreadable)

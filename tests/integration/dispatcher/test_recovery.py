@@ -38,8 +38,9 @@ async def world(servers: Servers) -> AsyncIterator[World]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody answers for history, do not ask a second time."""
+    """Where nobody answers for history, do not ask a second time; where somebody does, wait for the answer."""
     monkeypatch.setattr(recovery, "RETRY_S", 0.0)
+    monkeypatch.setattr(recovery, "PAGE_S", 30.0)
 
 
 async def answering(world: World, operations: Mapping[str, Operation]) -> None:

@@ -4,10 +4,17 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from spaces_agent import frames
 from tests.support.gateway_agents import Platform, running_platform
 from tests.support.gateway_sockets import Gateway, running_gateway
 from tests.support.servers import Servers
 from tests.support.topologies import Topology
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agents of these tests send no heartbeats."""
+    monkeypatch.setattr(frames, "HEARTBEAT_TIMEOUT_S", 1000.0)
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ async def test_an_agent_is_told_of_with_all_that_reports_leave_out(platform: Pla
 async def test_the_round_trip_is_that_of_a_ping(
     platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(round_trips, "WAIT_S", 30.0)
     agent = await join(gateway)
     (first,) = await described(platform, gateway, agent.conn)
     assert first.round_trip_s is not None

@@ -92,7 +92,8 @@ async def test_a_gateway_that_ends_hands_its_agents_over(
 async def test_a_result_that_comes_during_the_drain_is_recorded_after_its_output(
     platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agents, "DRAIN_OUTPUT_S", 1000.0)
+    for bound in ("DRAIN_SOCKETS_S", "DRAIN_OUTPUT_S", "DRAIN_OUTCOMES_S"):
+        monkeypatch.setattr(agents, bound, 1000.0)
     slow = Slow(gateway, monkeypatch)
     agent = await join(gateway)
     await platform.assign(gateway.id, agent.conn, platform.agent("a1"))

@@ -98,6 +98,7 @@ async def test_an_append_that_was_stored_without_an_answer_is_not_repeated(
         return ack
 
     monkeypatch.setattr(outputs, "publish", deaf)
+    monkeypatch.setattr(outputs, "ATTEMPT_S", 60.0)
     agent = await join(gateway)
     assign = await running(platform, gateway, agent)
     await agent.say(assign, *range(1, 7))

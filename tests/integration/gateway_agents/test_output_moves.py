@@ -113,7 +113,7 @@ async def test_a_result_whose_output_proves_stored_while_its_agent_reconnects_is
         raise NatsUnavailable("the answer was lost")
 
     monkeypatch.setattr(outputs, "publish", deaf)
-    monkeypatch.setattr(outputs, "_BACK_OFF_S", (4.0,))  # longer than it takes the agent to be back
+    monkeypatch.setattr(outputs, "_BACK_OFF_S", (8.0,))  # longer than it takes the agent to be back
     agent = await join(gateway)
     assign = await running(platform, gateway, agent)
     await agent.say(assign, 1)

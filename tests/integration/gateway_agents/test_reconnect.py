@@ -152,7 +152,10 @@ async def test_the_same_identity_from_another_process_supersedes_across_gateways
     await until(lambda: agent.conn not in platform.listed, "it is delisted")
 
 
-async def test_a_drain_sends_agents_away_and_records_what_is_under_way(platform: Platform, gateway: Gateway) -> None:
+async def test_a_drain_sends_agents_away_and_records_what_is_under_way(
+    platform: Platform, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "DRAIN_SOCKETS_S", 1000.0)  # nobody is closed because time is over
     agent = await join(gateway)
     assign = await running(platform, gateway, agent)
     draining = asyncio.create_task(gateway.agents.drain())

@@ -4,10 +4,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.gateway import commands, queues, reading, seen_agents
 from tests.support.bus import Bus
 from tests.support.elsewhere import Elsewhere
 from tests.support.http_gateway import Gateway, fill_directory, running_gateway
 from tests.support.topologies import Topology
+
+PATIENCE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that somebody has heard is answered, however busy the machine is; nobody there is known at once."""
+    for name in ("PLACE_TIMEOUT_S", "PROGRESS_TIMEOUT_S", "REFUSED_TIMEOUT_S"):
+        monkeypatch.setattr(reading, name, PATIENCE_S)
+    monkeypatch.setattr(queues, "ANSWER_S", PATIENCE_S)
+    monkeypatch.setattr(seen_agents, "DETAILS_S", PATIENCE_S)
+    monkeypatch.setattr(commands, "FOLDED_S", PATIENCE_S)
 
 
 @pytest.fixture

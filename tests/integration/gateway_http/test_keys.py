@@ -181,7 +181,7 @@ async def test_a_key_makes_none_that_outlives_it(gateway: Gateway) -> None:
 
 async def test_an_expired_key_says_so_and_its_streams_end(gateway: Gateway, bus: Bus) -> None:
     rid = (await gateway.submit()).json["id"]
-    secret = (await make(gateway, expires_in_s=4)).json["secret"]
+    secret = (await make(gateway, expires_in_s=8)).json["secret"]
     reader = Reader([gateway.url], secret, rid)
     reading = bus.spawn(reader.read())
     await until(lambda: bool(reader.seen), "it is read")

@@ -10,6 +10,7 @@ from services.contracts import subjects
 from services.contracts.ids import part_of_space
 from services.contracts.rpc import QueuePlace
 from services.gateway import feeds, streams
+from services.gateway.api import server
 from services.runtime.jetstream import stream_info
 from tests.support.bus import Bus, until
 from tests.support.elsewhere import Elsewhere
@@ -114,8 +115,13 @@ async def test_a_revoked_key_ends_its_streams(gateway: Gateway, bus: Bus) -> Non
 
 
 async def test_a_stopping_gateway_sends_its_readers_away_at_once(
-    gateway: Gateway, elsewhere: Elsewhere, bus: Bus, caplog: pytest.LogCaptureFixture
+    gateway: Gateway,
+    elsewhere: Elsewhere,
+    bus: Bus,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(server, "GRACE_S", 60)  # so long does one hold it up who is not sent away
     rid = await submitted(gateway)
     await elsewhere.assign(rid)
     async with running_gateway(bus, secret_key="one for all") as other:
@@ -128,7 +134,7 @@ async def test_a_stopping_gateway_sends_its_readers_away_at_once(
             await elsewhere.say(rid, "x" * 100_000)
         await until(lambda: len(reader.of("output")) == 100, "one has read it all")
         began = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - began < 8, "the one who does not read held up the drain"
+    assert asyncio.get_running_loop().time() - began < 40, "the one who does not read held up the drain"
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert await away[1] == "ended"
     await elsewhere.succeed(rid)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from services.history import lists
 from tests.support.history import World, world_on
 from tests.support.http_gateway import Gateway
 from tests.support.listing import gateway_in
@@ -14,6 +15,12 @@ from tests.support.servers import Servers
 def servers() -> Iterator[Servers]:
     with Servers(sync_interval="2m") as servers:
         yield servers
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list waits for what was just written, however busy the machine is; whoever asks waits 5 s for the list."""
+    monkeypatch.setattr(lists, "RECORDED_S", 4.0)
 
 
 @pytest.fixture

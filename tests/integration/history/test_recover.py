@@ -177,6 +177,7 @@ async def die_at_every_step(world: World, record: bool = False) -> int:
                     await record_rest(world.history, connection, subjects.REQUESTS)
 
 
+@pytest.mark.timeout(600)  # more than a hundred recoveries
 async def test_killed_at_any_step_and_run_again_it_finishes_right(world: World) -> None:
     before = await some_life(world)
     await lose_nats(world)
@@ -210,6 +211,7 @@ async def test_killed_while_it_lets_everybody_in_again_it_finishes_right(
     await check_recovered(world, before)
 
 
+@pytest.mark.timeout(600)  # more than a hundred recoveries
 async def test_killed_at_any_step_it_keeps_what_only_the_replaced_stream_knows(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ from services.runtime.kv import Bucket
 from services.runtime.live import Liveness
 from services.runtime.tail import Tail
 from tests.support.bus import Bus, until
+from tests.support.hearing import heard
 from tests.support.topologies import Topology
 
 T = TypeVar("T")
@@ -116,6 +117,8 @@ async def everything(nc: Client, stream: str) -> list[Stored]:
 async def registry(bus: Bus) -> Registry:
     here = await replica(bus)
     await serve_registry(here.nc, here.commands, here.attaching, here.reporting)
+    for operation in ("create_user", "attach", "agents"):
+        await heard(bus.servers, subjects.registry_rpc(operation))
     bus.spawn(here.reporting.follow())
     registry = Registry(bus, await bus.connect("operator"), await bus.connect("gateway"))
     bus.spawn(registry.live.keep_announcing())
@@ -346,7 +349,9 @@ async def test_what_a_lost_gateway_held_is_taken_over_by_another_agent(registry:
     assert (await registry.attach("c2", "other", ["one"])).spaces[0].accepted
 
 
-async def test_agents_are_listed_as_their_gateways_report_them(registry: Registry) -> None:
+async def test_agents_are_listed_as_their_gateways_report_them(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.registry.agents.SETTLE_S", 1000.0)  # it is waited for whom nobody has heard yet
+
     async def listed() -> list[tuple[str, str, int]]:
         answer = await rpc.call(registry.gateway, subjects.registry_rpc("agents"), GetAgents(), Agents)
         return [(agent.agent, agent.gateway, agent.slots) for agent in answer.agents]

@@ -19,6 +19,9 @@ from services.runtime.errors import NatsUnavailable
 from tests.support.bus import Bus, running_bus, until
 from tests.support.own_ports import own_port
 
+PATIENCE_S = 60.0
+"""A password is hashed as in production: that may take its time on a busy machine."""
+
 
 @pytest.fixture
 async def bus() -> AsyncIterator[Bus]:
@@ -66,15 +69,14 @@ async def test_replicas_answer_and_sigterm_leaves_the_other_in_charge(
 ) -> None:
     nc = await bus.connect("operator")
     await until(lambda: answers(nc), "a registry answers")
-    user = await rpc.call(
-        nc, subjects.registry_rpc("create_user"), CreateUser(email="a@localhost", password="long enough"), Recorded
-    )
+    member = CreateUser(email="a@localhost", password="long enough")
+    user = await rpc.call(nc, subjects.registry_rpc("create_user"), member, Recorded, PATIENCE_S)
     first, second = registries
     first.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(first.wait, 30) == 0
     await until(lambda: answers(nc), "the other registry answers")
     space = CreateSpace(space="demo", owner=user.id)
-    assert (await rpc.call(nc, subjects.registry_rpc("create_space"), space, Recorded)).seq == 2
+    assert (await rpc.call(nc, subjects.registry_rpc("create_space"), space, Recorded, PATIENCE_S)).seq == 2
     assert second.poll() is None
 
 

@@ -258,9 +258,13 @@ async def test_a_process_that_still_starts_is_not_ready(start: Start) -> None:
     """,
         WS_HEALTH_PORT=str(port),
     )
+
+    async def waits_for_its_start() -> bool:
+        status, body = await asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/readyz")
+        return status == 503 and json.loads(body)["waiting_for"] == ["start"]
+
     assert await line(process) == "starting"
-    status, body = await asyncio.to_thread(fetched, f"http://127.0.0.1:{port}/readyz")
-    assert (status, json.loads(body)["waiting_for"]) == (503, ["start"])
+    await until(waits_for_its_start, "it says what it waits for")
     process.send_signal(signal.SIGTERM)
     assert (await ended(process))[0] == 0
 

@@ -163,7 +163,10 @@ async def test_everyone_is_asked_and_who_knows_answers(bus: Bus, caller: Client)
         assert await ask(caller) == Recorded(seq=7)
 
 
-async def test_a_process_that_stops_answers_what_it_was_asked(bus: Bus, caller: Client) -> None:
+async def test_a_process_that_stops_answers_what_it_was_asked(
+    bus: Bus, caller: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc, "CALL_S", 60.0)
     asked, release = asyncio.Event(), asyncio.Event()
 
     async def answer(message: RevokeKey) -> Recorded:
@@ -174,7 +177,7 @@ async def test_a_process_that_stops_answers_what_it_was_asked(bus: Bus, caller: 
     nc = await bus.connect("registry")
     service = await rpc.serve(nc, "registry", "a test", {"ask": Operation(ASK, RevokeKey, answer)})
     await heard(bus.servers, ASK)
-    question = asyncio.ensure_future(ask(caller))
+    question = asyncio.ensure_future(ask(caller, timeout_s=60.0))
     await asked.wait()
     stopping = asyncio.ensure_future(service.stop())
     with pytest.raises(NatsUnavailable):

@@ -208,7 +208,7 @@ async def test_a_consumer_is_not_left_behind(bus: Bus) -> None:
     async def none_left() -> bool:
         return await consumers(operator) == []
 
-    await until(none_left, "the consumer is deleted", deadline_s=10)
+    await until(none_left, "the consumer is deleted", 20.0)  # sooner than the server forgets it
 
 
 async def test_what_was_trimmed_cannot_be_followed(bus: Bus) -> None:
@@ -271,13 +271,17 @@ async def test_a_stream_that_has_lost_its_end_is_noticed(bus: Bus, monkeypatch: 
 async def test_a_tail_that_is_never_idle_is_not_taken_for_one_that_was_cut_off(bus: Bus) -> None:
     nc = await bus.connect("gateway")
     tail = Tail(nc, subjects.REQUESTS, [subjects.ALL_REQUESTS], keep_s=1.0)
+
+    def arrived() -> int:
+        return sum(bool(message.reply) for message in tail._arrived)  # the others are heartbeats
+
     batches = tail.batches()
     await anext(batches)
     await appended(nc, 1)
     await anext(batches)
     before = tail._contact
     await appended(nc, 3)
-    await until(lambda: len(tail._arrived) == 3, "all have arrived before anybody waits")
+    await until(lambda: arrived() == 3, "all have arrived before anybody waits")
     assert (await anext(batches)).messages
     assert tail._contact > before
     assert isinstance(batches, AsyncGenerator)
@@ -306,4 +310,4 @@ async def test_who_gives_up_while_the_consumer_is_being_made_leaves_none_behind(
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
-    await until(nobody_reads, "no consumer is left", 10)
+    await until(nobody_reads, "no consumer is left", 20.0)
