@@ -86,7 +86,7 @@ def _findings(probe: "Probe", found: Place) -> Iterator["Finding"]:
     from services.commands import checks
     from spaces_client.address import on_this_machine
 
-    alive = probe.ask("/healthz")
+    alive, answered_at = probe.ask("/healthz"), datetime.now(UTC)
     if isinstance(alive, checks.Trouble):
         yield checks.unreachable(found.url, alive)
         return
@@ -97,7 +97,7 @@ def _findings(probe: "Probe", found: Place) -> Iterator["Finding"]:
     yield (version := checks.version(*_asked(probe, "/openapi.json"), _NEEDED))
     if version.state == "bad":
         return
-    yield checks.clock(_date(alive.headers.get("date", "")), datetime.now(UTC))
+    yield checks.clock(_date(alive.headers.get("date", "")), answered_at)
     yield checks.ready(*_asked(probe, "/readyz"))
     yield checks.door(probe.knock())
     yield (key := _key(probe, found))

@@ -15,7 +15,7 @@ from spaces_agent import Context, Retry
 
 _lock = threading.Lock()
 _running = 0
-WAIT_S = 60.0
+WAIT_S = 300.0
 
 
 def leave(path: Path, text: str) -> None:

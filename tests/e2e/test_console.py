@@ -223,7 +223,8 @@ def test_a_password_is_changed_and_set_by_a_link(somebody: Visitor, stack: Stack
 
 def test_a_newer_password_link_opens_where_an_older_one_was(somebody: Visitor, stack: Stack) -> None:
     page = somebody.page
-    with httpx.Client(base_url=stack.ready.url, headers={"Authorization": f"Bearer {stack.ready.api_key}"}) as http:
+    headers = {"Authorization": f"Bearer {stack.ready.api_key}"}
+    with httpx.Client(base_url=stack.ready.url, headers=headers, timeout=ANSWER_S) as http:
         user = http.post("/v1/users/sign-up", json={"email": "twice-reset@example.org", "password": PASSWORD}).json()
         links = [http.post(f"/v1/users/{user['id']}/password-reset").json()["url"] for _ in range(2)]
     somebody.foresees(404)

@@ -12,7 +12,7 @@ from services.gateway.web.input_starters import STARTERS
 from tests.e2e import use_handlers
 from tests.support.browser import PHONE, Visitor, visitor
 from tests.support.console import without
-from tests.support.stack import Stack, fresh_home
+from tests.support.stack import ANSWER_S, Stack, fresh_home
 
 MOST_BYTES = 3_000_000
 LIMITS: dict[str, Any] = {"WS_FILE_MAX_BYTES": str(MOST_BYTES), "WS_FILES_SPACE_MAX_BYTES": str(2 * MOST_BYTES)}
@@ -67,7 +67,8 @@ SPACES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with fresh_home() as home, Stack(home, "--no-demo", **LIMITS) as running:
-        with httpx.Client(base_url=running.ready.url, headers={"Authorization": f"Bearer {running.ready.api_key}"}) as http:
+        headers = {"Authorization": f"Bearer {running.ready.api_key}"}
+        with httpx.Client(base_url=running.ready.url, headers=headers, timeout=ANSWER_S) as http:
             for id, settings in SPACES.items():
                 made = http.post("/v1/spaces", json={"id": id, **settings})
                 assert made.status_code == 201, made.text

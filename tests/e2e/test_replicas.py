@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -139,18 +139,22 @@ async def test_what_a_killed_gateway_held_is_ended_once_though_every_registry_se
     await next_one.send(frames.Goodbye(reason="done"))
 
 
-def recording(stack: Stack) -> int | None:
-    """The process of the history that records; None while none does."""
-    for log, pid in zip(sorted((stack.home / "logs").glob("history-*.log")), stack.pids("history"), strict=False):
-        said = re.findall(r'"message": "(recording|not recording|history-\w+ started)', log.read_text())
+def history_logs(stack: Stack) -> list[bytes]:
+    return [log.read_bytes() for log in sorted((stack.home / "logs").glob("history-*.log"))]
+
+
+def recording(stack: Stack, since: Sequence[int] = (0, 0)) -> int | None:
+    """The process of the history that records; None while none does. What came after these sizes of the logs counts."""
+    for log, begin, pid in zip(history_logs(stack), since, stack.pids("history"), strict=False):
+        said = re.findall(r'"message": "(recording|not recording|history-\w+ started)', log[begin:].decode())
         if said and said[-1] == "recording":
             return pid
     return None
 
 
 async def test_when_the_history_that_records_is_killed_the_other_goes_on_where_it_was(stack: Stack) -> None:
-    async def another(pid: int) -> bool:
-        return len(stack.pids("history")) == 2 and recording(stack) not in (None, pid)
+    async def another(since: list[int]) -> bool:
+        return len(stack.pids("history")) == 2 and recording(stack, since) is not None
 
     with agent(stack, "counted", slots=8):
         async with loading(stack, pause_s=0.02) as load:
@@ -159,7 +163,8 @@ async def test_when_the_history_that_records_is_killed_the_other_goes_on_where_i
                 pid = recording(stack)
                 assert pid is not None
                 os.kill(pid, signal.SIGKILL)
-                await until(lambda pid=pid: another(pid), "another history records")  # type: ignore[misc]
+                since = [len(log) for log in history_logs(stack)]
+                await until(lambda since=since: another(since), "another history records")  # type: ignore[misc]
             await load.more(60)
         chains = await load.all_succeeded()
     assert load.refused == 0, "nobody notices"

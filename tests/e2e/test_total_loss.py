@@ -61,6 +61,7 @@ async def waiting(stack: Stack, directory: Path) -> tuple[list[dict[str, Any]], 
         return requests, done
 
 
+@pytest.mark.timeout(300)
 async def test_every_request_survives_the_loss_of_nats(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     with agent(stack, "patient", slots=SLOTS):
@@ -122,11 +123,11 @@ def test_a_recovery_that_is_killed_is_taken_up_again(stack: Stack) -> None:
     requests = [stack.submit({"n": n}, wait=0) for n in range(40)]
     eventually(lambda: "40 requests" in spaces("log", "verify", "--home", str(stack.home)).stdout, "all are recorded")
     lose_everything_but_postgresql(stack)
-    kill_recovery_when_it_says(stack, "events of the directory: 4 of 4")
+    kill_recovery_at(stack, "events of the directory", 4, 4)
     with pytest.raises(AssertionError):
         stack.start()
     assert (stack.exit_code, "a recovery has begun epoch 2" in stack.errors) == (2, True), stack.errors
-    kill_recovery_when_it_says(stack, "events of the directory: 4 of 4")
+    kill_recovery_at(stack, "events of the directory", 4, 4)
     result = recover(stack, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["epoch"] == 2
@@ -135,16 +136,22 @@ def test_a_recovery_that_is_killed_is_taken_up_again(stack: Stack) -> None:
     assert spaces("log", "verify", "--home", str(stack.home)).returncode == 0
 
 
-def kill_recovery_when_it_says(stack: Stack, words: str) -> None:
-    command = [sys.executable, "-m", "services.cli", "recover", "--yes", "--home", str(stack.home)]
+def kill_recovery_at(stack: Stack, *step: object) -> None:
+    """Recover in a process that kills itself as soon as it has come to this step of its progress."""
+    program = f"""
+import os, signal
+from services import recover_command
+from services.cli import main
+
+def progress(*step):
+    if step == {step}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+recover_command._shown = lambda console: progress
+main()
+"""
+    command = [sys.executable, "-c", program, "recover", "--yes", "--home", str(stack.home)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "agent")])}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = []
-        for line in process.stderr:
-            said.append(line)
-            if words in line:
-                break
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, said
+    killed = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed
     eventually(lambda: not running(stack.home), "its servers have ended")

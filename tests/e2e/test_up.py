@@ -178,7 +178,7 @@ def test_when_its_guard_is_killed_too_the_next_one_ends_what_is_left(home: Path)
         os.kill(guards[0], signal.SIGKILL)
         old = set(itertools.chain(*first.ready.pids.values()))
         first.kill()
-        assert len(running(home)) == len(old)
+        eventually(lambda: len(running(home)) == len(old), "the guard has ended, the others have not")
         with Stack(home, port=int(first.ready.url.rpartition(":")[2])) as second:
             left = [line for line in running(home) if int(line.split()[0]) in old]
             assert left == []

@@ -32,7 +32,7 @@ async def lose_all_streams(stack: Stack) -> None:
     password = Home(stack.home).secret("nats-recovery")
     nc = await bus.connect(f"nats://recovery:{password}@{server}", "recovery", "test")
     for declaration in streams(Settings()):
-        await nc.request(f"$JS.API.STREAM.DELETE.{declaration.name}")
+        await nc.request(f"$JS.API.STREAM.DELETE.{declaration.name}", timeout=30)
     await nc.close()
 
 

@@ -31,14 +31,16 @@ async def owner(stack: Stack) -> str:
     return await owner_of(stack, part_of_space(stack.ready.space))
 
 
-async def owning_pid(stack: Stack) -> int:
-    """The process that has that lease."""
+async def owning(stack: Stack) -> tuple[str, int]:
+    """The dispatcher that has that lease, and its process."""
 
-    async def found() -> int | None:
-        return dispatcher_pids(stack).get(await owner(stack))
+    async def found() -> tuple[str, int] | None:
+        name = await owner(stack)
+        pid = dispatcher_pids(stack).get(name)
+        return None if pid is None else (name, pid)
 
-    pid: int = await until(found, "some dispatcher owns the partition")
-    return pid
+    owning: tuple[str, int] = await until(found, "some dispatcher owns the partition")
+    return owning
 
 
 @contextlib.contextmanager
@@ -60,7 +62,7 @@ async def test_an_owner_that_wakes_up_after_its_partition_was_taken_over_does_no
     async with client(stack) as here:
         with agent(stack, "counted", slots=2, name="for-the-next-owner"):
             await here.submit({"n": 0, "hold_s": 0.01}, wait=30)
-            pid, before = await owning_pid(stack), await owner(stack)
+            before, pid = await owning(stack)
             with paused(pid):
                 first = await asyncio.gather(*(here.submit({"n": n, "hold_s": 0.05}) for n in range(10)))
 
@@ -85,7 +87,7 @@ async def test_a_pause_of_five_seconds_costs_nobody_an_attempt(stack: Stack, ser
         with agent(stack, "marked", gateways=[1], slots=1, name=f"patient-{service}"):
             running = await here.submit({"directory": str(tmp_path)})
             await marker(tmp_path / "started-1", "the handler has started")
-            pid = await owning_pid(stack) if service == "dispatcher" else stack.pids(service)[-1]
+            pid = (await owning(stack))[1] if service == "dispatcher" else stack.pids(service)[-1]
             with paused(pid):
                 waiting = await here.submit({"directory": str(tmp_path)})
                 (tmp_path / "go").touch()

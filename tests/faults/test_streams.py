@@ -145,7 +145,7 @@ async def test_an_agent_whose_network_is_slow_does_not_stall_its_handler(stack: 
             assert not (await here.get(request["id"]))["done"], "most of it is still on its way"
             await network.restore()
             done = await here.finished(request["id"])
-    assert float((directory / "took").read_text()) < 1.5 * seconds
+    assert float((directory / "took").read_text()) < 3 * seconds
     late = Reader(stack.ready.urls, stack.ready.api_key, request["id"])
     await late.follow()
     assert check_whole(late.seen) == done

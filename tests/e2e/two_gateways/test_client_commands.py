@@ -109,9 +109,12 @@ def test_a_request_is_submitted_shown_canceled_and_retried(stack: Stack, directo
         assert (done["status"], done["retry_of"]) == ("succeeded", rid)
         assert at(stack, "requests", "follow", rid, status=1) == ""
         assert "retry of" in at(stack, "requests", "show", again)
-        timeline = at(stack, "requests", "show", rid, "--timeline")
-        assert names(timeline) == ["queued", "assigned", "canceled"]
-        assert "not known" not in timeline, "history has told which frames were refused"
+
+        def whole() -> str | None:
+            timeline = at(stack, "requests", "show", rid, "--timeline")
+            return None if "not known" in timeline else timeline
+
+        assert names(eventually(whole, "history has told which frames were refused")) == ["queued", "assigned", "canceled"]
 
 
 def test_wait_prints_the_output_or_says_that_there_is_none_yet(stack: Stack, directory: Path) -> None:
@@ -126,7 +129,7 @@ def test_wait_prints_the_output_or_says_that_there_is_none_yet(stack: Stack, dir
         assert "no such model" in done.stderr
     rid = at(stack, "submit", stack.ready.space, "n:=1").strip()
     assert at(stack, "submit", stack.ready.space, "n:=1", "--wait", "1", status=1) == ""
-    assert "no agent is online" in at(stack, "requests", "show", rid)
+    eventually(lambda: "no agent is online" in at(stack, "requests", "show", rid), "it is said why it waits")
     at(stack, "cancel", rid)
 
 

@@ -118,7 +118,7 @@ def test_a_space_is_made_served_paused_purged_and_deleted(stack: Stack, client: 
         assert client.pause_space(space).paused
         held = client.submit(space, {"prompt": "hello"})
         eventually(lambda: client.space_queue(space).queued == 1, "it waits")
-        assert client.read(held.id).queue.reason == "space_paused"
+        eventually(lambda: client.read(held.id).queue.reason == "space_paused", "it is said why")
         assert refusal(lambda: client.delete_space(space)) == "space_in_use"
         assert client.purge_queue(space).canceled == 1
         assert not client.resume_space(space).paused

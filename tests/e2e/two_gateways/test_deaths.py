@@ -14,8 +14,10 @@ from tests.support.world import agent, client, kill_group, marker, ready, record
 
 @pytest.fixture(autouse=True)
 async def recovered(stack: Stack) -> None:
-    """Each test begins when what the one before it has killed is back."""
+    """Each test begins when what the one before it has killed is back, or known to be gone."""
     await ready(stack)
+    async with client(stack) as here:
+        await here.unserved()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ async def test_a_handler_that_takes_too_long_fails_its_request_and_the_slot_is_f
 async def test_a_request_that_no_agent_serves_says_why_it_waits_and_expires(stack: Stack) -> None:
     async with client(stack) as here:
         await here.unserved()
-        request = await here.submit({}, policy={"start_timeout_s": 5.0})
+        request = await here.submit({}, policy={"start_timeout_s": 10.0})
         queue = await here.queue_of(request["id"])
         assert (queue["position"], queue["reason"]) == (1, "no_agent_online")
         done = await here.finished(request["id"])

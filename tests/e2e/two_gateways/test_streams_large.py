@@ -88,7 +88,7 @@ async def test_it_waits_while_nothing_can_be_stored_and_goes_on_then(stack: Stac
 async def test_the_execution_timeout_ends_a_handler_that_waits(stack: Stack, directory: Path) -> None:
     async with client(stack) as here, proxy(stack.ready.urls[0]) as network:
         with agent(stack, "flooding", urls=[network.url], name="cut-off"):
-            request = await here.submit({"directory": str(directory)}, policy={"execution_timeout_s": 6})
+            request = await here.submit({"directory": str(directory)}, policy={"execution_timeout_s": 15})
             async with listening(Reader(stack.ready.urls, stack.ready.api_key, request["id"])) as reader:
                 await reader.heard_more(1)
                 network.lose(Way.TO_SERVER)

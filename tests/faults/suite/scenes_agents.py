@@ -1,11 +1,11 @@
 """Scenarios about leases: what agents are given, lose, and are told to stop."""
 
 import asyncio
+import signal
 
-from tests.faults.suite.faults import paused
 from tests.faults.suite.staging import Stage, until
 
-_DEAF = {"words": 1, "pause_s": 4.0}
+_DEAF = {"words": 1, "pause_s": 8.0}
 """The handler sleeps, and hears of nothing meanwhile."""
 
 
@@ -23,10 +23,14 @@ async def gateway_paused(stage: Stage) -> None:
     gateway = await stage.agents_gateway()
     name = f"gateway-{gateway + 1}"
     release = await stage.world.platform.take(name)
-    pausing = asyncio.create_task(paused(stage.world.platform.members[name], 4.0))
-    rid = await stage.submit(input={"words": 1, "hold_s": 2.0}, only=1 - gateway)
-    await stage.happens(rid, "assigned")
-    await pausing
+    member = stage.world.platform.members[name]
+    member.send_all(signal.SIGSTOP)
+    try:
+        rid = await stage.submit(input={"words": 1, "hold_s": 2.0}, only=1 - gateway)
+        await stage.happens(rid, "assigned")
+        await asyncio.sleep(4.0)
+    finally:
+        member.send_all(signal.SIGCONT)
     release()
 
 

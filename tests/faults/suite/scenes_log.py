@@ -11,7 +11,7 @@ from tests.faults.suite.staging import COMES_WITHIN_S, Stage, until
 async def log_stands_still(stage: Stage) -> None:
     """Nothing can be recorded while a request ends; whoever has heard of its end reads it once more."""
     known = len(stage.world.history.events)
-    telling = asyncio.create_task(stage.told(input={"words": 1, "hold_s": 2.0}, wait_s=10))
+    telling = asyncio.create_task(stage.told(input={"words": 1, "hold_s": 5.0}, wait_s=15))
     await until(lambda: len(stage.world.history.events) >= known + 2, "it is accepted and assigned")
     await stage.logged(stage.world.history.events[known + 1])
     async with stage.log_frozen():

@@ -1,5 +1,6 @@
 """Scenarios about the end of a request: what races it, and what is lost on its way."""
 
+import asyncio
 from typing import Any
 
 from tests.faults.suite.staging import (
@@ -29,14 +30,17 @@ async def cancel_before_outcome(stage: Stage) -> None:
 async def outcome_before_cancel(stage: Stage) -> None:
     """The outcome is recorded just before a cancel, asked for at the other gateway, reaches the stream."""
     other = 1 - await stage.agents_gateway()
-    rid = await stage.submit(input={"words": 1, "hold_s": 1.0}, only=other)
-    await stage.begins(rid)
+    asked = asyncio.Event()
 
     async def act(_: Wire, subject: str) -> None:
-        await stage.ends(rid)
+        asked.set()
+        await stage.ends(request_of(subject))
 
     async with stage.at(stage.services(), published("canceled"), "before", act):
-        await stage.client(other).cancel(rid)
+        while not asked.is_set():  # the request may have ended before its cancel was looked at
+            rid = await stage.submit(input={"words": 1, "hold_s": 1.0}, only=other)
+            await stage.begins(rid)
+            await stage.client(other).cancel(rid)
 
 
 async def result_lost(stage: Stage) -> None:
@@ -62,7 +66,7 @@ async def former_result_replayed(stage: Stage) -> None:
         platform.kill(agent)
 
     async with stage.at(stage.agents(), frame_of("result"), "instead", act):
-        rid = await stage.submit(input={"words": 0, "hold_s": 1.0})
+        rid = await stage.submit(input={"words": 0, "hold_s": 4.0})
     await platform.start_member(agent)
     release()
     await until(lambda: len(stage.frames("accept", rid)) == 2, "the request is run again")
