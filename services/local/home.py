@@ -12,7 +12,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +84,14 @@ class Home:
                 self._write(self._state_file, state)
         return passwords[name]
 
-    def port(self, name: str, host: str = "127.0.0.1") -> int:
-        """The port of an internal server: the same as last time when it is still free."""
+    def port(self, name: str, host: str = "127.0.0.1", avoid: Collection[int] = ()) -> int:
+        """The port of an internal server: the same as last time when it is still free; none to avoid, and none that another
+        one has got, which may not listen there yet."""
         with self._changing:
             state = read_json(self._state_file) or {}
             ports: dict[str, int] = state.setdefault("ports", {})
-            port = free_port(host, preferred=ports.get(name, 0))
+            others = {port for other, port in ports.items() if other != name}
+            port = free_port(host, preferred=ports.get(name, 0), avoid=others.union(avoid))
             if ports.get(name) != port:
                 ports[name] = port
                 self._write(self._state_file, state)

@@ -3,6 +3,7 @@
 import errno
 import random
 import socket
+from collections.abc import Collection
 
 from services.local.errors import PortInUse
 
@@ -37,12 +38,12 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_port(host: str = "127.0.0.1", preferred: int = 0) -> int:
-    """A port on which nobody listens: `preferred` when it is free, else any. Somebody may take it before you do."""
-    if preferred and is_free(host, preferred):
-        return preferred
+def free_port(host: str = "127.0.0.1", preferred: int = 0, avoid: Collection[int] = ()) -> int:
+    """A port on which nobody listens, and none to avoid: `preferred` when it is free, else any. Somebody may take it before
+    you do. Raises PortInUse."""
+    port = preferred
     for _ in range(_TRIES):
-        port = random.randint(LOWEST, HIGHEST)
-        if is_free(host, port):
+        if port and port not in avoid and is_free(host, port):
             return port
+        port = random.randint(LOWEST, HIGHEST)
     raise PortInUse(host, port, "and many others are in use")

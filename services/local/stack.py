@@ -97,8 +97,8 @@ class Stack:
         home.require_whole()
         self._find_ports()
         self._targets = Targets(home.path)
-        self._nats = nats_servers(home, home.nats_servers(options.nats_servers), home.port, options.nats_sync)
-        self._postgres = database_server(home, home.port("postgres"))
+        self._nats = nats_servers(home, home.nats_servers(options.nats_servers), self._port, options.nats_sync)
+        self._postgres = database_server(home, self._port("postgres"))
 
     async def start(self) -> Ready:
         """Start everything and return when it works. Raises LocalError, SpacesError."""
@@ -158,6 +158,10 @@ class Stack:
         self.ports = gateway_ports(self._home, options.host, options.port, options.gateways)
         self.urls = [url_of(options.host, port) for port in self.ports]
 
+    def _port(self, name: str) -> int:
+        """The port of an internal server. A gateway that does not listen yet must find its own free."""
+        return self._home.port(name, avoid=self.ports)
+
     def _keep_credentials(self) -> Credentials:
         return keep_credentials(self._home, self.urls[0], self._options.public_url)
 
@@ -177,7 +181,7 @@ class Stack:
                 if tries_left == 0:
                     raise
                 self._supervisors[kind].clear()
-                server.port = self._home.port(kind)
+                server.port = self._port(kind)
             else:
                 return
 
@@ -194,7 +198,7 @@ class Stack:
         chosen = [0]
 
         def settings() -> Mapping[str, str]:
-            chosen[0] = self._home.port(name)
+            chosen[0] = self._port(name)
             self._targets.put(kind, name, LOOPBACK, chosen[0])
             return {**self._service_settings(kind), "WS_HEALTH_PORT": str(chosen[0]), **more}
 
@@ -221,7 +225,7 @@ class Stack:
             arguments += ["--url", url]
 
         def settings() -> Mapping[str, str]:
-            port = self._home.port("agent-1")
+            port = self._port("agent-1")
             self._targets.put("agent", "agent-1", LOOPBACK, port)
             return {"WS_AGENT_KEY": credentials.agent_key, "WS_AGENT_METRICS_PORT": str(port)}
 

@@ -21,7 +21,7 @@ from services.backup import archive, database
 from services.backup.manifest import DUMP, MANIFEST, SEAL, Manifest
 from tests.support.servers import Servers
 from tests.support.stack import ROOT, Stack, eventually, fresh_home, running, spaces
-from tests.support.world import agent, recorded, types
+from tests.support.world import agent, client, recorded, types
 
 HANDLERS = "tests.e2e.backup_handlers"
 FILE = bytes(range(256)) * 2048
@@ -283,6 +283,8 @@ async def test_requests_that_waited_run_and_get_one_outcome(drill: Drill, restor
         said, turned = (here.get(f"/v1/requests/{rid}").json() for rid in drill.queued)
         assert said["output"] == {"said": "later"}
         assert here.get(f"{turned['output']['file']}/content").content == FILE[:1000][::-1]
+        async with client(restored) as there:
+            await there.unserved()
         assert submit(here, {"do": "say", "text": "new"})["status"] == "queued"
     assert known == drill.perhaps[: len(known)], "what is lost is what came in last"
     done(spaces("log", "verify", "--home", str(restored.home)))

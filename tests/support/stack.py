@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from tests.support.own_ports import own_port
+
 ROOT = Path(__file__).resolve().parents[2]
 START_S, STOP_S = 60.0, 40.0
 ANSWER_S = 70.0
@@ -86,9 +88,10 @@ class Stack:
     """`spaces up --json` on a home; a context manager that starts it, stops it by SIGINT, and checks that nothing runs
     afterwards. In between `stop`, `kill` and `start` are the test's to call."""
 
-    def __init__(self, home: Path, *options: str, port: int = 0, **variables: str) -> None:
+    def __init__(self, home: Path, *options: str, port: int | None = None, **variables: str) -> None:
+        """`port` 0: any; None: one that no other test comes to, and none of another stack that is being started."""
         self.home, self._variables = home, variables
-        self._options = ["--port", str(port), *options]
+        self._options = ["--port", str(own_port() if port is None else port), *options]
         self._process: subprocess.Popen[str] | None = None
         self._ready: Ready | None = None
         self.errors = ""

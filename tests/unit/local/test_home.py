@@ -10,7 +10,7 @@ import pytest
 
 from services.local.errors import HomeDamaged, HomeInUse, HomeUnwritable, WrongNumber
 from services.local.home import Home
-from services.local.ports import LOWEST
+from services.local.ports import LOWEST, free_port
 
 
 def test_a_locked_home_is_refused_to_a_second_owner(tmp_path: Path) -> None:
@@ -84,6 +84,18 @@ def test_a_free_port_stays_and_is_none_that_outgoing_connections_take(tmp_path: 
     port = Home(tmp_path).port("nats")
     assert LOWEST <= port < 32768
     assert Home(tmp_path).port("nats") == port
+
+
+def test_no_two_servers_have_one_port_though_neither_listens_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateways = free_port()
+    first = free_port(avoid=[gateways])
+    second = free_port(avoid=[gateways, first])
+    chosen = iter([first, first, gateways, second])
+    monkeypatch.setattr("services.local.ports.random.randint", lambda *_: next(chosen))
+    home = Home(tmp_path)
+    assert home.port("nats") == first
+    assert home.port("registry-1", avoid=[gateways]) == second
+    assert home.port("nats") == first
 
 
 def test_ports_and_secrets_made_by_many_threads_at_once_are_all_kept(tmp_path: Path) -> None:

@@ -30,3 +30,11 @@ def test_a_taken_preference_gives_another_port(taken: int) -> None:
 def test_a_free_preference_is_kept() -> None:
     port = free_port()
     assert free_port(preferred=port) == port
+
+
+def test_a_port_to_avoid_is_not_chosen_preferred_or_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    somebodys = free_port()
+    another = free_port(avoid=[somebodys])
+    chosen = iter([somebodys, another])
+    monkeypatch.setattr("services.local.ports.random.randint", lambda *_: next(chosen))
+    assert free_port(preferred=somebodys, avoid={somebodys}) == another
