@@ -1,10 +1,10 @@
 """Registries, gateways and histories in any number: each promise holds whichever of them answers, and when one dies."""
 
 import asyncio
+import contextlib
 import os
-import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from services.runtime.tail import Tail
 from spaces_agent import frames
 from tests.support.gateway_sockets import Agent, Door, dial, hello, join
 from tests.support.load import loading
+from tests.support.metrics import read_metrics, targets
 from tests.support.spaces import make_spaces
 from tests.support.stack import Stack, fresh_home
 from tests.support.world import Event, agent, ready, until
@@ -139,32 +140,30 @@ async def test_what_a_killed_gateway_held_is_ended_once_though_every_registry_se
     await next_one.send(frames.Goodbye(reason="done"))
 
 
-def history_logs(stack: Stack) -> list[bytes]:
-    return [log.read_bytes() for log in sorted((stack.home / "logs").glob("history-*.log"))]
+def leads(stack: Stack, name: str) -> bool:
+    with contextlib.suppress(OSError):
+        return read_metrics(targets(stack)[name])("ws_history_leading") == 1
+    return False  # it has ended, or does not answer yet
 
 
-def recording(stack: Stack, since: Sequence[int] = (0, 0)) -> int | None:
-    """The process of the history that records; None while none does. What came after these sizes of the logs counts."""
-    for log, begin, pid in zip(history_logs(stack), since, stack.pids("history"), strict=False):
-        said = re.findall(r'"message": "(recording|not recording|history-\w+ started)', log[begin:].decode())
-        if said and said[-1] == "recording":
-            return pid
-    return None
+async def recording(stack: Stack) -> int | None:
+    """The process of the history that records; None while none does, or one of the two is away."""
+    leading = await asyncio.to_thread(lambda: [leads(stack, f"history-{number}") for number in (1, 2)])
+    pids = stack.pids("history")
+    return pids[leading.index(True)] if len(pids) == 2 and any(leading) else None
 
 
 async def test_when_the_history_that_records_is_killed_the_other_goes_on_where_it_was(stack: Stack) -> None:
-    async def another(since: list[int]) -> bool:
-        return len(stack.pids("history")) == 2 and recording(stack, since) is not None
+    async def another(pid: int) -> bool:
+        return await recording(stack) not in (None, pid)
 
     with agent(stack, "counted", slots=8):
         async with loading(stack, pause_s=0.02) as load:
             for _ in range(KILLS):
                 await load.more(60)
-                pid = recording(stack)
-                assert pid is not None
+                pid = await until(lambda: recording(stack), "one history records")
                 os.kill(pid, signal.SIGKILL)
-                since = [len(log) for log in history_logs(stack)]
-                await until(lambda since=since: another(since), "another history records")  # type: ignore[misc]
+                await until(lambda pid=pid: another(pid), "another history records")  # type: ignore[misc]
             await load.more(60)
         chains = await load.all_succeeded()
     assert load.refused == 0, "nobody notices"
