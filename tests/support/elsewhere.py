@@ -287,7 +287,7 @@ class Elsewhere:
 
         await self._gateway.subscribe(subjects.control(gateway), cb=on_message)
         await self._gateway.flush()
-        await heard(self._bus.servers, subjects.control(gateway))
+        await heard(self._bus.servers, subjects.control(gateway), msgspec.json.encode(DescribeAgents(conns=[])))
         return asked
 
     async def _append(self, nc: Client, event: RequestEvent) -> None:

@@ -26,7 +26,7 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     with collecting() as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "10")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
         monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", str(QUEUE))
         monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "50")
