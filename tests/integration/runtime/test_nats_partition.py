@@ -45,19 +45,19 @@ class Apart:
 
 
 class Follower:
-    """What a tail had handed out when it said for the first time that this is all."""
+    """What a tail has handed out, and `then`, when it said for the first time that this is all."""
 
     def __init__(self, bus: Bus, nc: Client, chain: str) -> None:
         self._tail = Tail(nc, subjects.REQUESTS, [chain])
-        self.until_caught_up: list[int] = []
-        self.caught_up = False
+        self.sequences: list[int] = []
+        self.then: list[int] | None = None
         self.task = bus.spawn(self._follow())
 
     async def _follow(self) -> None:
         async for batch in self._tail.batches():
-            if not self.caught_up:
-                self.until_caught_up += [message.seq for message in batch.messages]
-            self.caught_up = self.caught_up or batch.pending == 0
+            self.sequences += [message.seq for message in batch.messages]
+            if batch.pending == 0 and self.then is None:
+                self.then = list(self.sequences)
 
 
 @pytest.fixture
@@ -114,10 +114,10 @@ async def test_a_tail_is_caught_up_with_the_leader_wherever_its_consumer_is(netw
         raise AssertionError("the late server never was late for long enough")
     # Or more: sooner or later one of the two becomes the leader that the late server hears.
     others = CONSUMERS - left_out
-    await until(lambda: sum(follower.caught_up for follower in followers) >= others, "the others are caught up")
+    await until(lambda: sum(follower.then is not None for follower in followers) >= others, "the others are caught up")
     await network.restore()
-    await until(lambda: all(follower.caught_up for follower in followers), "all are caught up")
-    assert {tuple(follower.until_caught_up) for follower in followers} == {(last,)}
+    await until(lambda: all(follower.then is not None for follower in followers), "all are caught up")
+    assert all(follower.then == follower.sequences == [last] for follower in followers)
 
 
 async def followed_while_one_is_late(network: Network, bus: Bus) -> tuple[list[Follower], int, int]:
